@@ -1,0 +1,24 @@
+// Package pfctl drives pfctl(8): it loads our anchor, keeps its tables as they should be, kills states and reads counters.
+// It decides nothing, and it is the only package that runs the program, always through a Runner.
+package pfctl
+
+import "context"
+
+// Command is one run of pfctl(8).
+type Command struct {
+	Args  []string // without the program's name; all options before the first address, since pfctl's getopt stops there
+	Stdin []byte   // nil: no standard input
+}
+
+// Result is what a finished run left behind. Standard output and error are kept apart: pfctl prints noise on the latter
+// on several systems, so it is no sign of an error.
+type Result struct {
+	Stdout, Stderr []byte
+	Exit           int
+}
+
+// Runner runs pfctl. An error means that it could not be run or did not end (ErrStuck); whatever pfctl itself says about its
+// success is in Result. A Runner is used by one goroutine at a time.
+type Runner interface {
+	Run(ctx context.Context, c Command) (Result, error)
+}
