@@ -6,8 +6,8 @@ import (
 )
 
 // Action is pf's action number as the writer put it into the record. Names differ by dialect for numbers above 10;
-// see capture/pflog for the names.
-type Action uint8
+// see capture/pflog for the names. (Sixteen bits, as link type 17 has it; elsewhere the writer has eight.)
+type Action uint16
 
 // The actions on which every dialect agrees.
 const (
@@ -16,13 +16,13 @@ const (
 )
 
 // Reason is pf's reason number as the writer put it into the record.
-type Reason uint8
+type Reason uint16
 
 // ReasonMatch says that a rule decided, not pf's own checks.
 const ReasonMatch Reason = 0
 
 // Direction of a packet as pf saw it.
-type Direction uint8
+type Direction uint16
 
 // Directions in pf's own numbering.
 const (
@@ -30,6 +30,9 @@ const (
 	In
 	Out
 	Forward
+
+	// UnknownDirection is the direction of a record whose layout is not known well enough to tell.
+	UnknownDirection Direction = 0xffff
 )
 
 // NoRule is the rule number of the implicit default rule and the subrule number of a record outside any anchor.
@@ -49,6 +52,8 @@ const (
 	HasTCPSeq
 	HasICMPType
 	HasTranslated
+	HasTTL      // the IP header reached as far as its TTL
+	HasProtocol // and as far as its protocol
 )
 
 // TCP flag bits as they stand in the header (RFC 9293 section 3.1).
