@@ -1,0 +1,87 @@
+package metrics
+
+// Type is a Prometheus metric type.
+type Type string
+
+// The types in use.
+const (
+	Counter   Type = "counter"
+	Gauge     Type = "gauge"
+	Histogram Type = "histogram"
+)
+
+// Definition describes one metric family. docs/metrics.md lists exactly these.
+type Definition struct {
+	Name   string
+	Type   Type
+	Help   string
+	Labels []string
+}
+
+// Definitions lists every metric family of pfwarden's own, in the order of docs/metrics.md. The families of the Go runtime and
+// of the process (go_*, process_*), which client_golang adds, are not among them.
+func Definitions() []Definition {
+	return []Definition{
+		// Input.
+		{"pfwarden_records_total", Counter, "Records read, by source.", []string{"source"}},
+		{"pfwarden_records_rejected_total", Counter, "Records given up, by source and cause.", []string{"source", "cause"}},
+		{"pfwarden_last_record_timestamp_seconds", Gauge, "Time that the newest record of this source carries, in Unix seconds.", []string{"source"}},
+		{"pfwarden_capture_up", Gauge, "Whether packets are being captured on this interface.", []string{"interface"}},
+		{"pfwarden_capture_received_total", Counter, "Packets that the kernel's capture filter accepted.", []string{"interface"}},
+		{"pfwarden_capture_dropped_total", Counter, "Packets lost before pfwarden read them, by the place where they were lost.", []string{"interface", "place"}},
+		{"pfwarden_capture_reopened_total", Counter, "Times that the capture interface went away and was opened again.", []string{"interface"}},
+		{"pfwarden_log_readable", Gauge, "Whether the log file is there and can be read.", []string{"file"}},
+		{"pfwarden_log_lines_total", Counter, "Lines read from the log file.", []string{"file"}},
+		{"pfwarden_log_lines_cut_total", Counter, "Lines that were longer than the limit and were cut.", []string{"file"}},
+		{"pfwarden_log_lag_bytes", Gauge, "Bytes of the log file that are written but not read yet.", []string{"file"}},
+		{"pfwarden_log_lag_lines", Gauge, "Lines that are read but not judged yet.", []string{"file"}},
+		{"pfwarden_log_changes_total", Counter, "Times that the log file was renamed, truncated, deleted or replaced.", []string{"file", "change"}},
+
+		// Detector.
+		{"pfwarden_observations_total", Counter, "Observations made from records, by jail and kind.", []string{"jail", "kind"}},
+		{"pfwarden_verdicts_total", Counter, "Verdicts on sources whose suspicion reached 1, by the jail with the largest share.", []string{"jail", "proof", "outcome"}},
+		{"pfwarden_gates_total", Counter, "Gates that spoke when a verdict was due, by gate and whether it stopped the verdict.", []string{"gate", "stopped"}},
+		{"pfwarden_detector_slots", Gauge, "Sources that the detector can hold at a time.", nil},
+		{"pfwarden_detector_slots_used", Gauge, "Sources that the detector holds.", nil},
+		{"pfwarden_detector_sources_half_suspected", Gauge, "Sources with a suspicion of 0.5 or more, whose slots are never evicted.", nil},
+		{"pfwarden_detector_evictions_total", Counter, "Sources forgotten to make room for others.", nil},
+		{"pfwarden_detector_doorkeeper_fill_ratio", Gauge, "Share of set bits in the doorkeeper's current generation, 0 to 1.", nil},
+		{"pfwarden_detector_doorkeeper_held_total", Counter, "First packets of sources that were marked and took no slot.", nil},
+		{"pfwarden_detector_late_total", Counter, "Observations that came too late to count.", nil},
+
+		// Bans.
+		{"pfwarden_bans_total", Counter, "Bans made, by jail and table.", []string{"jail", "table"}},
+		{"pfwarden_bans_prolonged_total", Counter, "Bans prolonged since PF still counted packets of their address.", []string{"jail"}},
+		{"pfwarden_unbans_total", Counter, "Bans ended, by table and reason.", []string{"table", "why"}},
+		{"pfwarden_active_bans", Gauge, "Bans in force, by jail and table.", []string{"jail", "table"}},
+		{"pfwarden_ban_latency_seconds", Histogram, "Time from reading the record that reached the threshold until pfctl confirmed the ban.", nil},
+
+		// PF.
+		{"pfwarden_pfctl_runs_total", Counter, "Runs of pfctl, by operation.", []string{"operation"}},
+		{"pfwarden_pfctl_errors_total", Counter, "Runs of pfctl that failed, by operation and cause.", []string{"operation", "cause"}},
+		{"pfwarden_pfctl_duration_seconds", Histogram, "Duration of pfctl runs, by operation.", []string{"operation"}},
+		{"pfwarden_pfctl_queue_length", Gauge, "Changes of addresses that wait for pfctl.", nil},
+		{"pfwarden_pf_resyncs_total", Counter, "Times that PF's tables differed from what they should hold and were mended, by cause.", []string{"cause"}},
+		{"pfwarden_pf_up", Gauge, "Whether PF's counters could be read for this scrape.", nil},
+		{"pfwarden_pf_read_timestamp_seconds", Gauge, "When the counters below were read from PF, in Unix seconds.", nil},
+		{"pfwarden_pf_table_entries_limit", Gauge, "Addresses that all of PF's tables may hold together.", nil},
+		{"pfwarden_pf_table_addresses", Gauge, "Addresses in the table, as PF says.", []string{"table"}},
+		{"pfwarden_pf_table_packets_total", Counter, "Packets that matched the table; never goes down while pfwarden runs.", []string{"table", "direction", "action"}},
+		{"pfwarden_pf_table_bytes_total", Counter, "Bytes of the packets that matched the table; never goes down while pfwarden runs.", []string{"table", "direction", "action"}},
+		{"pfwarden_pf_address_packets_total", Counter, "Packets of one address since it was banned, for the addresses with most packets.", []string{"address", "table", "direction", "action"}},
+		{"pfwarden_pf_address_bytes_total", Counter, "Bytes of one address since it was banned, for the addresses with most packets.", []string{"address", "table", "direction", "action"}},
+		{"pfwarden_pf_addresses_not_shown", Gauge, "Addresses of the table that have no series of their own.", []string{"table"}},
+
+		// The process.
+		{"pfwarden_ledger_errors_total", Counter, "Errors of the ledger, by operation.", []string{"operation"}},
+		{"pfwarden_ledger_size_bytes", Gauge, "Size of the ledger's files.", nil},
+		{"pfwarden_last_snapshot_timestamp_seconds", Gauge, "When the detector was last saved together with the log positions, in Unix seconds; 0 = never.", nil},
+		{"pfwarden_config_last_reload_successful", Gauge, "Whether the last attempt to load the configuration was accepted.", nil},
+		{"pfwarden_config_last_reload_success_timestamp_seconds", Gauge, "When a configuration was last accepted, in Unix seconds.", nil},
+		{"pfwarden_paused", Gauge, "Whether banning is paused by an administrator.", nil},
+		{"pfwarden_observe", Gauge, "Whether pfwarden only decides and reports, and never touches PF.", nil},
+		{"pfwarden_health", Gauge, "Health items: 1 = as it should be, 0 = see /healthz.", []string{"item"}},
+		{"pfwarden_label_overflow_total", Counter, "Label values that were beyond the limit of their label and counted as \"other\".", []string{"label"}},
+		{"pfwarden_build_info", Gauge, "Always 1; the labels say what was built.", []string{"version", "goversion", "goos", "capture"}},
+	}
+}

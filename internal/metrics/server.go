@@ -1,0 +1,161 @@
+package metrics
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus/promhttp"
+)
+
+// DefaultListen is where the metrics are served unless the configuration says otherwise: to this machine only.
+const DefaultListen = "127.0.0.1:9845"
+
+// Bounds of the HTTP server. Everything it serves is small and read-only.
+const (
+	maxConnections  = 32
+	maxScrapes      = 4 // at the same time; more are told 503
+	maxHeaderBytes  = 8 << 10
+	scrapeTimeout   = 10 * time.Second
+	readTimeout     = 5 * time.Second
+	writeTimeout    = 30 * time.Second
+	idleTimeout     = 30 * time.Second
+	shutdownTimeout = 5 * time.Second
+)
+
+// Handler serves /metrics, /healthz (200, or 503 if a health item is not as it should be, with the items as JSON) and a page
+// at / that leads to both. It answers GET and HEAD only.
+func (m *Metrics) Handler(version string, log *slog.Logger) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
+		ErrorLog:            errorLog{log},
+		ErrorHandling:       promhttp.ContinueOnError, // one room's bad sample must not hide all others
+		MaxRequestsInFlight: maxScrapes,
+		Timeout:             scrapeTimeout,
+		EnableOpenMetrics:   true,
+	}))
+	mux.HandleFunc("GET /healthz", m.serveHealth)
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		page := struct {
+			Version, System string
+			Health          []HealthItem
+		}{version, runtime.GOOS + "/" + runtime.GOARCH, m.health()}
+		if err := indexPage().Execute(w, page); err != nil {
+			log.Debug("index page not delivered", "error", err)
+		}
+	})
+	return secured(mux)
+}
+
+// secured adds the headers that keep a browser from doing anything with our pages but showing them.
+func secured(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'")
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}
+
+func (m *Metrics) health() []HealthItem {
+	if ask := m.attached().Health; ask != nil {
+		return ask()
+	}
+	return nil
+}
+
+func (m *Metrics) serveHealth(w http.ResponseWriter, _ *http.Request) {
+	answer := struct {
+		Status string       `json:"status"` // "ok" or "attention"
+		Items  []HealthItem `json:"items"`
+	}{"ok", m.health()}
+	if answer.Items == nil {
+		answer.Items = []HealthItem{} // an empty list is [], not null
+	}
+	code := http.StatusOK
+	for _, item := range answer.Items {
+		if !item.OK {
+			answer.Status, code = "attention", http.StatusServiceUnavailable
+		}
+	}
+	body, err := json.MarshalIndent(answer, "", "  ")
+	if err != nil {
+		http.Error(w, "health: "+err.Error(), http.StatusInternalServerError)
+		return
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_, _ = w.Write(append(body, '\n')) // a client that went away is no error of ours
+}
+
+// Listen opens the address to serve on, host:port. It accepts a bounded number of connections.
+func Listen(ctx context.Context, address string) (net.Listener, error) {
+	var lc net.ListenConfig
+	ln, err := lc.Listen(ctx, "tcp", address)
+	if err != nil {
+		return nil, fmt.Errorf("metrics: listen on %q: %w; set metrics.listen to another host:port, or to \"\" to serve none", address, err)
+	}
+	return limitListener(ln, maxConnections), nil
+}
+
+// Serve answers requests on ln with h until the context ends; then it lets running requests finish for a short while. It closes ln.
+func Serve(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logger) error {
+	server := &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: readTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // what clients do wrong is no news
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- server.Serve(ln) }()
+	select {
+	case err := <-ended:
+		return fmt.Errorf("metrics: serve on %s: %w", ln.Addr(), err)
+	case <-ctx.Done():
+	}
+	grace, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	defer cancel()
+	if err := server.Shutdown(grace); err != nil {
+		_ = server.Close() // whoever is still reading has had its time
+		if !errors.Is(err, context.DeadlineExceeded) {
+			return fmt.Errorf("metrics: stop serving on %s: %w", ln.Addr(), err)
+		}
+	}
+	return nil
+}
+
+// errorLog hands promhttp's complaints to slog.
+type errorLog struct{ log *slog.Logger }
+
+func (l errorLog) Println(v ...any) {
+	l.log.Error("metrics could not be collected", "error", fmt.Sprint(v...))
+}
+
+func indexPage() *template.Template {
+	return template.Must(template.New("index").Parse(`<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>pfwarden</title><style>
+body{font:16px/1.5 system-ui,sans-serif;max-width:46rem;margin:3rem auto;padding:0 1rem;color:#222}
+code{background:#f2f2f2;padding:.1em .3em}.bad{color:#b00020;font-weight:600}.good{color:#1b7a3d}
+@media(prefers-color-scheme:dark){body{background:#181a1b;color:#ddd}a{color:#8ab4f8}code{background:#2a2d2f}.bad{color:#ff8a80}.good{color:#81c995}}
+</style></head><body>
+<h1>pfwarden</h1>
+<p>Version {{.Version}} on {{.System}}.</p>
+<ul><li><a href="/metrics">/metrics</a>: for Prometheus</li><li><a href="/healthz">/healthz</a>: health as JSON</li></ul>
+{{with .Health}}<h2>Health</h2><ul>{{range .}}
+<li>{{if .OK}}<span class="good">ok</span>{{else}}<span class="bad">attention</span>{{end}} <b>{{.Name}}</b>{{with .Text}}: {{.}}{{end}}{{with .Remedy}}<br><code>{{.}}</code>{{end}}</li>{{end}}
+</ul>{{end}}
+</body></html>
+`))
+}
