@@ -1,0 +1,192 @@
+package warden
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"pfwarden/internal/ledger"
+)
+
+// Recoverer is a Store that can begin anew when it finds itself corrupt.
+type Recoverer interface {
+	// Recover puts the corrupt database aside and begins an empty one.
+	Recover(ctx context.Context) error
+}
+
+const (
+	firstPace = time.Second
+	lastPace  = 30 * time.Second
+)
+
+// Commit carries out what is staged: it writes the ledger in one transaction, tells PF (additions first), and then tells the
+// events. If the ledger cannot be written, PF is told all the same: protection goes before bookkeeping. Everything unwritten stays
+// in memory and is tried again at later calls, at first after a second, then more and more seldom. If PF's driver refuses, its
+// part is tried again at the next call. Both are returned, and shown by Health.
+func (w *Warden) Commit(ctx context.Context) error {
+	w.committing.Lock()
+	defer w.committing.Unlock()
+
+	w.mu.Lock()
+	work := w.take()
+	w.mu.Unlock()
+
+	errLedger := w.write(ctx, work)
+	errPF := w.tellPF(ctx, work)
+
+	w.mu.Lock()
+	events, hear := w.events, w.cfg.OnEvent
+	w.events = nil
+	w.mu.Unlock()
+	for _, e := range events {
+		hear(e)
+	}
+	return errors.Join(errLedger, errPF)
+}
+
+// work is what one Commit carries out.
+type work struct {
+	batch    ledger.Batch
+	versions map[int64]uint64
+	counted  []*held
+	touched  []place
+	skip     bool // the ledger is not to be tried now
+}
+
+func (w *Warden) take() work {
+	var k work
+	k.skip = w.now.Before(w.retry) && w.health.Ledger != nil
+	if !k.skip {
+		k.versions = make(map[int64]uint64, len(w.dirty))
+		k.batch = w.staged
+		w.staged = ledger.Batch{}
+		for _, id := range slices.Sorted(maps.Keys(w.dirty)) {
+			h := w.dirty[id]
+			k.batch.Bans = append(k.batch.Bans, h.Ban)
+			k.versions[id] = h.version
+		}
+		for _, id := range slices.Sorted(maps.Keys(w.counted)) {
+			h := w.counted[id]
+			k.batch.Counters = append(k.batch.Counters, ledger.Counters{ID: id, Packets: h.Packets, Bytes: h.Bytes, LastHit: h.LastHit})
+			k.counted = append(k.counted, h)
+		}
+		clear(w.counted)
+	}
+	k.touched = slices.SortedFunc(maps.Keys(w.touched), func(a, b place) int {
+		if c := a.prefix.Compare(b.prefix); c != 0 {
+			return c
+		}
+		return compareText(a.table, b.table)
+	})
+	clear(w.touched)
+	return k
+}
+
+// write stores the batch and settles or restores what it held.
+func (w *Warden) write(ctx context.Context, k work) error {
+	if k.skip {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		return w.health.Ledger
+	}
+	var err error
+	if !k.batch.Empty() {
+		err = w.store.Record(ctx, k.batch)
+	}
+	recovered := false
+	if r, ok := w.store.(Recoverer); ok && errors.Is(err, ledger.ErrCorrupt) {
+		if e := r.Recover(ctx); e != nil {
+			err = errors.Join(err, e)
+		} else {
+			recovered = true
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err == nil {
+		for id, v := range k.versions {
+			if h := w.dirty[id]; h != nil && h.version == v {
+				h.saved = v
+				delete(w.dirty, id)
+			}
+		}
+		w.health.Ledger, w.health.LedgerSince, w.pace, w.retry = nil, time.Time{}, 0, time.Time{}
+		return nil
+	}
+	w.putBack(k)
+	if recovered { // the new ledger holds nothing yet: all that is in force goes into it at once
+		w.health.Recovered++
+		w.rewriteAll()
+	}
+	if w.health.Ledger == nil {
+		w.health.LedgerSince = w.now
+	}
+	w.health.Ledger = fmt.Errorf("writing the ledger: %w", err)
+	if !recovered {
+		w.pace = min(max(2*w.pace, firstPace), lastPace)
+		w.retry = w.now.Add(w.pace)
+	}
+	return w.health.Ledger
+}
+
+// putBack makes an unwritten batch part of the next one; what was staged since goes after it.
+func (w *Warden) putBack(k work) {
+	for _, h := range k.counted {
+		w.counted[h.ID] = h
+	}
+	next := w.staged
+	w.staged = ledger.Batch{
+		Transitions: append(k.batch.Transitions, next.Transitions...),
+		NeverAdd:    append(k.batch.NeverAdd, next.NeverAdd...),
+		NeverRemove: append(k.batch.NeverRemove, next.NeverRemove...),
+		Pause:       k.batch.Pause,
+	}
+	if next.Pause != nil {
+		w.staged.Pause = next.Pause
+	}
+	// A prefix both added and removed meanwhile is what was asked last.
+	for _, n := range next.NeverAdd {
+		w.staged.NeverRemove = slices.DeleteFunc(w.staged.NeverRemove, func(p netip.Prefix) bool { return p == n.Prefix })
+	}
+	for _, p := range next.NeverRemove {
+		w.staged.NeverAdd = slices.DeleteFunc(w.staged.NeverAdd, func(n ledger.Never) bool { return n.Prefix == p })
+	}
+	// Ended bans that cannot be written must not fill the memory: the oldest are let go, and counted.
+	if limit := 2 * w.cfg.MaxBans; len(w.dirty) > limit {
+		for _, id := range slices.Sorted(maps.Keys(w.dirty)) {
+			if len(w.dirty) <= limit {
+				break
+			}
+			if h := w.dirty[id]; h.State == ledger.Ended {
+				delete(w.dirty, id)
+				w.stats.Lost++
+			}
+		}
+		if len(w.staged.Transitions) > limit {
+			w.staged.Transitions = w.staged.Transitions[len(w.staged.Transitions)-limit:]
+		}
+	}
+}
+
+func (w *Warden) rewriteAll() {
+	for _, h := range w.live {
+		w.changed(h)
+	}
+	for _, list := range w.leaving {
+		for _, h := range list {
+			w.changed(h)
+		}
+	}
+	w.staged.NeverAdd = nil
+	for _, e := range w.never.Entries() {
+		if slices.Contains(e.Origins, OriginRuntime) {
+			w.staged.NeverAdd = append(w.staged.NeverAdd, ledger.Never{Prefix: e.Prefix, Since: w.now, By: byItself, Comment: "kept from a corrupt ledger"})
+		}
+	}
+	p := w.pause
+	w.staged.Pause = &p
+}

@@ -1,0 +1,404 @@
+// Package warden is the life of a ban: it turns verdicts and an administrator's wishes into bans with an end, climbs the ladder,
+// checks the never-list as the last step before PF, prolongs, ends, and says what PF's tables should hold.
+//
+// It promises that a ban is in the ledger before PF hears of it and that PF hears of its end after the ledger does, so that a
+// crash at any moment loses none. It detects nothing, keeps no clock (every call is told the time), and never runs a program.
+//
+// A Warden stages its decisions; Commit carries them out: one ledger transaction, then PF, then the events. All methods may be
+// called from several goroutines.
+package warden
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+
+	"github.com/gaissmai/bart"
+
+	"pfwarden/detect"
+	"pfwarden/internal/ledger"
+)
+
+// Entry is one address or prefix in one of PF's tables.
+type Entry struct {
+	Table      string
+	Prefix     netip.Prefix // masked, unmapped, without zone
+	KillStates bool         // when added: also kill the states of Prefix
+}
+
+// PF takes what the tables should hold from now on. Returning nil means that PF has it, or that the driver will see to it by
+// itself. The driver may be slow: it is called without any lock held.
+type PF interface {
+	Add(ctx context.Context, entries ...Entry) error
+	Delete(ctx context.Context, entries ...Entry) error
+}
+
+// Jail is what the warden needs to know of a jail. Thresholds and windows are the detector's.
+type Jail struct {
+	Table      string          // table of its bans; "" = by proof, see Config
+	Ladder     []time.Duration // ban times of proven bans, step by step; the last one repeats; 0 or less = for ever
+	Memory     time.Duration   // a step is forgotten this long after its ban ended
+	Jitter     time.Duration   // up to this much is added to a ban's time
+	Prefix4    int             // width of an IPv4 ban, 0 = as the verdict says
+	Prefix6    int             // likewise IPv6
+	Suspect    time.Duration   // ban time of a verdict that rests on spoofable evidence
+	Prolong    bool            // a proven ban that is still hit when it ends goes on
+	KillStates bool            // for bans in a table of its own: kill states too
+	Fail2ban   *Growth         // set for jails taken from fail2ban: decides the ban's time; gates, proof and ladder are passed by
+}
+
+// Config is the warden's part of the configuration.
+type Config struct {
+	Banned, Suspects string // table names
+	Observe          bool   // decide and report, never touch PF
+	KillStates       bool   // kill the states of sources that get into Banned
+	Jails            map[string]Jail
+	Default          Jail   // for jails that Jails does not name, and for manual bans
+	Seed             uint64 // of jitter: the same seed and verdicts give the same ends
+	MaxBans          int    // live bans at most
+	SuspectsPerDay   int    // suspect bans of one source within 24 h at most
+	// StillHit is how recently before its end a ban must have been hit to be prolonged.
+	StillHit time.Duration
+	// OnEvent hears of everything that happened, in order, during Commit. It must not call the Warden's changing methods.
+	OnEvent func(Event)
+	Log     *slog.Logger
+}
+
+// Defaults of Config and Jail where their fields are zero.
+const (
+	DefaultMaxBans        = 200_000
+	DefaultSuspectsPerDay = 6
+	DefaultSuspect        = 10 * time.Minute
+	DefaultMemory         = 30 * 24 * time.Hour
+	DefaultStillHit       = 10 * time.Minute
+)
+
+// DefaultLadder returns the ban times of proven bans.
+func DefaultLadder() []time.Duration {
+	return []time.Duration{10 * time.Minute, time.Hour, 24 * time.Hour, 7 * 24 * time.Hour}
+}
+
+func (c Config) filled() (Config, error) {
+	if c.Banned == "" {
+		c.Banned = "banned"
+	}
+	if c.Suspects == "" {
+		c.Suspects = "suspects"
+	}
+	if c.Banned == c.Suspects {
+		return c, fmt.Errorf("table %q cannot hold both proven and spoofable bans: name two tables", c.Banned)
+	}
+	if c.MaxBans <= 0 {
+		c.MaxBans = DefaultMaxBans
+	}
+	if c.SuspectsPerDay <= 0 {
+		c.SuspectsPerDay = DefaultSuspectsPerDay
+	}
+	if c.StillHit <= 0 {
+		c.StillHit = DefaultStillHit
+	}
+	if c.OnEvent == nil {
+		c.OnEvent = func(Event) {}
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	c.Default = c.Default.filled()
+	jails := make(map[string]Jail, len(c.Jails))
+	for name, j := range c.Jails {
+		jails[name] = j.filled()
+	}
+	c.Jails = jails
+	return c, nil
+}
+
+func (j Jail) filled() Jail {
+	if len(j.Ladder) == 0 {
+		j.Ladder = DefaultLadder()
+	}
+	if j.Memory <= 0 {
+		j.Memory = DefaultMemory
+		if j.Fail2ban != nil {
+			j.Memory = 24 * time.Hour // its dbpurgeage
+		}
+	}
+	if j.Suspect <= 0 {
+		j.Suspect = DefaultSuspect
+	}
+	return j
+}
+
+// key tells bans apart: one source has at most one live ban in a scope.
+type key struct {
+	scope  string
+	prefix netip.Prefix
+	ident  string
+}
+
+// place is an entry of a PF table.
+type place struct {
+	table  string
+	prefix netip.Prefix
+}
+
+// held is a ban in memory: live, or ended and not yet settled in the ledger.
+type held struct {
+	ledger.Ban
+	heap    int    // index in the queue of ends, -1 if not in it
+	version uint64 // grows with every change that the ledger should know
+	saved   uint64 // version that the ledger has
+	base    uint64 // packets counted before PF's counter was last seen to restart
+	raw     uint64 // last reading of PF's counter
+	baseB   uint64 // likewise bytes
+	rawB    uint64
+}
+
+func (h *held) key() key     { return key{h.Scope, h.Prefix, h.Ident} }
+func (h *held) place() place { return place{h.Table, h.Prefix} }
+
+// inPF tells whether the ban stands in a table while it is live.
+func (h *held) inPF() bool { return !h.Observed && h.Prefix.IsValid() && h.Table != "" }
+
+// Warden keeps the bans. See the package comment.
+type Warden struct {
+	committing sync.Mutex // one Commit at a time; taken before mu
+
+	mu    sync.Mutex
+	cfg   Config
+	store ledger.Store
+	pf    PF
+	never *NeverList
+
+	now    time.Time
+	lastID int64
+	live   map[key]*held
+	cover  bart.Table[[]*held] // the same, by prefix
+	ends   queue
+	past   memory
+	pause  ledger.Pause
+
+	refs    map[place]int      // live bans that want it in PF
+	kill    map[place]bool     // kill states when it is added
+	told    map[place]struct{} // what PF was told to hold, or may hold
+	again   map[place]struct{} // PF's driver refused to add it
+	touched map[place]struct{} // may differ between refs and told
+	leaving map[place][]*held  // ended, PF not told yet
+
+	dirty   map[int64]*held // differ from the ledger
+	staged  ledger.Batch    // everything of the next batch but Bans
+	counted map[int64]*held // have new counters
+	events  []Event
+
+	stats  Stats
+	health Health
+	retry  time.Time // no ledger write before
+	pace   time.Duration
+}
+
+// New returns a warden that continues what store holds: bans in force stay, those whose end passed meanwhile are ended at
+// their time, addresses that the never-list now holds are let go. PF is not touched: hand Desired to the driver, then call Commit.
+// never must already hold the configured entries; those added at run time are read from store.
+func New(ctx context.Context, cfg Config, store ledger.Store, pf PF, never *NeverList, now time.Time) (*Warden, error) {
+	cfg, err := cfg.filled()
+	if err != nil {
+		return nil, err
+	}
+	w := &Warden{
+		cfg: cfg, store: store, pf: pf, never: never, now: now,
+		live: make(map[key]*held), refs: make(map[place]int), kill: make(map[place]bool),
+		told: make(map[place]struct{}), touched: make(map[place]struct{}), again: make(map[place]struct{}), leaving: make(map[place][]*held),
+		dirty: make(map[int64]*held), counted: make(map[int64]*held),
+		past:  memory{limit: 4 * cfg.MaxBans},
+		stats: newStats(),
+	}
+	start, err := store.Start(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("reading bans from the ledger: %w", err)
+	}
+	w.lastID, w.pause = start.LastID, start.Pause
+	runtime := make([]netip.Prefix, 0, len(start.Never))
+	for _, n := range start.Never {
+		runtime = append(runtime, n.Prefix)
+	}
+	never.Set(OriginRuntime, runtime)
+	if err := w.recall(ctx); err != nil {
+		return nil, err
+	}
+	for i := range start.Unsettled {
+		w.resume(start.Unsettled[i])
+	}
+	w.expire(now, true)
+	w.letGo(now)
+	return w, nil
+}
+
+// recall derives steps, counts and daily caps from the bans of the past.
+func (w *Warden) recall(ctx context.Context) error {
+	longest := w.cfg.Default.Memory
+	for _, j := range w.cfg.Jails {
+		longest = max(longest, j.Memory)
+	}
+	// A step is remembered from the end of its ban on, so bans that began earlier by the longest ladder step count too.
+	from := w.now.Add(-longest - w.longestBan())
+	err := w.store.Walk(ctx, from, func(p ledger.Past) error {
+		w.remember(p)
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("reading the history of bans from the ledger: %w", err)
+	}
+	return nil
+}
+
+func (w *Warden) longestBan() time.Duration {
+	longest := time.Duration(0)
+	for _, j := range w.cfg.Jails {
+		for _, d := range j.Ladder {
+			longest = max(longest, d)
+		}
+	}
+	for _, d := range w.cfg.Default.Ladder {
+		longest = max(longest, d)
+	}
+	return longest + 24*time.Hour
+}
+
+// resume takes up one ban of the ledger.
+func (w *Warden) resume(b ledger.Ban) {
+	h := &held{Ban: b, heap: -1, base: 0, raw: b.Packets, rawB: b.Bytes}
+	switch {
+	case b.State == ledger.Leaving:
+		w.leave(h)
+		w.unsure(h.place())
+		return
+	case w.live[h.key()] != nil: // cannot happen by our own writing; the older one gives way
+		w.end(w.live[h.key()], w.now, "replaced", byItself)
+	}
+	w.insert(h)
+	if h.inPF() {
+		w.told[h.place()] = struct{}{} // by way of Desired
+		if w.pause.Flushed {
+			w.unsure(h.place())
+		}
+	}
+	if b.Observed && !w.cfg.Observe {
+		w.end(h, w.now, "observe", byItself)
+	}
+}
+
+// Reload takes over a changed configuration. Bans in force keep their table and end.
+func (w *Warden) Reload(cfg Config) error {
+	cfg, err := cfg.filled()
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if cfg.Observe != w.cfg.Observe {
+		return errors.New("observe cannot be changed while running: restart")
+	}
+	w.cfg = cfg
+	w.past.limit = 4 * cfg.MaxBans
+	return nil
+}
+
+func (w *Warden) jail(name string) Jail {
+	if j, ok := w.cfg.Jails[name]; ok {
+		return j
+	}
+	return w.cfg.Default
+}
+
+// insert makes h live in every index.
+func (w *Warden) insert(h *held) {
+	w.live[h.key()] = h
+	if h.Prefix.IsValid() {
+		list, _ := w.cover.Get(h.Prefix)
+		w.cover.Insert(h.Prefix, append(list, h))
+	}
+	if !h.Permanent() {
+		w.ends.add(h)
+	}
+	if h.inPF() {
+		p := h.place()
+		w.refs[p]++
+		w.touched[p] = struct{}{}
+		if w.killStates(h) {
+			w.kill[p] = true
+		}
+	}
+	w.stats.Live[h.Table]++
+}
+
+// end takes h out of every index and stages its end; the event is told at the next Commit.
+func (w *Warden) end(h *held, at time.Time, why, by string) {
+	delete(w.live, h.key())
+	if h.Prefix.IsValid() {
+		list, _ := w.cover.Get(h.Prefix)
+		rest := make([]*held, 0, len(list))
+		for _, o := range list {
+			if o != h {
+				rest = append(rest, o)
+			}
+		}
+		if len(rest) == 0 {
+			w.cover.Delete(h.Prefix)
+		} else {
+			w.cover.Insert(h.Prefix, rest)
+		}
+	}
+	w.ends.remove(h)
+	w.stats.Live[h.Table]--
+	w.stats.Unbans[why]++
+	h.Ended, h.EndWhy, h.EndedBy = at, why, by
+	if h.inPF() {
+		p := h.place()
+		if w.refs[p]--; w.refs[p] == 0 {
+			delete(w.refs, p)
+			delete(w.kill, p)
+		}
+		w.leave(h)
+	} else {
+		h.State = ledger.Ended
+	}
+	w.changed(h)
+	w.past.closed(h)
+	w.tell(Event{Kind: EventUnban, Time: at, Ban: h.Ban, Why: why})
+}
+
+// leave puts an ended ban on the list of those that PF has yet to drop.
+func (w *Warden) leave(h *held) {
+	h.State = ledger.Leaving
+	p := h.place()
+	w.leaving[p] = append(w.leaving[p], h)
+	w.touched[p] = struct{}{}
+}
+
+// unsure notes that the crash left open whether PF holds p.
+func (w *Warden) unsure(p place) {
+	w.told[p], w.again[p] = struct{}{}, struct{}{}
+}
+
+func (w *Warden) changed(h *held) {
+	h.version++
+	w.dirty[h.ID] = h
+}
+
+func (w *Warden) killStates(h *held) bool {
+	if h.Table == w.cfg.Banned {
+		return w.cfg.KillStates && h.Proven
+	}
+	return h.Table != w.cfg.Suspects && w.jail(h.Jail).KillStates
+}
+
+const byItself = "pfwarden"
+
+// notice tells the detector of a ban in force.
+func (h *held) notice(at time.Time) detect.Notice {
+	return detect.Notice{Time: at, Kind: detect.Banned, Source: h.Prefix, ID: h.Ident, Jail: h.Jail, Until: h.Until, Count: h.Count}
+}
