@@ -45,6 +45,7 @@ const (
 type Decoder struct {
 	Old           bool          // link type 17 instead of 117
 	BigEndian     bool          // order of the ids within the records: that of the file, unless a tool re-wrote it
+	FixedIDs      bool          // BigEndian was chosen by the user and holds for dialect 49's tracker too, whose order is else guessed
 	OldDirections OldDirections // for link type 17
 	Partial       bool          // accept records whose IP header is cut off; their addresses may be invalid
 
@@ -153,20 +154,30 @@ func (d *Decoder) header(p *capture.Packet, h []byte) {
 	}
 }
 
-// tracker reads pfSense's rule id, whose order is not documented and was that of the kernel or big-endian. Trackers are seconds
-// since 1970 or count up from 1,000,000,000, so the order that gives such a number is right.
+// tracker reads pfSense's rule id. Its byte order is not documented: the field may have been in the kernel's own order, its
+// successor in dialect 69 is big-endian. So the order that gives the more likely number is taken, big-endian if both are alike,
+// unless FixedIDs says that the order of ids is known.
 func (d *Decoder) tracker(b []byte) uint32 {
-	own, other := d.id(b), binary.BigEndian.Uint32(b)
-	if d.BigEndian {
-		other = binary.LittleEndian.Uint32(b)
+	big, own := binary.BigEndian.Uint32(b), d.id(b)
+	if d.FixedIDs || likelyTracker(own) > likelyTracker(big) {
+		return own
 	}
-	if !isTracker(own) && isTracker(other) {
-		return other
-	}
-	return own
+	return big
 }
 
-func isTracker(n uint32) bool { return n >= 1e9 && n <= 2e9 }
+// likelyTracker ranks a number: pfSense counts its own rules' trackers up from 1,000,000,000 and takes the Unix time of creation
+// for the user's.
+func likelyTracker(n uint32) int {
+	switch {
+	case n >= 1_000_000_000 && n < 1_001_000_000:
+		return 3
+	case n >= 1_300_000_000 && n < 1_800_000_000: // 2011 to 2027
+		return 2
+	case n >= 1_000_000_000 && n < 2_000_000_000:
+		return 1
+	}
+	return 0
+}
 
 func (d *Decoder) id(b []byte) uint32 {
 	if d.BigEndian {

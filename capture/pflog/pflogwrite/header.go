@@ -53,7 +53,7 @@ type Record struct {
 
 	Rule, Subrule    uint32 // capture.NoRule for none
 	RuleID           uint32 // dialects 49 and 69
-	TrackerBigEndian bool   // dialect 49: RuleID big-endian instead of in the writer's order
+	TrackerHostOrder bool   // dialect 49: RuleID in the writer's order instead of big-endian
 	UID, PID         uint32 // dialects 61, 69, 100
 	RuleUID, RulePID uint32
 
@@ -103,10 +103,11 @@ func (r *Record) Append(dst []byte, order binary.ByteOrder) ([]byte, error) {
 	case 45:
 		h[44] = byte(r.Direction)
 	case 49:
-		if r.TrackerBigEndian {
-			order = binary.BigEndian
+		if r.TrackerHostOrder {
+			order.PutUint32(h[44:], r.RuleID)
+		} else {
+			binary.BigEndian.PutUint32(h[44:], r.RuleID)
 		}
-		order.PutUint32(h[44:], r.RuleID)
 		h[48] = byte(r.Direction)
 	case 61, 69, 100:
 		order.PutUint32(h[44:], r.UID)

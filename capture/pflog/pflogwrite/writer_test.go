@@ -87,7 +87,7 @@ func TestLayout(t *testing.T) {
 		want    []byte
 	}{
 		{"45", 45, pflogwrite.Format{}, append(prefix(45), 1, 0, 0, 0, 0x45)},
-		{"49", 49, pflogwrite.Format{}, append(prefix(49), 4, 3, 2, 1, 1, 0, 0, 0, 0x45)},
+		{"49", 49, pflogwrite.Format{}, append(prefix(49), 1, 2, 3, 4, 1, 0, 0, 0, 0x45)},
 		{"61", 61, pflogwrite.Format{}, append(append(prefix(61), little...), 0x45)},
 		{"61 big-endian", 61, pflogwrite.Format{BigEndian: true}, append(append(prefix(61), big...), 0x45)},
 		{"69", 69, pflogwrite.Format{}, append(append(prefix(69), little...), 1, 2, 3, 4, 0, 0, 0, 0, 0x45)},
