@@ -1,0 +1,95 @@
+package fail2ban
+
+import (
+	"fmt"
+	"strings"
+)
+
+// maxReplacements is how often one tag may be replaced inside one value.
+const maxReplacements = 25
+
+// tagSet is an ordered set of options whose values may hold <tag>s that name other options.
+type tagSet struct {
+	names  []string
+	values map[string]string
+}
+
+func newTagSet() *tagSet { return &tagSet{values: make(map[string]string)} }
+
+func (t *tagSet) set(name, value string) {
+	if _, ok := t.values[name]; !ok {
+		t.names = append(t.names, name)
+	}
+	t.values[name] = value
+}
+
+// tagAt finds the next tag, innermost of nested ones first: "<" and ">" with neither them nor a space between.
+func tagAt(s string, from int) (start, end int, ok bool) {
+	for from < len(s) {
+		open := strings.IndexByte(s[from:], '<')
+		if open < 0 {
+			return 0, 0, false
+		}
+		open += from
+		stop := strings.IndexAny(s[open+1:], "<> ")
+		if stop < 0 {
+			return 0, 0, false
+		}
+		stop += open + 1
+		if s[stop] == '>' && stop > open+1 {
+			return open, stop + 1, true
+		}
+		if from = stop; s[stop] != '<' {
+			from++
+		}
+	}
+	return 0, 0, false
+}
+
+// substitute replaces <tag>s in all values by the values that they name, again and again, until none is left that lookup knows. keep names
+// tags that stay; more finds a tag that is not in the set. Tags that nobody knows stay as they are.
+func (t *tagSet) substitute(keep func(string) bool, more func(string) (string, bool, error)) error {
+	for _, name := range t.names {
+		value, err := t.resolve(name, t.values[name], keep, more)
+		if err != nil {
+			return err
+		}
+		t.values[name] = value
+	}
+	return nil
+}
+
+func (t *tagSet) resolve(name, value string, keep func(string) bool, more func(string) (string, bool, error)) (string, error) {
+	counts := make(map[string]int)
+	for at := 0; ; {
+		start, end, ok := tagAt(value, at)
+		if !ok {
+			return value, nil
+		}
+		tag := value[start+1 : end-1]
+		if keep != nil && keep(tag) {
+			at = start + 1
+			continue
+		}
+		if tag == name || counts[tag] > maxReplacements {
+			return "", &Error{Kind: "ValueError", Text: fmt.Sprintf("properties contain self referencing definitions and cannot be resolved, fail tag: %s, found: %s", name, tag)}
+		}
+		with, ok := t.values[tag]
+		if !ok && more != nil {
+			var err error
+			if with, ok, err = more(tag); err != nil {
+				return "", err
+			}
+		}
+		if !ok {
+			at = start + 1
+			continue
+		}
+		counts[tag]++
+		value = value[:start] + with + value[end:]
+		if len(value) > maxValue {
+			return "", &Error{Kind: "ValueError", Text: fmt.Sprintf("%s grows beyond %d bytes by its tags", name, maxValue)}
+		}
+		at = 0
+	}
+}
