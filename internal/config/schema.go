@@ -1,0 +1,191 @@
+package config
+
+import (
+	"time"
+
+	"pfwarden/detect"
+)
+
+const (
+	day  = 24 * time.Hour
+	year = 366 * day
+)
+
+// key is one key of a section: what it is called, what it is for, and how it gets into S and out of it.
+type key[S any] struct {
+	name, doc string
+	set       func(*S, value) error
+	show      func(*S) string // as TOML
+}
+
+// field makes a key of a place in S and a kind of value.
+func field[S, V any](name string, where func(*S) *V, k kind[V], doc string) key[S] {
+	return key[S]{
+		name: name, doc: doc,
+		set: func(s *S, v value) error {
+			x, err := k.read(v)
+			if err != nil {
+				return err
+			}
+			*where(s) = x
+			return nil
+		},
+		show: func(s *S) string { return k.show(*where(s)) },
+	}
+}
+
+// within makes keys of a part keys of the whole.
+func within[W, P any](keys []key[P], part func(*W) *P) []key[W] {
+	out := make([]key[W], len(keys))
+	for i, k := range keys {
+		out[i] = key[W]{
+			name: k.name, doc: k.doc,
+			set:  func(w *W, v value) error { return k.set(part(w), v) },
+			show: func(w *W) string { return k.show(part(w)) },
+		}
+	}
+	return out
+}
+
+// section is a table of the file; the one without a name holds the keys before the first header.
+type section struct {
+	name, doc string
+	keys      []key[Config]
+}
+
+// sections lists every section but the jails', in the order of the manual.
+func sections() []section {
+	return []section{
+		{"", "", rootKeys()},
+		{"pf", "how PF is driven", within(pfKeys(), func(c *Config) *PF { return &c.PF })},
+		{"pflog", "where PF's log is read", within(pflogKeys(), func(c *Config) *Pflog { return &c.Pflog })},
+		{packetJail, "the packet jail: scans, seen in PF's log", within(portscanKeys(), func(c *Config) *Portscan { return &c.Portscan })},
+		{"defaults", "for every log jail; a [jail.NAME] may say otherwise", within(ruleKeys(), func(c *Config) *Rule { return &c.Defaults })},
+		{"prefix", "a whole prefix is banned when many proven members of it were", within(prefixKeys(), func(c *Config) *Prefix { return &c.Prefix })},
+		{"metrics", "Prometheus", within(metricsKeys(), func(c *Config) *Metrics { return &c.Metrics })},
+		{"store", "the ledger of every decision", within(storeKeys(), func(c *Config) *Store { return &c.Store })},
+		{"control", "the socket that pfwarden's other verbs talk to", within(controlKeys(), func(c *Config) *Control { return &c.Control })},
+		{"log", "the daemon's own log", within(logKeys(), func(c *Config) *Log { return &c.Log })},
+	}
+}
+
+func rootKeys() []key[Config] {
+	return []key[Config]{
+		field("observe", func(c *Config) *bool { return &c.Observe }, boolean(), "decide and report, never touch PF"),
+		field("fail2ban", func(c *Config) *string { return &c.Fail2ban }, text(anything), `a fail2ban folder to run as it is, e.g. "/etc/fail2ban"`),
+		field("never", func(c *Config) *[]string { return &c.Never }, distinct(list(text(checkNever), "addresses, prefixes and names")),
+			"addresses, prefixes and names (re-resolved; the last answer is kept) that are never banned"),
+		field("never_defaults", func(c *Config) *bool { return &c.NeverDefaults }, boolean(),
+			"never ban own addresses, connected networks, default gateways, resolvers, loopback, multicast, the peer of the shell that starts us"),
+	}
+}
+
+func pfKeys() []key[PF] {
+	return []key[PF]{
+		field("backend", func(p *PF) *string { return &p.Backend }, oneOf("pfctl", "memory"), `or "memory": a PF of our own that blocks nothing, for trying out`),
+		field("pfctl", func(p *PF) *string { return &p.Pfctl }, text(notEmpty("the path of pfctl(8)")), "the program"),
+		field("anchor", func(p *PF) *string { return &p.Anchor }, text(checkAnchor), "last component unique and at most 15 characters: PF's log shows no more"),
+		field("banned", func(p *PF) *string { return &p.Banned }, text(checkTable), "table of the proven attackers"),
+		field("suspects", func(p *PF) *string { return &p.Suspects }, text(checkTable), "table of those whose address may be forged"),
+		field("rules_file", func(p *PF) *string { return &p.RulesFile }, text(anything), "the anchor's rules, instead of the default ones"),
+		field("log", func(p *PF) *bool { return &p.Log }, boolean(), `"log" in the default rules`),
+		field("kill_states", func(p *PF) *bool { return &p.KillStates }, boolean(), "a proven ban ends running connections"),
+		field("keep_on_stop", func(p *PF) *bool { return &p.KeepOnStop }, boolean(), "leave the tables in place when the daemon stops"),
+		field("foreign", func(p *PF) *string { return &p.Foreign }, oneOf("keep", "remove"), `or "remove": table entries that were never ours`),
+		field("reconcile", func(p *PF) *time.Duration { return &p.Reconcile }, duration(time.Second, day), "how often the tables are compared with what they should hold"),
+	}
+}
+
+func pflogKeys() []key[Pflog] {
+	return []key[Pflog]{
+		field("interface", func(p *Pflog) *string { return &p.Interface }, text(checkInterface), `live source ("" = none); the file fills gaps at start`),
+		field("file", func(p *Pflog) *string { return &p.File }, text(anything), `followed where the interface cannot be opened ("" = never)`),
+		field("watch", func(p *Pflog) *[]string { return &p.Watch }, distinct(list(text(checkWatch), "interface names and groups")),
+			"interfaces whose blocks are evidence: names or groups; egress = those with a default route"),
+		field("snaplen", func(p *Pflog) *int { return &p.Snaplen }, whole(96, 65535, "bytes"), "bytes of a packet that are read"),
+		field("dialect", func(p *Pflog) *string { return &p.Dialect }, text(checkDialect), "of the log's headers; auto = told by each record"),
+	}
+}
+
+func checkWatch(s string) error {
+	if s == "" {
+		return notEmpty("the name of an interface or interface group")(s)
+	}
+	return checkInterface(s)
+}
+
+func portscanKeys() []key[Portscan] {
+	return []key[Portscan]{
+		field("enabled", func(p *Portscan) *bool { return &p.Enabled }, boolean(), ""),
+		field("threshold", func(p *Portscan) *float64 { return &p.Threshold }, number(1, detect.MaxDoors, "doors"), "doors: new destinations and ports that a source knocked on"),
+		field("half_life", func(p *Portscan) *time.Duration { return &p.HalfLife }, duration(time.Minute, year), "after this long a door counts half"),
+		field("trap_ports", func(p *Portscan) *[]uint16 { return &p.TrapPorts }, ports(), "ports that only scanners ask for from outside"),
+		field("table_slots", func(p *Portscan) *int { return &p.TableSlots }, whole(1024, 1<<26, "sources"), "sources remembered at once, 64 bytes each"),
+		field("ban", func(p *Portscan) *time.Duration { return &p.Ban }, duration(time.Second, day), "of a suspect; never prolonged"),
+	}
+}
+
+func ruleKeys() []key[Rule] {
+	return []key[Rule]{
+		field("maxretry", func(r *Rule) *int { return &r.MaxRetry }, whole(1, 100000, "failures"), "failures …"),
+		field("findtime", func(r *Rule) *time.Duration { return &r.FindTime }, duration(time.Second, year), "… within this time"),
+		field("ladder", func(r *Rule) *[]time.Duration { return &r.Ladder }, list(duration(time.Second, 100*year), "durations"), "length of the first, second, third … ban"),
+		field("ladder_memory", func(r *Rule) *time.Duration { return &r.LadderMemory }, duration(0, 100*year), "how long a step is remembered"),
+		field("jitter", func(r *Rule) *time.Duration { return &r.Jitter }, duration(0, 30*day), "up to this much is added to a ban's length"),
+		field("prolong", func(r *Rule) *bool { return &r.Prolong }, boolean(), "a proven ban that PF's counters show still hit when it ends goes on"),
+		field("prefix4", func(r *Rule) *int { return &r.Prefix4 }, whole(8, 32, "bits"), "bits of an IPv4 source that are counted and banned as one"),
+		field("prefix6", func(r *Rule) *int { return &r.Prefix6 }, whole(16, 128, "bits"), "and of an IPv6 source"),
+		field("combine", func(r *Rule) *bool { return &r.Combine }, boolean(), "its suspicion adds to that of the other jails"),
+	}
+}
+
+// jailKeys are the keys of a [jail.NAME], those of [defaults] behind its own.
+func jailKeys() []key[Jail] {
+	own := []key[Jail]{
+		field("enabled", func(j *Jail) *bool { return &j.Enabled }, boolean(), ""),
+		field("filter", func(j *Jail) *string { return &j.Filter }, text(anything), "name[options]; or failregex = [...] here"),
+		field("failregex", func(j *Jail) *[]string { return &j.FailRegex }, list(text(notEmpty("a regular expression")), "regular expressions"), "patterns of its own, instead of a filter"),
+		field("ignoreregex", func(j *Jail) *[]string { return &j.IgnoreRegex }, list(text(notEmpty("a regular expression")), "regular expressions"), "lines that match count for nothing"),
+		field("logs", func(j *Jail) *[]string { return &j.Logs }, distinct(list(text(checkGlob), "paths and globs")), `files and globs; "-" is standard input`),
+		field("proof", func(j *Jail) *string { return &j.Proof }, oneOf("", "tcp", "none"), `"" = the filter's own; "tcp": a line comes from nothing but a completed handshake; or "none"`),
+		field("ports", func(j *Jail) *[]uint16 { return &j.Ports }, ports(), "ports that its bans are for; [] = all"),
+	}
+	return append(own, within(ruleKeys(), func(j *Jail) *Rule { return &j.Rule })...)
+}
+
+func prefixKeys() []key[Prefix] {
+	return []key[Prefix]{
+		field("enabled", func(p *Prefix) *bool { return &p.Enabled }, boolean(), ""),
+		field("members", func(p *Prefix) *int { return &p.Members }, whole(2, 65536, "members"), "proven members …"),
+		field("window", func(p *Prefix) *time.Duration { return &p.Window }, duration(time.Minute, 30*day), "… banned within this time"),
+	}
+}
+
+func metricsKeys() []key[Metrics] {
+	return []key[Metrics]{
+		field("listen", func(m *Metrics) *string { return &m.Listen }, text(checkListen), `"" = off`),
+		field("addresses", func(m *Metrics) *int { return &m.Addresses }, whole(0, 100000, "addresses"), "series of single addresses at most, by packets"),
+	}
+}
+
+func storeKeys() []key[Store] {
+	return []key[Store]{
+		field("file", func(s *Store) *string { return &s.File }, text(notEmpty("the path of the database")), ""),
+		field("history", func(s *Store) *time.Duration { return &s.History }, duration(time.Hour, 100*year), "how long ended bans are kept"),
+	}
+}
+
+func controlKeys() []key[Control] {
+	return []key[Control]{
+		field("socket", func(s *Control) *string { return &s.Socket }, text(checkSocket), "0660; the group below may read, changing needs root"),
+		field("group", func(s *Control) *string { return &s.Group }, text(checkGroup), ""),
+	}
+}
+
+func logKeys() []key[Log] {
+	return []key[Log]{
+		field("level", func(l *Log) *string { return &l.Level }, oneOf("debug", "info", "warn", "error"), ""),
+		field("target", func(l *Log) *string { return &l.Target }, oneOf("syslog", "stderr"), `or "stderr"`),
+		field("format", func(l *Log) *string { return &l.Format }, oneOf("text", "json"), `"json" for machines`),
+	}
+}
