@@ -1,0 +1,196 @@
+package detect
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"net/netip"
+	"time"
+)
+
+// Strategy is how a log jail counts failures.
+type Strategy uint8
+
+// Strategies.
+const (
+	// Window judges at Threshold failures within Findtime, sliding.
+	Window Strategy = iota
+	// Fail2ban counts as fail2ban does: the count is thinned by the observed rate, see rate.go.
+	Fail2ban
+)
+
+// JailConfig is one log jail.
+type JailConfig struct {
+	Name      string
+	Strategy  Strategy
+	Threshold int           // failures; fail2ban's maxretry
+	Findtime  time.Duration // how long a failure counts
+
+	// Combine lets the jail's fraction enter the sum over jails. Always off for Strategy Fail2ban.
+	Combine bool
+	// BypassGates judges without asking any gate but the never-list. Jails taken from fail2ban set it.
+	BypassGates bool
+
+	Prefix4, Prefix6 int // length of the prefix that counts as one source; 0 = 32 and 64, for Strategy Fail2ban always 32 and 128
+	KeepMatches      int // observations kept as evidence; 0 = 10
+
+	// Increment raises the count of sources that were banned before, as fail2ban's bantime.increment does (Strategy Fail2ban only).
+	Increment bool
+	// KeepStale never drops entries whose last failure is older than Findtime but thins them by rate (Strategy Fail2ban only). fail2ban drops
+	// them in a clean-up that runs on a timer, so that which of the two happens depends on how busy it is; a running fail2ban drops nearly always.
+	KeepStale bool
+}
+
+// PortscanConfig is the packet jail.
+type PortscanConfig struct {
+	Disabled  bool
+	Name      string        // "" = "portscan"
+	Threshold float64       // doors; 0 = 7, at most MaxDoors
+	HalfLife  time.Duration // of a door; 0 = 24 h
+	TrapPorts []uint16      // nil = DefaultTrapPorts
+	Addresses int           // how many addresses the gateway protects; below 4 knocks on trap ports in a new hour count ½. 0 = unknown, many
+
+	NoCombine        bool // keep the jail's fraction out of the sum over jails
+	Prefix4, Prefix6 int  // length of the prefix that counts as one source; 0 = 32 and 64
+	Slots            int  // size of the sources' table, rounded up to a power of two; 0 = 2^18
+	Doorkeeper       int  // bytes of each of the doorkeeper's two generations, rounded up to a power of two; 0 = 16 MiB
+}
+
+// MaxDoors is the largest threshold of portscan.
+const MaxDoors = 12
+
+// PrefixConfig is the verdict on a whole prefix, on proven evidence alone.
+type PrefixConfig struct {
+	Enabled bool
+	Members int           // proven members; 0 = 12
+	Window  time.Duration // within which; 0 = 6 h
+	Bits4   int           // 0 = 24
+	Bits6   int           // 0 = 48
+}
+
+// Never is the never-list. An implementation that also has OverlapsPrefix(netip.Prefix) bool, as bart.Lite does, is asked that for prefixes.
+type Never interface {
+	Contains(netip.Addr) bool
+}
+
+// Limits bound the tables beside portscan's slots. Zero values mean the defaults.
+type Limits struct {
+	Sources       int // sources with failures in log jails; 65536
+	EvidenceBytes int // text kept as evidence, all sources together; 8 MiB
+	CountBytes    int // failures being counted, all sources together; 16 MiB
+	Contacts      int // addresses our side spoke to, rounded up to a power of two; 2^18
+	Bans          int // running and past bans that are remembered; 65536
+	Trails        int // sources whose latest targets are kept for explanations, rounded up to a power of two; 2^13
+	Companies     int // prefixes watched for company, rounded up to a power of two; 2^13
+}
+
+// Config is everything a Detector is told at its start.
+type Config struct {
+	Seed     uint64 // secret: with it, whoever sends packets could choose which sources collide
+	Jails    []JailConfig
+	Portscan PortscanConfig
+	Prefix   PrefixConfig
+	Never    Never        // nil = empty
+	Own      []netip.Addr // our own addresses
+	Limits   Limits
+}
+
+// DefaultTrapPorts lists ports for which only scanners ask from outside.
+func DefaultTrapPorts() []uint16 {
+	return []uint16{
+		23, 135, 139, 445, 1433, 2323, 3306, 3389, 5555, 6379, 7547, 8291, 37215, 52869,
+	}
+}
+
+func setDefault[T comparable](p *T, v T) {
+	var zero T
+	if *p == zero {
+		*p = v
+	}
+}
+
+func (c *Config) fill() error {
+	var errs []error
+	fault := func(format string, a ...any) { errs = append(errs, fmt.Errorf(format, a...)) }
+	p := &c.Portscan
+	setDefault(&p.Name, "portscan")
+	setDefault(&p.Threshold, 7)
+	setDefault(&p.HalfLife, 24*time.Hour)
+	setDefault(&p.Prefix4, 32)
+	setDefault(&p.Prefix6, 64)
+	setDefault(&p.Slots, 1<<18)
+	setDefault(&p.Doorkeeper, 16<<20)
+	if p.TrapPorts == nil {
+		p.TrapPorts = DefaultTrapPorts()
+	}
+	if !(p.Threshold >= 1 && p.Threshold <= MaxDoors) {
+		fault("jail %s: threshold is %v, expected 1 to %d doors", p.Name, p.Threshold, MaxDoors)
+	}
+	if p.HalfLife < time.Second {
+		fault("jail %s: half-life is %v, expected at least 1s", p.Name, p.HalfLife)
+	}
+	if p.Slots < 0 || p.Slots > 1<<26 {
+		fault("jail %s: %d slots, expected 1 to 2^26", p.Name, p.Slots)
+	}
+	if p.Doorkeeper < 0 || p.Doorkeeper > 1<<30 {
+		fault("jail %s: doorkeeper of %d bytes, expected at most 2^30", p.Name, p.Doorkeeper)
+	}
+	checkBits := func(name string, b4, b6 int) {
+		if b4 < 8 || b4 > 32 || b6 < 16 || b6 > 128 {
+			fault("%s: prefix lengths %d and %d, expected 8 to 32 for IPv4 and 16 to 128 for IPv6", name, b4, b6)
+		}
+	}
+	checkBits("jail "+p.Name, p.Prefix4, p.Prefix6)
+	seen := map[string]bool{p.Name: true}
+	c.Jails = append([]JailConfig(nil), c.Jails...)
+	for i := range c.Jails {
+		j := &c.Jails[i]
+		if j.Name == "" {
+			fault("jail %d has no name", i)
+		}
+		if seen[j.Name] {
+			fault("jail %s is there twice", j.Name)
+		}
+		seen[j.Name] = true
+		if j.Threshold < 1 || j.Threshold > math.MaxInt32 {
+			fault("jail %s: threshold is %d, expected 1 or more failures", j.Name, j.Threshold)
+		}
+		if j.Findtime <= 0 {
+			fault("jail %s: findtime is %v, expected more than 0", j.Name, j.Findtime)
+		}
+		setDefault(&j.KeepMatches, 10)
+		switch j.Strategy {
+		case Window:
+			setDefault(&j.Prefix4, 32)
+			setDefault(&j.Prefix6, 64)
+		case Fail2ban:
+			j.Prefix4, j.Prefix6, j.Combine = 32, 128, false
+		default:
+			fault("jail %s: unknown strategy %d", j.Name, j.Strategy)
+		}
+		checkBits("jail "+j.Name, j.Prefix4, j.Prefix6)
+	}
+	x := &c.Prefix
+	setDefault(&x.Members, 12)
+	setDefault(&x.Window, 6*time.Hour)
+	setDefault(&x.Bits4, 24)
+	setDefault(&x.Bits6, 48)
+	if x.Members < 2 || x.Members > maxMembers || x.Window <= 0 {
+		fault("prefix: %d members within %v, expected 2 to %d and a window above 0", x.Members, x.Window, maxMembers)
+	}
+	checkBits("prefix", x.Bits4, x.Bits6)
+	l := &c.Limits
+	setDefault(&l.Sources, 1<<16)
+	setDefault(&l.EvidenceBytes, 8<<20)
+	setDefault(&l.CountBytes, 16<<20)
+	setDefault(&l.Contacts, 1<<18)
+	setDefault(&l.Bans, 1<<16)
+	setDefault(&l.Trails, 1<<13)
+	setDefault(&l.Companies, 1<<13)
+	for _, v := range []int{l.Sources, l.EvidenceBytes, l.CountBytes, l.Contacts, l.Bans, l.Trails, l.Companies} {
+		if v < 1 || v > 1<<28 {
+			fault("limits: %d, expected 1 to 2^28", v)
+		}
+	}
+	return errors.Join(errs...)
+}

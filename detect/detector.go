@@ -1,0 +1,171 @@
+// Package detect is the one detector: observations of packets and log lines go in, verdicts with their reasons come out.
+//
+// It is pure: no input or output, no goroutine, no clock of its own. The same inputs in the same order give the same verdicts, live or replayed.
+// Its memory is bounded (Limits), and what a bound drops is counted (Stats). A Detector is not safe for concurrent use.
+//
+// Every source has, in every jail, a fraction of that jail's threshold; their sum is its suspicion, and at 1 it is judged. Packets are counted in
+// doors: different closed ports that one source knocked on, halving with time (Jung, Paxson, Berger, Balakrishnan: Fast portscan detection using
+// sequential hypothesis testing, 2004). A verdict that rests on anything a third party could have forged is asked at the gates first.
+package detect
+
+import (
+	"fmt"
+	"math"
+	"net/netip"
+	"time"
+)
+
+// maxAhead is how far a record's time may lie ahead of the time at which it was read.
+const maxAhead = time.Minute
+
+// Detector turns observations into verdicts.
+type Detector struct {
+	config   Config
+	hash     keyed
+	now      int64 // newest time seen, Unix nanoseconds
+	own      map[netip.Addr]bool
+	jails    map[string]int
+	classes  []class // the ways in which combining jails cut addresses into sources
+	scan     scan
+	logs     logs
+	contacts contacts
+	bans     bans
+	groups   prefixes
+	guesses  guesses
+	stats    counters
+
+	tally    tally   // scratch
+	touched  []touch // scratch
+	verdicts uint64
+}
+
+// class is one way to cut addresses into sources.
+type class struct{ bits4, bits6 int }
+
+func (c class) key(a netip.Addr) (key, uint8) {
+	n := c.bits6
+	if a.Is4() {
+		n = c.bits4
+	}
+	return maskKey(a, c.bits4, c.bits6), uint8(n)
+}
+
+// New makes a detector. The error lists every fault of the configuration.
+func New(config Config) (*Detector, error) {
+	if err := config.fill(); err != nil {
+		return nil, fmt.Errorf("detector: %w", err)
+	}
+	d := &Detector{config: config, hash: newKeyed(config.Seed), own: map[netip.Addr]bool{}, jails: map[string]int{}, now: math.MinInt64}
+	for _, a := range config.Own {
+		d.own[a.Unmap().WithZone("")] = true
+	}
+	add := func(c class) {
+		for _, x := range d.classes {
+			if x == c {
+				return
+			}
+		}
+		d.classes = append(d.classes, c)
+	}
+	p := &d.config.Portscan
+	add(class{p.Prefix4, p.Prefix6})
+	for i := range d.config.Jails {
+		j := &d.config.Jails[i]
+		d.jails[j.Name] = i
+		if j.Combine {
+			add(class{j.Prefix4, j.Prefix6})
+		}
+	}
+	d.scan = newScan(&d.config)
+	d.logs = newLogs(&d.config.Limits)
+	d.contacts = newContacts(d.config.Limits.Contacts)
+	d.bans = newBans(d.config.Limits.Bans)
+	d.groups = newPrefixes()
+	d.guesses = newGuesses()
+	d.stats.observations = make([][NumKinds]uint64, len(d.config.Jails)+1)
+	d.stats.verdicts = make([]verdictCount, len(d.config.Jails)+1)
+	return d, nil
+}
+
+// touch is a source to be judged once the whole record is counted.
+type touch struct {
+	addr netip.Addr
+	id   string
+	jail int // index into jails, or -1 for the packet jail
+	at   int64
+}
+
+// Observe takes all observations of one record and calls emit for each verdict they lead to. It keeps nothing of obs.
+func (d *Detector) Observe(obs []Observation, emit func(Verdict)) {
+	d.touched = d.touched[:0]
+	for i := range obs {
+		o := &obs[i]
+		at := o.Time.UnixNano()
+		if !o.Read.IsZero() && o.Time.Sub(o.Read) > maxAhead {
+			at = o.Read.UnixNano()
+			d.stats.ahead++
+		}
+		d.advance(at)
+		if o.Kind != Failure {
+			d.packet(o, at, emit)
+			continue
+		}
+		j, ok := d.jails[o.Jail]
+		if !ok || (!o.Source.IsValid() && o.ID == "") {
+			d.stats.drops[DropUnknown]++
+			continue
+		}
+		d.stats.observations[j][Failure]++
+		d.failure(o, j, at, emit)
+	}
+	if len(d.touched) > 1 {
+		d.shadow()
+	}
+	for i := range d.touched {
+		t := &d.touched[i]
+		if !d.repeated(i) {
+			d.judge(t.addr, t.id, t.jail, t.at, emit)
+		}
+	}
+}
+
+// repeated says whether judging touched[i] was done with an earlier one: the same source in the same company of jails.
+func (d *Detector) repeated(i int) bool {
+	t := &d.touched[i]
+	for _, u := range d.touched[:i] {
+		if u.addr == t.addr && u.id == t.id && (u.jail == t.jail || d.combines(u.jail) && d.combines(t.jail)) {
+			return true
+		}
+	}
+	return false
+}
+
+func (d *Detector) combines(jail int) bool {
+	if jail < 0 {
+		return !d.config.Portscan.NoCombine
+	}
+	return d.config.Jails[jail].Combine
+}
+
+// Tick tells the detector what time it is where no records come. It never goes back.
+func (d *Detector) Tick(now time.Time) { d.advance(now.UnixNano()) }
+
+func (d *Detector) advance(at int64) {
+	if at > d.now {
+		d.now = at
+	}
+}
+
+// Now returns the newest time that the detector has seen; zero before the first record.
+func (d *Detector) Now() time.Time {
+	if d.now == math.MinInt64 {
+		return time.Time{}
+	}
+	return time.Unix(0, d.now).UTC()
+}
+
+// seconds returns at as the 32-bit seconds that the tables keep (until 2106).
+func seconds(at int64) uint32 {
+	s := at / int64(time.Second)
+	return uint32(min(max(s, 0), math.MaxUint32))
+}

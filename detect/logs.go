@@ -1,0 +1,423 @@
+package detect
+
+import (
+	"math"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+const (
+	maxText        = 4096 // bytes of one observation's text that are kept
+	maxFields      = 32   // fields of one observation that are kept
+	maxAttempts    = 1 << 20
+	sourceCost     = 400 // bytes of a source and its place in the map, roughly
+	jailCost       = 160
+	hitCost        = 32
+	evidenceCost   = 200
+	evictionSample = 16
+)
+
+// sourceKey names a source of the log jails.
+type sourceKey struct {
+	key  key
+	bits uint8
+	id   string
+}
+
+// source is what the log jails know of one source.
+type source struct {
+	key            sourceKey
+	jails          []jailState
+	stopped        bool // a gate stopped the verdict that is due
+	counts, texts  int  // bytes accounted for
+	newer, older   *source
+	newerT, olderT *source // list of those that keep evidence
+	hasEvidence    bool
+}
+
+// jailState is one source in one log jail.
+type jailState struct {
+	jail     int
+	hits     []hit // Window: oldest first
+	rate     rate  // Fail2ban
+	failures int   // since the last verdict
+	evidence []Evidence
+}
+
+// hit is one failure that counts.
+type hit struct {
+	at     int64 // Unix nanoseconds
+	shadow int64 // until then a larger fraction of the same record is in the sum instead
+	n      int32
+	proven bool
+}
+
+// logs holds the sources of the log jails, bounded by number and by bytes.
+type logs struct {
+	sources        map[sourceKey]*source
+	newest, oldest *source
+	newestT        *source // of those that keep evidence, by when they began to
+	oldestT        *source
+	limits         *Limits
+	counts, texts  int
+
+	evicted, stripped uint64
+}
+
+func newLogs(l *Limits) logs { return logs{sources: map[sourceKey]*source{}, limits: l} }
+
+// get returns the source, made if need be, and marks it as the newest.
+func (l *logs) get(k sourceKey) *source {
+	s := l.sources[k]
+	if s == nil {
+		k.id = strings.Clone(k.id)
+		s = &source{key: k, counts: sourceCost + len(k.id)}
+		l.sources[k] = s
+		l.counts += s.counts
+		l.link(s)
+		return s
+	}
+	if l.newest != s {
+		l.unlink(s)
+		l.link(s)
+	}
+	return s
+}
+
+func (l *logs) link(s *source) {
+	s.older, s.newer = l.newest, nil
+	if l.newest != nil {
+		l.newest.newer = s
+	}
+	l.newest = s
+	if l.oldest == nil {
+		l.oldest = s
+	}
+}
+
+func (l *logs) unlink(s *source) {
+	if s.newer != nil {
+		s.newer.older = s.older
+	} else {
+		l.newest = s.older
+	}
+	if s.older != nil {
+		s.older.newer = s.newer
+	} else {
+		l.oldest = s.newer
+	}
+	s.newer, s.older = nil, nil
+}
+
+func (l *logs) linkEvidence(s *source) {
+	s.hasEvidence = true
+	s.olderT, s.newerT = l.newestT, nil
+	if l.newestT != nil {
+		l.newestT.newerT = s
+	}
+	l.newestT = s
+	if l.oldestT == nil {
+		l.oldestT = s
+	}
+}
+
+func (l *logs) unlinkEvidence(s *source) {
+	if !s.hasEvidence {
+		return
+	}
+	if s.newerT != nil {
+		s.newerT.olderT = s.olderT
+	} else {
+		l.newestT = s.olderT
+	}
+	if s.olderT != nil {
+		s.olderT.newerT = s.newerT
+	} else {
+		l.oldestT = s.newerT
+	}
+	s.newerT, s.olderT, s.hasEvidence = nil, nil, false
+}
+
+func (l *logs) remove(s *source) {
+	l.unlink(s)
+	l.unlinkEvidence(s)
+	l.counts -= s.counts
+	l.texts -= s.texts
+	delete(l.sources, s.key)
+}
+
+// strip lets go of the texts kept for s; what it counts stays.
+func (l *logs) strip(s *source) {
+	for i := range s.jails {
+		s.jails[i].evidence = nil
+	}
+	l.texts -= s.texts
+	s.texts = 0
+	l.unlinkEvidence(s)
+}
+
+// settle brings the tables back within their bounds, sparing s.
+func (l *logs) settle(s *source, safe func(*source) float64) {
+	for l.texts > l.limits.EvidenceBytes && l.oldestT != nil && l.oldestT != s {
+		l.strip(l.oldestT)
+		l.stripped++
+	}
+	for len(l.sources) > l.limits.Sources || l.counts > l.limits.CountBytes {
+		// The least suspicious of those that were quiet longest.
+		var victim *source
+		least := math.Inf(1)
+		for n, x := 0, l.oldest; n < evictionSample && x != nil; n, x = n+1, x.newer {
+			if x == s {
+				continue
+			}
+			if f := safe(x); f < least {
+				victim, least = x, f
+			}
+		}
+		if victim == nil {
+			return
+		}
+		l.remove(victim)
+		l.evicted++
+	}
+}
+
+// in returns the source's state in a jail, or nil.
+func (s *source) in(jail int) *jailState {
+	for i := range s.jails {
+		if s.jails[i].jail == jail {
+			return &s.jails[i]
+		}
+	}
+	return nil
+}
+
+func (l *logs) state(s *source, jail int) *jailState {
+	if j := s.in(jail); j != nil {
+		return j
+	}
+	s.jails = append(s.jails, jailState{jail: jail})
+	s.counts += jailCost
+	l.counts += jailCost
+	return &s.jails[len(s.jails)-1]
+}
+
+// sourceKeyOf returns the key of an observation in a jail.
+func (d *Detector) sourceKeyOf(jail int, a netip.Addr, id string) sourceKey {
+	if id != "" {
+		return sourceKey{id: id}
+	}
+	j := &d.config.Jails[jail]
+	k, n := class{j.Prefix4, j.Prefix6}.key(a)
+	return sourceKey{key: k, bits: n}
+}
+
+// failure counts one line's failure.
+func (d *Detector) failure(o *Observation, jail int, at int64, emit func(Verdict)) {
+	j := &d.config.Jails[jail]
+	if d.stale(o.Source, at, jail) {
+		return
+	}
+	k := d.sourceKeyOf(jail, o.Source, o.ID)
+	s := d.logs.get(k)
+	js := d.logs.state(s, jail)
+	n := min(max(o.Count, 1), maxAttempts)
+	if j.Strategy == Fail2ban {
+		d.raise(s, js, j, o, at, n, emit)
+		d.logs.settle(s, d.safety)
+		return
+	}
+	if !d.hit(s, js, j, at, int32(n), o.Proven) {
+		d.stats.tooLate++
+		return
+	}
+	js.failures = min(js.failures+n, math.MaxInt32)
+	d.keep(s, js, j, o)
+	d.guess(o, at)
+	d.logs.settle(s, d.safety)
+	d.touched = append(d.touched, touch{addr: o.Source, id: o.ID, jail: jail, at: at})
+}
+
+// hit files a failure where its time belongs; false where its window is closed.
+func (d *Detector) hit(s *source, js *jailState, j *JailConfig, at int64, n int32, proven bool) bool {
+	before := len(js.hits)
+	newest := at
+	if before > 0 {
+		newest = max(newest, js.hits[before-1].at)
+	}
+	if at < newest-int64(j.Findtime) {
+		return false
+	}
+	i := before
+	for i > 0 && js.hits[i-1].at > at {
+		i--
+	}
+	js.hits = slices.Insert(js.hits, i, hit{at: at, n: n, proven: proven})
+	drop := 0
+	for js.hits[drop].at < newest-int64(j.Findtime) {
+		drop++
+	}
+	drop = max(drop, len(js.hits)-j.Threshold) // older ones can no longer decide
+	js.hits = slices.Delete(js.hits, 0, drop)
+	s.counts += (len(js.hits) - before) * hitCost
+	d.logs.counts += (len(js.hits) - before) * hitCost
+	return true
+}
+
+// keep files the observation as evidence, without keeping the caller's memory.
+func (d *Detector) keep(s *source, js *jailState, j *JailConfig, o *Observation) {
+	e := Evidence{
+		Time: o.Time, Jail: j.Name, Kind: o.Kind, Target: o.Target, Proven: o.Proven,
+		Text: strings.Clone(o.Text[:min(len(o.Text), maxText)]), User: strings.Clone(o.User[:min(len(o.User), 256)]),
+	}
+	cost := evidenceCost + len(e.Text) + len(e.User)
+	if len(o.Fields) > 0 {
+		names := make([]string, 0, len(o.Fields))
+		for name := range o.Fields {
+			names = append(names, name)
+		}
+		slices.Sort(names)
+		names = names[:min(len(names), maxFields)]
+		e.Fields = make(Fields, len(names))
+		for _, name := range names {
+			v := o.Fields[name]
+			v = strings.Clone(v[:min(len(v), maxText)])
+			e.Fields[strings.Clone(name)] = v
+			cost += 64 + len(name) + len(v)
+		}
+	}
+	for len(js.evidence) >= j.KeepMatches {
+		gone := evidenceBytes(&js.evidence[0])
+		js.evidence = slices.Delete(js.evidence, 0, 1)
+		s.texts -= gone
+		d.logs.texts -= gone
+	}
+	js.evidence = append(js.evidence, e)
+	s.texts += cost
+	d.logs.texts += cost
+	d.logs.unlinkEvidence(s)
+	d.logs.linkEvidence(s)
+}
+
+func evidenceBytes(e *Evidence) int {
+	n := evidenceCost + len(e.Text) + len(e.User)
+	for k, v := range e.Fields {
+		n += 64 + len(k) + len(v)
+	}
+	return n
+}
+
+// shadow lets a record that matched several jails enter the sum once: all but its largest fraction wait until the window of that one closed.
+func (d *Detector) shadow() {
+	for i := range d.touched {
+		t := &d.touched[i]
+		if t.jail < 0 || !d.combines(t.jail) {
+			continue
+		}
+		best, bestShare := -1, 0.0
+		first := true
+		for n := range d.touched {
+			u := &d.touched[n]
+			if u.jail < 0 || u.addr != t.addr || u.id != t.id || !d.combines(u.jail) {
+				continue
+			}
+			if n < i {
+				first = false
+				break
+			}
+			if share := 1 / float64(d.config.Jails[u.jail].Threshold); share > bestShare {
+				best, bestShare = n, share
+			}
+		}
+		if !first {
+			continue
+		}
+		until := d.touched[best].at + int64(d.config.Jails[d.touched[best].jail].Findtime)
+		for n := range d.touched {
+			u := &d.touched[n]
+			if n == best || u.jail < 0 || u.addr != t.addr || u.id != t.id || !d.combines(u.jail) || u.jail == d.touched[best].jail {
+				continue
+			}
+			if s := d.logs.sources[d.sourceKeyOf(u.jail, u.addr, u.id)]; s != nil {
+				if js := s.in(u.jail); js != nil {
+					for h := len(js.hits) - 1; h >= 0; h-- {
+						if js.hits[h].at == u.at {
+							js.hits[h].shadow = until
+							break
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// share is what one jail says of one source.
+type share struct {
+	jail         int     // -1 = the packet jail
+	own, sum     float64 // fraction of the jail's threshold: all, and what enters the sum over jails
+	provenOwn    float64
+	provenSum    float64
+	failures     int
+	allProven    bool
+	limit        limit // packet jail
+	first, last  int64
+	bits4, bits6 int
+}
+
+// count returns the jail's share at time now.
+func (js *jailState) count(j *JailConfig, now int64) share {
+	sh := share{jail: js.jail, allProven: true, failures: js.failures, bits4: j.Prefix4, bits6: j.Prefix6}
+	newest := now
+	if n := len(js.hits); n > 0 {
+		newest = max(newest, js.hits[n-1].at)
+	}
+	var own, sum, provenOwn, provenSum int64
+	for i := range js.hits {
+		h := &js.hits[i]
+		if h.at < newest-int64(j.Findtime) {
+			continue
+		}
+		if sh.first == 0 {
+			sh.first = h.at
+		}
+		sh.last = h.at
+		n := int64(h.n)
+		own += n
+		counts := h.shadow < now
+		if counts {
+			sum += n
+		}
+		if h.proven {
+			provenOwn += n
+			if counts {
+				provenSum += n
+			}
+		} else {
+			sh.allProven = false
+		}
+	}
+	t := float64(j.Threshold)
+	sh.own, sh.sum, sh.provenOwn, sh.provenSum = float64(own)/t, float64(sum)/t, float64(provenOwn)/t, float64(provenSum)/t
+	sh.failures = int(own)
+	return sh
+}
+
+// safety ranks a source of the log jails for eviction.
+func (d *Detector) safety(s *source) float64 {
+	f := 0.0
+	for i := range s.jails {
+		js := &s.jails[i]
+		j := &d.config.Jails[js.jail]
+		if j.Strategy == Fail2ban {
+			if d.now-int64(js.rate.last*float64(time.Second)) <= int64(j.Findtime) {
+				f = max(f, float64(js.rate.retry)/float64(j.Threshold))
+			}
+			continue
+		}
+		f += js.count(j, d.now).sum
+	}
+	return f
+}

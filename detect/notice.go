@@ -1,0 +1,182 @@
+package detect
+
+import (
+	"net/netip"
+	"slices"
+)
+
+// Notice takes what the lower half of the house learned.
+func (d *Detector) Notice(n Notice) {
+	at := n.Time.UnixNano()
+	d.advance(at)
+	d.stats.notices[min(int(n.Kind), NumNotices-1)]++
+	a := n.Source.Addr().Unmap().WithZone("")
+	switch n.Kind {
+	case Banned:
+		until := int64(neverEnds)
+		if !n.Until.IsZero() {
+			until = max(n.Until.UnixNano(), 1)
+		}
+		d.banned(a, &n, at, until)
+	case Unbanned:
+		d.banned(a, &n, at, 0)
+	case Forgiven:
+		d.forgive(a, &n, at)
+	case Login:
+		d.credit(a, &n.Target, at)
+	case State:
+		if n.Ours {
+			d.contact(a, at, true)
+		}
+		if n.Established {
+			d.credit(a, &n.Target, at)
+		}
+	case Contact:
+		d.contact(a, at, false)
+	}
+}
+
+// contact remembers that our side spoke to a, for the gates of a itself and of the prefixes around it.
+func (d *Detector) contact(a netip.Addr, at int64, state bool) {
+	if !a.IsValid() {
+		return
+	}
+	now := seconds(at)
+	d.contacts.note(d.hash.key(d.scanKey(a)), now, state)
+	d.contacts.note(d.prefixHash(a), now, state)
+}
+
+// prefixHash is a's hash in the table of contacts as a member of its prefix.
+func (d *Detector) prefixHash(a netip.Addr) uint64 {
+	return fold(d.hash.key(maskKey(a, d.config.Prefix.Bits4, d.config.Prefix.Bits6)), d.hash.c)
+}
+
+// standing lists the jails that a notice speaks of: the index of its jail, or with jail "" every one. The packet jail is -1.
+func (d *Detector) standing(jail string) []int {
+	if j, ok := d.jails[jail]; ok {
+		return []int{j}
+	}
+	all := []int{-1}
+	if jail == "" {
+		for i := range d.config.Jails {
+			all = append(all, i)
+		}
+	}
+	return all
+}
+
+// banned files a ban or its end and forgets the evidence that led to it, as far as a restart brought it back.
+func (d *Detector) banned(a netip.Addr, n *Notice, at, until int64) {
+	if !a.IsValid() && n.ID == "" {
+		return
+	}
+	jails := d.standing(n.Jail)
+	combined := false
+	for _, j := range jails {
+		combined = combined || d.combines(j) && n.ID == ""
+	}
+	if combined { // the ban spent the evidence of all of them
+		jails = jails[:0:0]
+		for j := -1; j < len(d.config.Jails); j++ {
+			if d.combines(j) || j >= 0 && n.Jail == "" {
+				jails = append(jails, j)
+			}
+		}
+	}
+	for _, j := range jails {
+		if j < 0 && !a.IsValid() {
+			continue
+		}
+		if a.IsValid() && n.ID == "" && n.Source.Bits() < d.sourceBits(j, a) {
+			continue // a whole prefix: its members' own evidence stands
+		}
+		d.bans.note(d.banKeyOf(a, n.ID, j), at, until, n.Count)
+		d.spend(a, n.ID, j, at)
+	}
+}
+
+func (d *Detector) sourceBits(jail int, a netip.Addr) int {
+	c := class{d.config.Portscan.Prefix4, d.config.Portscan.Prefix6}
+	if jail >= 0 {
+		c = class{d.config.Jails[jail].Prefix4, d.config.Jails[jail].Prefix6}
+	}
+	if a.Is4() {
+		return c.bits4
+	}
+	return c.bits6
+}
+
+// spend forgets what a jail holds against a source up to and including a point in time.
+func (d *Detector) spend(a netip.Addr, id string, jail int, at int64) {
+	if jail < 0 {
+		k := d.scanKey(a)
+		h := d.hash.key(k)
+		if x := d.scan.table.find(k, h); x != nil && x.last <= seconds(at) {
+			d.scan.table.remove(k, h)
+			d.scan.trails.remove(k, h)
+		}
+		return
+	}
+	s := d.logs.sources[d.sourceKeyOf(jail, a, id)]
+	if s == nil {
+		return
+	}
+	js := s.in(jail)
+	if js == nil {
+		return
+	}
+	if d.config.Jails[jail].Strategy == Fail2ban {
+		if int64(js.rate.last*1e9) <= at {
+			d.clear(s, jail)
+		}
+		return
+	}
+	keep := 0
+	for keep < len(js.hits) && js.hits[keep].at <= at {
+		keep++
+	}
+	if keep == len(js.hits) {
+		d.clear(s, jail)
+		return
+	}
+	js.hits = slices.Delete(js.hits, 0, keep)
+	s.counts -= keep * hitCost
+	d.logs.counts -= keep * hitCost
+}
+
+// forgive clears all suspicion against a source, and what is remembered of its bans.
+func (d *Detector) forgive(a netip.Addr, n *Notice, at int64) {
+	if !a.IsValid() && n.ID == "" {
+		return
+	}
+	for _, j := range d.standing(n.Jail) {
+		if j < 0 && !a.IsValid() {
+			continue
+		}
+		d.bans.note(d.banKeyOf(a, n.ID, j), at, 0, 0)
+		if b := d.bans.of(d.banKeyOf(a, n.ID, j)); b != nil {
+			b.count = 0
+		}
+		d.spend(a, n.ID, j, neverEnds)
+	}
+}
+
+// credit takes one door off a source that proved itself at a target, once a target.
+func (d *Detector) credit(a netip.Addr, t *Target, at int64) {
+	if !a.IsValid() {
+		return
+	}
+	k := d.scanKey(a)
+	x := d.scan.table.find(k, d.hash.key(k))
+	if x == nil || x.hard == 0 {
+		return
+	}
+	print := uint16(d.hash.target(t, 1))
+	if x.seen(print) {
+		return
+	}
+	d.scan.add(x, seconds(at), 0)
+	x.keep(print)
+	x.hard = max(x.hard-1, 0)
+	d.stats.credits++
+}

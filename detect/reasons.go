@@ -1,0 +1,164 @@
+package detect
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const reasonTargets = 6 // targets that a sentence names
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return strconv.Itoa(n) + " " + noun + "s"
+}
+
+// evidence returns what is kept for one jail's part against a source.
+func (d *Detector) evidence(a netip.Addr, id string, jail int) []Evidence {
+	if jail < 0 {
+		k := d.scanKey(a)
+		if tr := d.scan.trails.find(k, d.hash.key(k)); tr != nil {
+			return tr.list(d.config.Portscan.Name)
+		}
+		return nil
+	}
+	s := d.logs.sources[d.sourceKeyOf(jail, a, id)]
+	if s == nil {
+		return nil
+	}
+	if js := s.in(jail); js != nil {
+		return slices.Clone(js.evidence)
+	}
+	return nil
+}
+
+// reason tells one jail's part as a person would.
+func (d *Detector) reason(a netip.Addr, id string, sh *share, at int64) string {
+	if sh.jail < 0 {
+		return d.scanReason(a, sh, at)
+	}
+	j := &d.config.Jails[sh.jail]
+	text := fmt.Sprintf("%s: %s of %d within %s", j.Name, plural(sh.failures, "failure"), j.Threshold, span(j.Findtime))
+	if took := time.Duration(sh.last - sh.first); took >= time.Second {
+		text += ", in " + span(took)
+	}
+	if users := d.users(a, id, sh.jail); users != "" {
+		text += ", as " + users
+	}
+	text += "; score " + score(sh)
+	if !sh.allProven {
+		text += "; the address is not proven"
+	}
+	return text
+}
+
+func score(sh *share) string {
+	f := sh.sum
+	if sh.own >= nearlyOne {
+		f = sh.own
+	}
+	return strconv.FormatFloat(f, 'f', 2, 64)
+}
+
+// users lists the names that were tried, as far as evidence is kept.
+func (d *Detector) users(a netip.Addr, id string, jail int) string {
+	var names []string
+	for _, e := range d.evidence(a, id, jail) {
+		if e.User != "" && !slices.Contains(names, e.User) {
+			names = append(names, e.User)
+		}
+	}
+	more := len(names) - 4
+	for i := range names {
+		names[i] = strconv.Quote(names[i])
+	}
+	if more > 0 {
+		return strings.Join(names[:4], ", ") + fmt.Sprintf(" and %d more", more)
+	}
+	return strings.Join(names, ", ")
+}
+
+// scanReason: "7 new doors in 3 hours: 203.0.113.5 ports 22, 23, 445; 203.0.113.6 port 80; score 1.05 of …".
+func (d *Detector) scanReason(a netip.Addr, sh *share, at int64) string {
+	k := d.scanKey(a)
+	h := d.hash.key(k)
+	x := d.scan.table.find(k, h)
+	if x == nil {
+		return ""
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s in %s", d.config.Portscan.Name, plural(max(int(x.n), 1), "new door"), span(time.Duration(sh.last-sh.first)))
+	if tr := d.scan.trails.find(k, h); tr != nil {
+		b.WriteString(": " + targets(tr.list("")))
+	}
+	fmt.Fprintf(&b, "; score %s (%.1f of %s doors", score(sh), d.scan.doors(x, seconds(at), sh.limit.doors), strconv.FormatFloat(sh.limit.doors, 'f', -1, 64))
+	l := &sh.limit
+	if l.company {
+		b.WriteString(", halved: " + d.companyText(k))
+	}
+	if l.mark {
+		b.WriteString(", halved: the packets carry a scanner's mark")
+	}
+	if l.ttl {
+		b.WriteString(", doubled: the packets seem to come from several places")
+	}
+	if l.victim {
+		b.WriteString(", doubled: the source looks like the victim of an attack")
+	}
+	b.WriteString(")")
+	return b.String()
+}
+
+// targets names what was knocked on, by address, in order of appearance.
+func targets(list []Evidence) string {
+	type group struct {
+		addr  netip.Addr
+		ports []string
+	}
+	var groups []group
+	named, dropped := 0, 0
+	for _, e := range list {
+		if named == reasonTargets {
+			dropped++
+			continue
+		}
+		port := ""
+		switch {
+		case e.Target.Protocol == 17:
+			port = strconv.Itoa(int(e.Target.Port)) + "/udp"
+		case e.Kind != Sweep:
+			port = strconv.Itoa(int(e.Target.Port))
+		default:
+			port = "echo"
+		}
+		i := slices.IndexFunc(groups, func(g group) bool { return g.addr == e.Target.Address })
+		if i < 0 {
+			groups = append(groups, group{addr: e.Target.Address})
+			i = len(groups) - 1
+		}
+		if !slices.Contains(groups[i].ports, port) {
+			groups[i].ports = append(groups[i].ports, port)
+			named++
+		}
+	}
+	var b strings.Builder
+	for i, g := range groups {
+		if i > 0 {
+			b.WriteString("; ")
+		}
+		fmt.Fprintf(&b, "%v port", g.addr)
+		if len(g.ports) > 1 {
+			b.WriteString("s")
+		}
+		b.WriteString(" " + strings.Join(g.ports, ", "))
+	}
+	if dropped > 0 {
+		b.WriteString(" …")
+	}
+	return b.String()
+}

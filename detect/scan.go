@@ -1,0 +1,404 @@
+package detect
+
+import (
+	"math"
+	"net/netip"
+	"time"
+)
+
+// scan is the packet jail: doors that sources knocked on.
+type scan struct {
+	config    *PortscanConfig
+	table     *slots
+	door      *doorkeeper
+	trails    *trails
+	companies *companies
+	victims   *victims
+	flood     flood
+	traps     [65536 / 64]uint64
+	few       bool    // so few addresses that time must stand in for space
+	halfLife  float64 // seconds
+	forget    float64 // seconds after which a score is as good as none
+	rankAt    uint32  // the time that rank decays to
+	rank      func(*slot) (float64, bool)
+}
+
+const (
+	// slack is what decay may take of a full threshold: the sequential test needs ln 9900 at ln 4 a door, which is 6.64 doors and not 7.
+	slack        = 0.9482
+	companySlack = 0.88 // members of a company are spread over hours
+	halfLives    = 4    // after as many a score is forgotten
+	fewAddresses = 4    // fewer than these
+	ttlSpread    = 8    // routes move by 1 to 3 hops; more looks like several senders
+)
+
+func newScan(c *Config) scan {
+	p := &c.Portscan
+	s := scan{
+		config: p, table: newSlots(p.Slots), door: newDoorkeeper(p.Doorkeeper), trails: newTrails(c.Limits.Trails),
+		companies: newCompanies(c.Limits.Companies, newKeyed(^c.Seed)), victims: newVictims(),
+		few: p.Addresses > 0 && p.Addresses < fewAddresses, halfLife: p.HalfLife.Seconds(), forget: halfLives * p.HalfLife.Seconds(),
+	}
+	for _, port := range p.TrapPorts {
+		s.traps[port>>6] |= 1 << (port & 63)
+	}
+	return s
+}
+
+// weight of one new target.
+func weight(k Kind) float32 {
+	switch k {
+	case Probe:
+		return 1
+	case Stealth, UnknownFlags:
+		return 0.5
+	case UDPProbe, Sweep:
+		return 0.25
+	default:
+		return 0
+	}
+}
+
+// decay is the share that is left of a door after dt seconds; of a late record, counted where it belongs, as well.
+func (s *scan) decay(dt float64) float32 {
+	if dt == 0 {
+		return 1
+	}
+	return float32(math.Exp2(-math.Abs(dt) / s.halfLife))
+}
+
+// doors returns the slot's score at time now: hard evidence, and weak evidence up to half of limit.
+func (s *scan) doors(x *slot, now uint32, limit float64) float64 {
+	f := 1.0
+	if now > x.last {
+		f = float64(s.decay(float64(now - x.last)))
+	}
+	weak := float64(x.weak) / weakUnit
+	return (float64(x.hard) + min(weak, limit/2)) * f
+}
+
+// limit is how many doors judge this source, and how many of them suffice given that they decay.
+type limit struct {
+	doors, full                float64
+	mark, company, victim, ttl bool
+}
+
+func (s *scan) limit(x *slot) limit {
+	l := limit{doors: s.config.Threshold, full: s.config.Threshold * slack}
+	if l.company = s.companies.strong(x.key(), x.last); l.company {
+		l.doors = max(math.Floor(l.doors/2), 1)
+		l.full = l.doors * companySlack
+	}
+	if l.mark = x.flags&flagMark != 0; l.mark {
+		l.doors, l.full = l.doors/2, l.full/2
+	}
+	l.ttl = x.ttlMax > x.ttlMin+ttlSpread
+	l.victim = x.flags&flagVictim != 0
+	if l.ttl || l.victim {
+		l.doors, l.full = l.doors*2, l.full*2
+	}
+	return l
+}
+
+// fraction of the threshold that the slot has reached at time now.
+func (s *scan) fraction(x *slot, now uint32) (float64, limit) {
+	l := s.limit(x)
+	doors := s.doors(x, now, l.doors)
+	f := doors / l.doors
+	if doors >= l.full {
+		f = max(f, 1)
+	}
+	return f, l
+}
+
+func (s *scan) trap(port uint16) bool { return s.traps[port>>6]>>(port&63)&1 == 1 }
+
+// scanKey is the source's key in the packet jail.
+func (d *Detector) scanKey(a netip.Addr) key {
+	return maskKey(a, d.config.Portscan.Prefix4, d.config.Portscan.Prefix6)
+}
+
+// packet counts one observation of the packet jail.
+func (d *Detector) packet(o *Observation, at int64, emit func(Verdict)) {
+	d.stats.observations[len(d.config.Jails)][min(int(o.Kind), NumKinds-1)]++
+	if d.config.Portscan.Disabled || !o.Source.IsValid() {
+		return
+	}
+	w := weight(o.Kind)
+	if w == 0 {
+		d.label(o, at)
+		return
+	}
+	s := &d.scan
+	now := seconds(at)
+	k := d.scanKey(o.Source)
+	h := d.hash.key(k)
+	th := d.hash.target(&o.Target, 0)
+	if o.Kind == Sweep {
+		th = d.hash.target(&Target{Address: o.Target.Address, Protocol: 1}, 0)
+	}
+	print := uint16(th)
+	x := s.table.find(k, h)
+	if x != nil && float64(now)-float64(x.last) > s.forget && x.flags&flagStopped == 0 {
+		*x = slot{hi: k.hi, lo: k.lo, first: now, last: now, ttlMin: o.TTL, ttlMax: o.TTL}
+	}
+	if x != nil && x.seen(print) {
+		if w == 1 && s.few && s.trap(o.Target.Port) {
+			d.epoch(x, o, now, th)
+			d.reached(x, o, k, h, at, emit)
+		}
+		return
+	}
+	if x == nil {
+		if d.stale(o.Source, at, -1) {
+			return
+		}
+		if x = d.admit(o, k, h, th, now, w); x == nil {
+			return
+		}
+	} else {
+		if float64(x.last)-float64(now) > s.forget {
+			d.stats.tooLate++
+			return
+		}
+		if len(d.bans.last) > 0 && d.stale(o.Source, at, -1) {
+			return
+		}
+	}
+	if !d.count(x, o, now, th, w) {
+		return
+	}
+	d.reached(x, o, k, h, at, emit)
+}
+
+// reached judges the slot's source where that is due; the common case, a source far from its threshold, costs no call.
+func (d *Detector) reached(x *slot, o *Observation, k key, h uint64, at int64, emit func(Verdict)) {
+	s := &d.scan
+	f, _ := s.fraction(x, seconds(at))
+	if x.flags&flagStopped != 0 && f < 1 && len(d.logs.sources) == 0 {
+		x.flags &^= flagStopped
+	}
+	if f >= nearlyOne || len(d.logs.sources) > 0 {
+		d.judge(o.Source, "", -1, at, emit)
+	}
+	if x.flags&flagSYN != 0 && d.scan.companies.knock(k, seconds(at)) {
+		d.judgeCompany(k, at, emit)
+	}
+}
+
+// count adds a new target to the slot. It answers false where the kind's cap is reached.
+func (d *Detector) count(x *slot, o *Observation, now uint32, th uint64, w float32) bool {
+	s := &d.scan
+	switch o.Kind {
+	case UDPProbe:
+		x.flags |= flagUDP
+		if x.caps&15 >= weakCap || int(x.n) >= len(x.prints) {
+			return false
+		}
+		x.caps++
+	case Sweep:
+		if x.caps>>4 >= weakCap || int(x.n) >= len(x.prints) {
+			return false
+		}
+		x.caps += 16
+	default:
+		x.flags |= flagSYN
+	}
+	s.add(x, now, w)
+	x.keep(uint16(th))
+	if o.TTL != 0 {
+		if x.ttlMin == 0 || o.TTL < x.ttlMin {
+			x.ttlMin = o.TTL
+		}
+		x.ttlMax = max(x.ttlMax, o.TTL)
+	}
+	if o.Mark != NoMark {
+		x.flags |= flagMark
+	}
+	if w == 1 && s.few && s.trap(o.Target.Port) {
+		d.newHour(x, now, th)
+	}
+	s.trails.add(x, o, now, d.hash.key(x.key()))
+	return true
+}
+
+// add moves the slot's score to the newer of its time and now, and adds w where it belongs.
+func (s *scan) add(x *slot, now uint32, w float32) {
+	if now >= x.last {
+		f := s.decay(float64(now - x.last))
+		x.hard *= f
+		x.weak = uint16(float32(x.weak) * f)
+		x.last = now
+	} else {
+		w *= s.decay(float64(x.last - now))
+		x.first = min(x.first, now)
+	}
+	if w <= 0.25 {
+		x.weak += uint16(w * weakUnit)
+	} else {
+		x.hard += w
+	}
+}
+
+// newHour notes a knock on a trap port; it answers true for the first on this target in its hour.
+func (d *Detector) newHour(x *slot, now uint32, th uint64) bool {
+	hour := uint16(now / 3600)
+	bit := uint16(1) << (th >> 32 & 15)
+	if x.trapHour != hour {
+		x.trapHour, x.trapBits = hour, 0
+	}
+	fresh := x.trapBits&bit == 0
+	x.trapBits |= bit
+	return fresh
+}
+
+// epoch counts half a door for a known trap port in a new hour, on gateways with few addresses.
+func (d *Detector) epoch(x *slot, o *Observation, now uint32, th uint64) {
+	if now < x.last || !d.newHour(x, now, th) {
+		return
+	}
+	d.scan.add(x, now, 0.5)
+	d.scan.trails.add(x, o, now, d.hash.key(x.key()))
+}
+
+// admit returns a slot for a source that has none, or nil where its first packet only marks it: in a flood, or where its bucket is nearly full.
+func (d *Detector) admit(o *Observation, k key, h, th uint64, now uint32, w float32) *slot {
+	s := &d.scan
+	s.door.turn(now)
+	flooding := s.flood.first(now)
+	tag := fold(h, d.hash.c) // another choice of bits for each weight, and for the pair of source and target
+	source := markOf(tag, w)
+	pair := fold(tag^th, d.hash.a)
+	known, same := s.door.has(h>>20, source), s.door.has(h>>20, pair)
+	credit := float32(0)
+	if known && !same {
+		credit = w // of the target that marked it
+	}
+	if !known && (flooding || s.table.free(h) < 2) {
+		s.door.mark(h>>20, source)
+		s.door.mark(h>>20, pair)
+		d.stats.drops[DropDoorkeeper]++
+		return nil
+	}
+	s.rankAt = now
+	if s.rank == nil {
+		s.rank = s.score
+	}
+	x, gone, evicted := s.table.admit(k, h, s.rank)
+	if evicted {
+		gh := d.hash.key(gone.key())
+		gtag := fold(gh, d.hash.c)
+		if gone.hard >= 1 {
+			s.door.mark(gh>>20, markOf(gtag, 1))
+		}
+	}
+	x.first, x.last, x.ttlMin, x.ttlMax = now, now, o.TTL, o.TTL
+	if flooding {
+		x.flags |= flagFloodBorn
+	}
+	if s.victims.is(h, now) {
+		x.flags |= flagVictim
+	}
+	if w <= 0.25 {
+		x.weak = uint16(credit * weakUnit)
+	} else {
+		x.hard = credit
+	}
+	return x
+}
+
+// markOf is the doorkeeper's item for a source whose first target weighed w.
+func markOf(tag uint64, w float32) uint64 { return tag + uint64(w*8)*0x9e3779b97f4a7c15 }
+
+// score ranks a slot for eviction: its doors now, and whether it is past half of its threshold.
+func (s *scan) score(x *slot) (float64, bool) {
+	doors := s.doors(x, s.rankAt, s.config.Threshold)
+	return doors, doors > s.config.Threshold/2
+}
+
+// label notes what tells that a source is a victim and no attacker.
+func (d *Detector) label(o *Observation, at int64) {
+	if o.Kind != Backscatter && o.Kind != Reflection {
+		return
+	}
+	now := seconds(at)
+	k := d.scanKey(o.Source)
+	h := d.hash.key(k)
+	if d.scan.victims.note(h, now) {
+		if x := d.scan.table.find(k, h); x != nil {
+			x.flags |= flagVictim
+		}
+	}
+}
+
+// flood notices when new sources come at a rate far above the usual.
+type flood struct {
+	minute  uint32
+	count   uint32
+	recent  [60]uint32 // new sources of the last minutes
+	filled  int
+	median  uint32
+	minutes uint64 // minutes spent in flood mode
+	on      bool
+}
+
+const (
+	floodFactor = 10
+	floodLeast  = 3000 // new sources a minute below which nothing is a flood
+)
+
+// first counts a first-seen source and says whether there is a flood.
+func (f *flood) first(now uint32) bool {
+	if minute := now / 60; minute > f.minute {
+		if f.minute != 0 {
+			f.close(minute - f.minute)
+		}
+		f.minute, f.count = minute, 0
+		f.on = false
+	}
+	f.count++
+	if !f.on && f.count > max(floodLeast, floodFactor*f.median) {
+		f.on = true
+		f.minutes++
+	}
+	return f.on
+}
+
+// close files the minute that ended and the silent ones behind it. A minute of flood is filed as the median, so that a long flood does not
+// become the usual.
+func (f *flood) close(passed uint32) {
+	v := f.count
+	if f.on {
+		v = f.median
+	}
+	for i := range min(passed, uint32(len(f.recent))) {
+		f.recent[(f.minute+i)%uint32(len(f.recent))] = v
+		v = 0
+		f.filled = min(f.filled+1, len(f.recent))
+	}
+	var sorted [60]uint32
+	copy(sorted[:], f.recent[:])
+	n := len(sorted)
+	for i := 1; i < n; i++ { // insertion sort: 60 numbers once a minute
+		for j := i; j > 0 && sorted[j] < sorted[j-1]; j-- {
+			sorted[j], sorted[j-1] = sorted[j-1], sorted[j]
+		}
+	}
+	f.median = sorted[n-1-f.filled/2]
+}
+
+// span is a duration as a person says it.
+func span(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return "one second"
+	case d < 2*time.Minute:
+		return plural(int(d/time.Second), "second")
+	case d < 2*time.Hour:
+		return plural(int(d/time.Minute), "minute")
+	case d < 48*time.Hour:
+		return plural(int(d.Round(time.Hour)/time.Hour), "hour")
+	default:
+		return plural(int(d/(24*time.Hour)), "day")
+	}
+}

@@ -1,0 +1,171 @@
+package detect
+
+import (
+	"math"
+	"math/bits"
+)
+
+// slot is what is known of one source that knocked: 64 bytes, one cache line.
+type slot struct {
+	hi, lo   uint64     // key
+	hard     float32    // doors of probes and stealth probes, decayed to last
+	last     uint32     // seconds of the newest knock that counted
+	first    uint32     // seconds of the first
+	weak     uint16     // doors of UDP and ICMP in 1/weakUnit, decayed to last
+	trapHour uint16     // hour of the newest knock on a trap port
+	trapBits uint16     // trap targets of that hour
+	flags    uint16     //
+	ttlMin   uint8      // of knocks that counted
+	ttlMax   uint8      //
+	n        uint8      // fingerprints ever kept; the newest len(prints) are there
+	caps     uint8      // new UDP targets (low nibble) and ICMP destinations (high nibble) that counted
+	prints   [12]uint16 // fingerprints of targets
+}
+
+const (
+	weakUnit = 8192
+	weakCap  = 8 // quarters of a door
+
+	flagStopped   = 1 << 0 // a gate stopped the verdict that is due
+	flagFloodBorn = 1 << 1 // first seen in flood mode
+	flagMark      = 1 << 2 // carries a known tool's mark
+	flagUDP       = 1 << 3 // knocked by UDP
+	flagSYN       = 1 << 4 // knocked by plain SYN or stealth probe
+	flagVictim    = 1 << 5 // looks like the victim of somebody else's attack
+)
+
+func (s *slot) key() key { return key{s.hi, s.lo} }
+
+// seen says whether a target's fingerprint is kept.
+func (s *slot) seen(print uint16) bool {
+	for _, p := range s.prints[:min(int(s.n), len(s.prints))] {
+		if p == print {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *slot) keep(print uint16) {
+	s.prints[int(s.n)%len(s.prints)] = print
+	s.n++
+	if s.n == 240 { // a multiple of len(prints): stay "full" for ever
+		s.n = 228
+	}
+}
+
+// slots is the table of sources: buckets of eight, found by hash, with one byte of the hash of each slot beside it so that a look-up touches
+// one slot.
+type slots struct {
+	slot []slot
+	tags []uint64 // one byte a slot, 0 = free
+	mask uint64
+	used int
+
+	evicted uint64
+}
+
+const (
+	bucketSlots   = 8
+	protectedMost = bucketSlots / 2 // slots of a bucket that may be safe from eviction
+	everyByte     = 0x0101010101010101
+)
+
+func newSlots(n int) *slots {
+	n = max(ceilPower(n), bucketSlots)
+	return &slots{slot: make([]slot, n), tags: make([]uint64, n/bucketSlots), mask: uint64(n/bucketSlots - 1)}
+}
+
+func tagOf(h uint64) uint64 { return h>>56 | 1 }
+
+// find returns the slot of k, or nil.
+func (t *slots) find(k key, h uint64) *slot {
+	b := h & t.mask
+	x := t.tags[b] ^ tagOf(h)*everyByte
+	// Bytes of x that are zero have the tag. The expression may also flag a byte above a true match; the key decides.
+	for m := (x - everyByte) &^ x & (everyByte << 7); m != 0; m &= m - 1 {
+		s := &t.slot[b*bucketSlots+uint64(bits.TrailingZeros64(m)>>3)]
+		if s.hi == k.hi && s.lo == k.lo {
+			return s
+		}
+	}
+	return nil
+}
+
+// free counts the free slots of h's bucket.
+func (t *slots) free(h uint64) int {
+	n := 0
+	b := t.tags[h&t.mask]
+	for i := range bucketSlots {
+		if b>>(8*i)&0xff == 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// remove frees s.
+func (t *slots) remove(k key, h uint64) {
+	b := h & t.mask
+	for i := range uint64(bucketSlots) {
+		s := &t.slot[b*bucketSlots+i]
+		if t.tags[b]>>(8*i)&0xff != 0 && s.hi == k.hi && s.lo == k.lo {
+			*s = slot{}
+			t.tags[b] &^= 0xff << (8 * i)
+			t.used--
+			return
+		}
+	}
+}
+
+// admit returns a fresh slot for k, which has none. Where the bucket is full the smallest score goes: of sources first seen in a flood before
+// others, of those past half their threshold only if more than protectedMost of the bucket are (so that somebody who forges many such sources
+// holds half of the table at most).
+func (t *slots) admit(k key, h uint64, rank func(*slot) (score float64, protected bool)) (s *slot, gone slot, evicted bool) {
+	b := h & t.mask
+	at, protected := -1, 0
+	type candidate struct {
+		at    int
+		score float64
+		flood bool
+	}
+	low := candidate{at: -1, score: math.Inf(1)}
+	lowProtected := low
+	better := func(c, than candidate) bool {
+		if c.flood != than.flood && than.at >= 0 {
+			return c.flood
+		}
+		return c.score < than.score
+	}
+	for i := range bucketSlots {
+		if t.tags[b]>>(8*i)&0xff == 0 {
+			at = i
+			break
+		}
+		s := &t.slot[int(b)*bucketSlots+i]
+		score, safe := rank(s)
+		c := candidate{i, score, s.flags&flagFloodBorn != 0}
+		if safe {
+			protected++
+			if better(c, lowProtected) {
+				lowProtected = c
+			}
+		} else if better(c, low) {
+			low = c
+		}
+	}
+	if at < 0 {
+		at = low.at
+		if protected > protectedMost {
+			at = lowProtected.at
+		}
+		gone, evicted = t.slot[int(b)*bucketSlots+at], true
+		t.evicted++
+		t.used--
+	}
+	s = &t.slot[int(b)*bucketSlots+at]
+	*s = slot{hi: k.hi, lo: k.lo}
+	t.tags[b] = t.tags[b]&^(0xff<<(8*at)) | tagOf(h)<<(8*at)
+	t.used++
+	return s, gone, evicted
+}
