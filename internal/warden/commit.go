@@ -69,6 +69,10 @@ func (w *Warden) take() work {
 			k.batch.Bans = append(k.batch.Bans, h.Ban)
 			k.versions[id] = h.version
 		}
+		for _, id := range slices.Sorted(maps.Keys(w.moved)) {
+			k.batch.Transitions = append(k.batch.Transitions, ledger.Transition{ID: id, State: w.moved[id]})
+		}
+		clear(w.moved)
 		for _, id := range slices.Sorted(maps.Keys(w.counted)) {
 			h := w.counted[id]
 			k.batch.Counters = append(k.batch.Counters, ledger.Counters{ID: id, Packets: h.Packets, Bytes: h.Bytes, LastHit: h.LastHit})
@@ -138,9 +142,15 @@ func (w *Warden) putBack(k work) {
 	for _, h := range k.counted {
 		w.counted[h.ID] = h
 	}
+	for _, t := range k.batch.Transitions {
+		_, newer := w.moved[t.ID]
+		_, whole := w.dirty[t.ID]
+		if !newer && !whole {
+			w.moved[t.ID] = t.State
+		}
+	}
 	next := w.staged
 	w.staged = ledger.Batch{
-		Transitions: append(k.batch.Transitions, next.Transitions...),
 		NeverAdd:    append(k.batch.NeverAdd, next.NeverAdd...),
 		NeverRemove: append(k.batch.NeverRemove, next.NeverRemove...),
 		Pause:       k.batch.Pause,
@@ -155,6 +165,10 @@ func (w *Warden) putBack(k work) {
 	for _, p := range next.NeverRemove {
 		w.staged.NeverAdd = slices.DeleteFunc(w.staged.NeverAdd, func(n ledger.Never) bool { return n.Prefix == p })
 	}
+	// A state alone that is lost costs at most a needless deletion after a restart.
+	if len(w.moved) > 2*w.cfg.MaxBans {
+		clear(w.moved)
+	}
 	// Ended bans that cannot be written must not fill the memory: the oldest are let go, and counted.
 	if limit := 2 * w.cfg.MaxBans; len(w.dirty) > limit {
 		for _, id := range slices.Sorted(maps.Keys(w.dirty)) {
@@ -165,9 +179,6 @@ func (w *Warden) putBack(k work) {
 				delete(w.dirty, id)
 				w.stats.Lost++
 			}
-		}
-		if len(w.staged.Transitions) > limit {
-			w.staged.Transitions = w.staged.Transitions[len(w.staged.Transitions)-limit:]
 		}
 	}
 }

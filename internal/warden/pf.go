@@ -51,7 +51,7 @@ func (w *Warden) tellPF(ctx context.Context, k work) error {
 				continue
 			}
 			delete(w.again, p)
-			w.active(p)
+			w.settle([]place{p})
 		}
 		w.mu.Unlock()
 		if err != nil {
@@ -126,7 +126,7 @@ func (w *Warden) transit(h *held) {
 		h.version++
 		return
 	}
-	w.staged.Transitions = append(w.staged.Transitions, ledger.Transition{ID: h.ID, State: h.State})
+	w.moved[h.ID] = h.State
 }
 
 // Desired lists what PF's tables should hold, sorted: hand it to the driver at start and for every reconciliation.

@@ -189,9 +189,10 @@ type Warden struct {
 	touched map[place]struct{} // may differ between refs and told
 	leaving map[place][]*held  // ended, PF not told yet
 
-	dirty   map[int64]*held // differ from the ledger
-	staged  ledger.Batch    // everything of the next batch but Bans
-	counted map[int64]*held // have new counters
+	dirty   map[int64]*held        // differ from the ledger
+	moved   map[int64]ledger.State // differ from the ledger in their state only
+	staged  ledger.Batch           // the rest of the next batch
+	counted map[int64]*held        // have new counters
 	events  []Event
 
 	stats  Stats
@@ -212,7 +213,7 @@ func New(ctx context.Context, cfg Config, store ledger.Store, pf PF, never *Neve
 		cfg: cfg, store: store, pf: pf, never: never, now: now,
 		live: make(map[key]*held), refs: make(map[place]int), kill: make(map[place]bool),
 		told: make(map[place]struct{}), touched: make(map[place]struct{}), again: make(map[place]struct{}), leaving: make(map[place][]*held),
-		dirty: make(map[int64]*held), counted: make(map[int64]*held),
+		dirty: make(map[int64]*held), counted: make(map[int64]*held), moved: make(map[int64]ledger.State),
 		past:  memory{limit: 4 * cfg.MaxBans},
 		stats: newStats(),
 	}
@@ -387,6 +388,7 @@ func (w *Warden) unsure(p place) {
 func (w *Warden) changed(h *held) {
 	h.version++
 	w.dirty[h.ID] = h
+	delete(w.moved, h.ID) // the whole row says it too
 }
 
 func (w *Warden) killStates(h *held) bool {
