@@ -1,0 +1,209 @@
+package literal
+
+import (
+	"strings"
+)
+
+// Matcher is the automaton over the literals of all patterns. It is read-only; each goroutine needs its own Scan.
+type Matcher struct {
+	next      []uint32   // next state by state + class; states are multiplied by stride
+	classes   [256]uint8 // bytes that no literal tells apart share a class
+	stride    uint32
+	accepting uint32     // states from here on have outputs
+	outputs   [][]uint32 // set numbers by (state - accepting) / stride
+	patterns  [][]uint32 // patterns by set number
+	need      []uint32   // sets by pattern
+	always    []uint32   // patterns without any set
+	ascii     []bool     // by pattern: sets hold for ASCII text only
+}
+
+// New builds the automaton; a pattern is known by its index.
+func New(patterns []Required) *Matcher {
+	m := &Matcher{need: make([]uint32, len(patterns)), ascii: make([]bool, len(patterns))}
+	byText := map[string]uint32{}
+	var sets []Set
+	for p, r := range patterns {
+		m.ascii[p] = r.ASCIIOnly
+		if len(r.Sets) == 0 {
+			m.always = append(m.always, uint32(p))
+		}
+		for _, s := range r.Sets {
+			key := strings.Join(s, "\x00")
+			id, known := byText[key]
+			if !known {
+				id = uint32(len(sets))
+				byText[key] = id
+				sets = append(sets, s)
+				m.patterns = append(m.patterns, nil)
+			}
+			m.patterns[id] = append(m.patterns[id], uint32(p))
+			m.need[p]++
+		}
+	}
+	m.build(sets)
+	return m
+}
+
+type trie struct {
+	child map[byte]int
+	fail  int
+	out   []uint32
+}
+
+func (m *Matcher) build(sets []Set) {
+	for c := range m.classes {
+		m.classes[c] = 0
+	}
+	count := uint8(1)
+	nodes := []trie{{child: map[byte]int{}}}
+	for id, s := range sets {
+		for _, l := range s {
+			at := 0
+			for i := range len(l) {
+				c := l[i]
+				if m.classes[c] == 0 {
+					m.classes[c] = count
+					count++
+				}
+				to, ok := nodes[at].child[c]
+				if !ok {
+					to = len(nodes)
+					nodes = append(nodes, trie{child: map[byte]int{}})
+					nodes[at].child[c] = to
+				}
+				at = to
+			}
+			nodes[at].out = append(nodes[at].out, uint32(id))
+		}
+	}
+	for c := 'a'; c <= 'z'; c++ {
+		m.classes[c-'a'+'A'] = m.classes[c]
+	}
+	m.stride = uint32(count)
+	m.number(nodes, m.transitions(nodes))
+}
+
+// transitions completes the tree to a table of state × class, breadth first, so that a state's fallback is done before it.
+func (m *Matcher) transitions(nodes []trie) [][]int {
+	rows := make([][]int, len(nodes))
+	queue := []int{0}
+	for head := 0; head < len(queue); head++ {
+		at := queue[head]
+		row := make([]int, m.stride)
+		if at != 0 {
+			copy(row, rows[nodes[at].fail])
+		}
+		for c, to := range nodes[at].child {
+			class := m.classes[c]
+			if at != 0 {
+				nodes[to].fail = row[class]
+			}
+			row[class] = to
+			queue = append(queue, to)
+		}
+		rows[at] = row
+		if at != 0 {
+			nodes[at].out = append(nodes[at].out, nodes[nodes[at].fail].out...)
+		}
+	}
+	return rows
+}
+
+// number puts accepting states last and writes the final table.
+func (m *Matcher) number(nodes []trie, rows [][]int) {
+	final, n := make([]uint32, len(nodes)), uint32(0)
+	for _, accepting := range []bool{false, true} {
+		if accepting {
+			m.accepting = n * m.stride
+		}
+		for i := range nodes {
+			if (len(nodes[i].out) > 0) == accepting {
+				final[i] = n * m.stride
+				n++
+				if accepting {
+					m.outputs = append(m.outputs, nodes[i].out)
+				}
+			}
+		}
+	}
+	m.next = make([]uint32, int(n)*int(m.stride))
+	for i, row := range rows {
+		for class, to := range row {
+			m.next[final[i]+uint32(class)] = final[to]
+		}
+	}
+}
+
+// States is the size of the automaton.
+func (m *Matcher) States() int {
+	return len(m.next) / int(max(m.stride, 1))
+}
+
+// Scan finds candidates for one text after the other.
+type Scan struct {
+	m          *Matcher
+	round      uint32
+	setSeen    []uint32 // round in which a set was last hit
+	patSeen    []uint32 // round in which a pattern's count was last begun
+	patCount   []uint32
+	candidates []uint32
+}
+
+// NewScan makes the working memory for m.
+func (m *Matcher) NewScan() *Scan {
+	return &Scan{m: m, setSeen: make([]uint32, len(m.patterns)), patSeen: make([]uint32, len(m.need)), patCount: make([]uint32, len(m.need))}
+}
+
+// Candidates returns the patterns that may match the text that a and b make together, in no special order. The slice is
+// valid until the next call. ascii says that the text holds no byte above 0x7f.
+func (s *Scan) Candidates(a, b string, ascii bool) []uint32 {
+	s.round++
+	if s.round == 0 { // wrapped: old marks would look new
+		clear(s.setSeen)
+		clear(s.patSeen)
+		s.round = 1
+	}
+	s.candidates = append(s.candidates[:0], s.m.always...)
+	if !ascii {
+		for p, only := range s.m.ascii {
+			if only && s.m.need[p] > 0 {
+				s.patSeen[p], s.patCount[p] = s.round, s.m.need[p] // counts past its need: not named twice
+				s.candidates = append(s.candidates, uint32(p))
+			}
+		}
+	}
+	if len(s.m.patterns) > 0 {
+		s.run(s.run(0, a), b)
+	}
+	return s.candidates
+}
+
+func (s *Scan) run(state uint32, text string) uint32 {
+	m := s.m
+	next, accepting := m.next, m.accepting
+	for i := 0; i < len(text); i++ {
+		state = next[state+uint32(m.classes[text[i]])]
+		if state >= accepting {
+			s.accept(state)
+		}
+	}
+	return state
+}
+
+func (s *Scan) accept(state uint32) {
+	for _, set := range s.m.outputs[(state-s.m.accepting)/s.m.stride] {
+		if s.setSeen[set] == s.round {
+			continue
+		}
+		s.setSeen[set] = s.round
+		for _, p := range s.m.patterns[set] {
+			if s.patSeen[p] != s.round {
+				s.patSeen[p], s.patCount[p] = s.round, 0
+			}
+			s.patCount[p]++
+			if s.patCount[p] == s.m.need[p] {
+				s.candidates = append(s.candidates, p)
+			}
+		}
+	}
+}

@@ -1,0 +1,232 @@
+package filter
+
+import (
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"pfwarden/capture"
+)
+
+// part is a line with its time stamp taken out.
+type part struct {
+	before, stamp, after string
+}
+
+func (p part) text() string { return p.before + p.after + "\n" }
+
+// work is one line for one filter.
+type work struct {
+	line       *capture.Line
+	part       part
+	jail       int
+	when       Resolution
+	now        time.Time
+	candidates []uint32
+	refs       []patternRef
+	filter     int
+	emit       func(int, Candidate)
+}
+
+// may reports whether the literal pass lets a pattern match.
+func (w *work) may(index int, login bool) bool {
+	for _, c := range w.candidates {
+		if r := w.refs[c]; r.filter == w.filter && r.index == index && r.login == login {
+			return true
+		}
+	}
+	return false
+}
+
+// process runs the filter's patterns over a line in fail2ban's order, and reports whether an ignoreregex spoke.
+func (f *Filter) process(w *work) (ignored bool) {
+	if w.when.TooOld {
+		f.stats.TooOld++
+		return false
+	}
+	text := f.lines(w)
+	if f.early && f.ignores(text) {
+		return true
+	}
+	base := map[string]string{}
+	if f.pre != nil {
+		m, err := f.pre.Find(text)
+		if m == nil || err != nil {
+			f.gaveUp(err, -1)
+			return false
+		}
+		f.pre.fields(text, m, base)
+		if content := base["content"]; content != "" {
+			text = content + "\n"
+		}
+		delete(base, "content")
+	}
+	done := false
+	for i, p := range f.fail {
+		if f.MaxLines == 1 && !w.may(i, false) {
+			continue
+		}
+		m, err := p.Find(text)
+		if err != nil {
+			f.gaveUp(err, i)
+			return false
+		}
+		if m == nil {
+			continue
+		}
+		f.stats.Hits[i]++
+		if !f.early && f.ignores(f.matched(text, m)) {
+			if f.options.AllRegex {
+				ignored = true
+				continue
+			}
+			return true
+		}
+		if !w.when.OK {
+			f.stats.NoTime++
+			continue
+		}
+		done = true
+		next := text
+		lines := 1
+		if f.MaxLines > 1 {
+			next, lines = f.consume(p, text, m)
+		}
+		f.report(w, p, i, text, m, base, lines)
+		text = next
+		if !f.options.AllRegex {
+			return ignored
+		}
+	}
+	if !done && w.when.OK {
+		f.logins(w, text, base)
+	}
+	return ignored
+}
+
+func (f *Filter) gaveUp(err error, regex int) {
+	if err == nil {
+		return
+	}
+	f.stats.Timeouts++
+	if regex >= 0 {
+		f.stats.SlowRegex[regex]++
+	}
+}
+
+func (f *Filter) ignores(text string) bool {
+	for i, p := range f.ignore {
+		m, err := p.Find(text)
+		if err != nil {
+			f.gaveUp(err, -1)
+			return true
+		}
+		if m != nil {
+			f.stats.IgnoreHits[i]++
+			return true
+		}
+	}
+	return false
+}
+
+// report makes a candidate of a match, after joining it with what is known of its multi-line id.
+func (f *Filter) report(w *work, p *pattern, index int, text string, m []int, base map[string]string, lines int) {
+	own := &failure{fields: maps.Clone(base), matches: lines}
+	if own.fields == nil {
+		own.fields = map[string]string{}
+	}
+	p.fields(text, m, own.fields)
+	own.lists = p.merge(own.fields)
+	for _, g := range p.skips {
+		delete(own.fields, p.Names()[g])
+	}
+	result := own
+	id := own.fields["mlfid"]
+	if id != "" {
+		own.matches = 0
+		result = f.memory.merge(id, own, lines, f.clock(w))
+	}
+	c := Candidate{Regex: index, Attempts: result.matches}
+	fields := maps.Clone(result.fields)
+	if !c.identify(fields, f.UseDNS) {
+		if id != "" && fields["dns"] == "" {
+			result.pending = true
+		}
+		return
+	}
+	if id != "" && (result.quiet || result.gained) {
+		return
+	}
+	if id != "" && len(result.users) > 0 {
+		if c.Lists == nil {
+			c.Lists = map[string][]string{}
+		}
+		c.Lists["users"] = slices.Clone(result.users)
+	}
+	for k, v := range result.lists {
+		if c.Lists == nil {
+			c.Lists = map[string][]string{}
+		}
+		c.Lists[k] = slices.Clone(v)
+	}
+	f.send(w, &c, fields)
+}
+
+// clock is what ages the memory: the present, or in replay the records' time.
+func (f *Filter) clock(w *work) time.Time {
+	if f.options.Replay {
+		return w.when.Time
+	}
+	return w.now
+}
+
+func (f *Filter) send(w *work, c *Candidate, fields map[string]string) {
+	c.Time, c.HasTime = w.when.Time, w.when.OK
+	c.Fields = make(map[string]string, len(fields))
+	for k, v := range fields { // not to keep the whole chunk that the line stands in
+		c.Fields[k] = strings.Clone(v)
+	}
+	c.ID, c.Host = strings.Clone(c.ID), strings.Clone(c.Host)
+	c.Text = strings.Clone(cut(w.line.Text, maxTextKept))
+	c.Proven = f.Proof == "tcp" && c.Addr.IsValid() && c.Host == "" && c.ID == c.Addr.String()
+	w.emit(w.jail, *c)
+}
+
+// logins looks for a successful log-in.
+func (f *Filter) logins(w *work, text string, base map[string]string) {
+	for i, p := range f.login {
+		if f.MaxLines == 1 && !w.may(i, true) {
+			continue
+		}
+		m, err := p.Find(text)
+		if err != nil {
+			f.gaveUp(err, -1)
+			return
+		}
+		if m == nil {
+			continue
+		}
+		fields := maps.Clone(base)
+		if fields == nil {
+			fields = map[string]string{}
+		}
+		p.fields(text, m, fields)
+		c := Candidate{Regex: i, Login: true, Attempts: 1}
+		c.Lists = p.merge(fields)
+		if c.identify(fields, f.UseDNS) {
+			f.send(w, &c, fields)
+		}
+		return
+	}
+}
+
+func cut(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && s[n]&0xc0 == 0x80 {
+		n--
+	}
+	return s[:n] + "…"
+}

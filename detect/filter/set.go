@@ -1,0 +1,280 @@
+package filter
+
+import (
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"pfwarden/capture"
+	"pfwarden/detect/filter/date"
+	"pfwarden/detect/filter/literal"
+)
+
+// Set matches lines of one log for all jails that watch it: filters with the same date formats share one date detector and
+// one literal pass. It is not safe for concurrent use, and a filter's state is its own even where it is in several sets.
+type Set struct {
+	groups []*group
+	phase  Phase
+	stats  SetStats
+}
+
+// SetStats count what passed through a Set.
+type SetStats struct {
+	Lines      uint64
+	Undated    uint64 // lines without a time stamp where the formats expect one
+	Candidates uint64 // lines on which at least one regex was run
+	Matched    uint64 // lines that gave at least one candidate
+}
+
+// group are the filters that read time stamps alike.
+type group struct {
+	filters  []*Filter
+	jails    []int // their indexes in the set
+	none     bool  // lines come with their time (journal)
+	detector *date.Detector
+	options  Options
+	zone     string
+
+	scan     *literal.Scan
+	patterns []patternRef // by number in scan
+	always   []int        // filters that look at every line (multi-line)
+	marked   []bool       // by filter: has candidates on this line
+	rules    []TimeRule   // by filter
+
+	lastMonth time.Month // of the last stamp without year, for --year
+	rolled    int        // years passed since --year
+}
+
+// patternRef says whose pattern a number of the literal pass stands for.
+type patternRef struct {
+	filter, index int
+	login         bool
+}
+
+// NewSet joins filters; their indexes are the jail numbers that Match emits.
+func NewSet(filters []*Filter) *Set {
+	s := &Set{phase: CatchUp}
+	type key struct {
+		pattern, zone string
+		none, replay  bool
+		year          int
+	}
+	byKey := map[key]*group{}
+	for i, f := range filters {
+		zone := f.TimeZone
+		if f.options.Location != nil {
+			zone = f.options.Location.String() + "/" + zone
+		}
+		k := key{f.Datepattern, zone, f.Logtype == "journal", f.options.Replay, f.options.Year}
+		g := byKey[k]
+		if g == nil {
+			g = &group{detector: f.format.NewDetector(), options: f.options, none: k.none}
+			byKey[k] = g
+			s.groups = append(s.groups, g)
+		}
+		g.filters, g.jails = append(g.filters, f), append(g.jails, i)
+		if f.options.Replay {
+			s.phase = Replay
+		}
+	}
+	for _, g := range s.groups {
+		g.build()
+	}
+	return s
+}
+
+func (g *group) build() {
+	var required []literal.Required
+	for fi, f := range g.filters {
+		if f.MaxLines > 1 {
+			g.always = append(g.always, fi)
+			continue
+		}
+		for _, list := range [][]*pattern{f.fail, f.login} {
+			for i, p := range list {
+				required = append(required, p.required)
+				g.patterns = append(g.patterns, patternRef{fi, i, len(f.login) > 0 && &list[0] == &f.login[0]})
+			}
+		}
+	}
+	g.scan = literal.New(required).NewScan()
+	g.marked = make([]bool, len(g.filters))
+	g.rules = make([]TimeRule, len(g.filters))
+	for i, f := range g.filters {
+		g.rules[i] = TimeRule{FindTime: f.options.FindTime, NoFindTime: f.options.NoFindTime}
+	}
+}
+
+// SetPhase says whether the log's end was reached once since the start. A set of filters compiled for replay stays in Replay.
+func (s *Set) SetPhase(p Phase) {
+	if s.phase != Replay {
+		s.phase = p
+	}
+}
+
+// Stats returns the counters.
+func (s *Set) Stats() SetStats { return s.stats }
+
+// Trace is what a set saw in a line, for pfwarden test.
+type Trace struct {
+	DateStart, DateEnd int    // what was cut out as time stamp
+	DatePattern        string // "" if there is no time stamp
+	Time               time.Time
+	TimeOK             bool
+	Ignored            []bool // by jail: an ignoreregex spoke
+}
+
+// Match finds all candidates in a line. now is the present (live), or may be zero (replay). Candidates of one line come in
+// the order of the jails; their strings do not point into the line's chunk.
+func (s *Set) Match(line capture.Line, now time.Time, emit func(jail int, c Candidate)) {
+	s.match(line, now, emit, nil)
+}
+
+// Trace is Match that also tells what it saw; it is slower.
+func (s *Set) Trace(line capture.Line, now time.Time, emit func(jail int, c Candidate)) Trace {
+	t := Trace{}
+	for _, g := range s.groups {
+		t.Ignored = append(t.Ignored, make([]bool, len(g.filters))...)
+	}
+	s.match(line, now, emit, &t)
+	return t
+}
+
+func (s *Set) match(line capture.Line, now time.Time, emit func(int, Candidate), trace *Trace) {
+	s.stats.Lines++
+	run, matched := false, false
+	counted := func(jail int, c Candidate) {
+		matched = true
+		emit(jail, c)
+	}
+	for _, g := range s.groups {
+		run = g.match(s, line, now, counted, trace) || run
+	}
+	if run {
+		s.stats.Candidates++
+	}
+	if matched {
+		s.stats.Matched++
+	}
+}
+
+// match runs one group over a line and reports whether any regex was run.
+func (g *group) match(s *Set, line capture.Line, now time.Time, emit func(int, Candidate), trace *Trace) bool {
+	text, long := strings.TrimRight(line.Text, "\r\n"), line.Cut
+	if len(text) > g.options.MaxLine {
+		text, long = text[:g.options.MaxLine], true
+	}
+	ascii := isASCII(text)
+	if !ascii {
+		text = strings.ToValidUTF8(text, "\uFFFD")
+	}
+	if long {
+		for _, f := range g.filters {
+			f.stats.Long++
+		}
+	}
+	p := part{before: text}
+	stamp := Stamp{}
+	if g.none {
+		stamp = Stamp{Time: line.Read, Found: !line.Read.IsZero()}
+	} else if m, ok := g.detector.Find(text, now.Unix()); ok {
+		p = part{before: text[:m.Start], stamp: text[m.Start:m.End], after: text[m.End:]}
+		stamp.Empty = m.Empty()
+		stamp.Time, stamp.Found = m.Time(g.reference(&m, line, now))
+		if trace != nil {
+			trace.DateStart, trace.DateEnd, trace.DatePattern = m.Start, m.End, m.Pattern
+			trace.Time, trace.TimeOK = stamp.Time, stamp.Found
+		}
+	} else {
+		s.stats.Undated++
+	}
+	for i := range g.rules {
+		g.rules[i].Phase = s.phase
+	}
+	candidates := g.scan.Candidates(p.before, p.after, ascii)
+	if len(candidates) == 0 && len(g.always) == 0 && trace == nil {
+		g.rules[0].note(stamp, now)
+		return false
+	}
+	g.mark(candidates)
+	any := false
+	first := g.rules[0].Resolve(stamp, now)
+	for fi, f := range g.filters {
+		if fi > 0 {
+			g.rules[fi].last = g.rules[0].last
+		}
+		if !g.marked[fi] {
+			continue
+		}
+		g.marked[fi] = false
+		any = true
+		r := first
+		if fi > 0 && f.options.FindTime != g.filters[0].options.FindTime {
+			other := g.rules[fi]
+			r = other.Resolve(stamp, now)
+		}
+		w := work{line: &line, part: p, jail: g.jails[fi], when: r, now: now, candidates: candidates, refs: g.patterns, filter: fi, emit: emit}
+		if f.process(&w) && trace != nil {
+			trace.Ignored[w.jail] = true
+		}
+	}
+	return any
+}
+
+func (g *group) mark(candidates []uint32) {
+	for _, c := range candidates {
+		g.marked[g.patterns[c].filter] = true
+	}
+	for _, fi := range g.always {
+		g.marked[fi] = true
+	}
+}
+
+// note keeps the last time stamp of a line that interests nobody.
+func (r *TimeRule) note(s Stamp, now time.Time) {
+	if !s.Found && r.Phase != Operation {
+		return
+	}
+	r.Resolve(s, now)
+}
+
+// reference chooses what supplies year and zone.
+func (g *group) reference(m *date.Match, line capture.Line, now time.Time) date.Reference {
+	ref := date.Reference{Now: now, Location: g.options.Location, Fraction: g.options.Fraction}
+	if !m.Yearless() || !g.options.Replay && g.options.Year == 0 {
+		return ref
+	}
+	loc := ref.Location
+	if loc == nil {
+		loc = time.Local
+	}
+	if g.options.Year == 0 {
+		if !line.Modified.IsZero() {
+			ref.Now = line.Modified
+		}
+		return ref
+	}
+	month := m.Month()
+	if g.lastMonth >= time.July && month != 0 && g.lastMonth-month > 6 {
+		g.rolled++
+	} else if month >= time.July && g.lastMonth != 0 && month-g.lastMonth > 6 && g.rolled > 0 {
+		g.rolled-- // a late line of the old year
+	}
+	if month != 0 {
+		g.lastMonth = month
+	}
+	ref.Now = time.Date(g.options.Year+g.rolled, time.December, 31, 23, 59, 59, 0, loc)
+	return ref
+}
+
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+func sortStrings(s []string) { slices.Sort(s) }

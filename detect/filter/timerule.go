@@ -1,0 +1,78 @@
+package filter
+
+import "time"
+
+// skew is how far, in normal running, a line's time may lie from the present before it is taken for wrong, and how long the
+// last time stamp serves for lines without one.
+const skew = 60 * time.Second
+
+// Phase says how the time stamps of a log are to be taken.
+type Phase uint8
+
+// Phases of reading.
+const (
+	CatchUp   Phase = iota // reading what was written before the start: old lines are passed over
+	Operation              // lines are read as they are written: a time stamp more than a minute off is taken for now
+	Replay                 // old files: the record's time is the truth
+)
+
+// Stamp is what the date formats found in a line.
+type Stamp struct {
+	Time  time.Time
+	Found bool // Time is valid
+	Empty bool // the format says that lines hold no time
+}
+
+// TimeRule decides which time a line's failure gets. The zero value is ready; one is kept for each log.
+type TimeRule struct {
+	Phase      Phase
+	FindTime   time.Duration // catching up: older lines are passed over; 0 = none
+	NoFindTime bool          // neither FindTime nor Operation applies (fail2ban's tests)
+	last       time.Time     // the last time stamp that was taken
+}
+
+// Resolution is what TimeRule says of a line.
+type Resolution struct {
+	Time   time.Time
+	OK     bool // Time is to be used
+	TooOld bool // pass the line over
+}
+
+// Resolve takes the time stamp of the next line. All lines must be given, since one without a stamp inherits the last.
+func (r *TimeRule) Resolve(s Stamp, now time.Time) Resolution {
+	if r.Phase == Replay {
+		if s.Found {
+			r.last = s.Time
+		}
+		if r.last.IsZero() {
+			return Resolution{Time: now, OK: !now.IsZero()}
+		}
+		return Resolution{Time: r.last, OK: true}
+	}
+	recent := !r.last.IsZero() && r.last.After(now.Add(-skew))
+	operating := r.Phase == Operation && !r.NoFindTime
+	var t time.Time
+	switch {
+	case s.Found:
+		t, r.last = s.Time, s.Time
+	case recent:
+		t = r.last
+	case s.Empty || operating:
+		t = now
+	default:
+		return Resolution{}
+	}
+	switch {
+	case r.NoFindTime:
+	case operating:
+		if off := t.Sub(now).Truncate(time.Second); off > skew || off < -skew {
+			t, r.last = now, now
+		}
+	case r.FindTime > 0 && t.Before(now.Add(-r.FindTime)):
+		return Resolution{TooOld: true}
+	}
+	if t.After(now) {
+		t = now
+	}
+	return Resolution{Time: t, OK: true}
+}
