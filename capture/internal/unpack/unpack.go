@@ -20,10 +20,10 @@ type Format string
 // The formats that are recognised.
 const (
 	Plain Format = ""
-	Gzip  Format = "gzip"  // RFC 1952, several members may follow each other
-	Zstd  Format = "zstd"  // RFC 8878, as above
+	Gzip  Format = "gzip" // RFC 1952, several members may follow each other
+	Zstd  Format = "zstd" // RFC 8878, as above
 	Bzip2 Format = "bzip2"
-	XZ    Format = "xz"    // the .xz container, not .lzma
+	XZ    Format = "xz" // the .xz container, not .lzma
 )
 
 // MagicLen is how many bytes Detect needs at most.

@@ -1,0 +1,395 @@
+package follow
+
+import (
+	"errors"
+	"os"
+	"slices"
+	"time"
+
+	"pfwarden/capture"
+	"pfwarden/capture/internal/unpack"
+)
+
+// endGlobbed is after how many Lingers without a byte a file is given up that a glob had found and that is gone.
+const endGlobbed = 10
+
+// path is one followed path: the file that stands there and those that stood there and are not yet read to their end.
+type path struct {
+	w        *Follower
+	name     string
+	globbed  bool // found by a glob: forgotten when it is gone
+	appeared bool // after the start: everything in it is new
+	visited  bool
+	dirty    bool // visit at the next look
+	changed  bool // publish
+	missing  bool
+	standing bool // stat has found cur at the path
+	cur      *File
+	old      []*File // oldest first
+	resumeAt []place // stored places whose files are not found yet
+	start    *place  // size of the file at the start, while it cannot be opened
+	skip     *fileKey
+	seen     time.Time // when the path was last looked at
+	stats    Stats
+}
+
+// maxOld bounds the renamed files of one path that are read at once.
+const maxOld = 16
+
+// resume takes the position at which reading stopped before a restart.
+func (p *path) resume(pos capture.Position) {
+	places, err := parsePosition(pos)
+	if err != nil {
+		p.w.log.Warn("stored position is not understood; the file is read from its start", "path", p.name, "error", err)
+		p.fail(err, causeIO)
+	}
+	p.appeared = true // whatever is found here and was not read is new
+	p.resumeAt = places
+}
+
+// visit looks at the path and reads what is new, at most roundsPerVisit chunks; more tells that there is more.
+func (p *path) visit(now time.Time, sink Sink) (more bool, err error) {
+	if err := p.check(now, sink); err != nil {
+		return false, err
+	}
+	p.seen = now
+	for _, f := range slices.Clone(p.old) { // drain removes from p.old
+		if more, err := p.drain(f, now, sink); more || err != nil {
+			return more, err
+		}
+	}
+	if p.cur == nil {
+		return false, nil
+	}
+	if !p.standing && p.cur.f != nil {
+		if st, err := p.cur.f.Stat(); err == nil { // not at its path, or not known to be; its writers may write on
+			p.cur.observe(st, now)
+		}
+	}
+	if p.globbed && p.missing && now.Sub(p.cur.grown) >= endGlobbed*p.w.opts.Linger && p.cur.read {
+		f := p.cur
+		p.cur = nil
+		return false, p.end(f, sink)
+	}
+	return p.read(p.cur, now, sink)
+}
+
+// check finds out which file stands at the path.
+func (p *path) check(now time.Time, sink Sink) error {
+	st, err := p.w.stat(p.name)
+	if err == nil && !st.Mode().IsRegular() {
+		err = errNotRegular
+	}
+	if p.missing != (err != nil) {
+		p.changed = true
+	}
+	p.missing, p.standing = err != nil, false
+	first := !p.visited
+	p.visited = true
+	switch {
+	case err != nil:
+		p.fail(err, causeOf(err))
+	case p.cur != nil && p.cur.key == keyOf(st):
+		p.standing = true
+		p.cur.observe(st, now)
+	case p.skip != nil && *p.skip == keyOf(st): // looked at before: nothing to follow
+	default:
+		if first && !p.appeared {
+			size := st.Size()
+			if p.w.opts.FromStart {
+				size = 0
+			}
+			p.start = &place{id: identity{dev: keyOf(st).dev, ino: keyOf(st).ino}, off: size}
+		}
+		err = p.appear(now, sink)
+		if err != nil {
+			p.fail(err, causeOf(err))
+		}
+	}
+	if err == nil || first {
+		p.findStored(now, st)
+	}
+	return nil
+}
+
+// appear opens the file that now stands at the path; the one that stood there before is read to its end first.
+func (p *path) appear(now time.Time, sink Sink) error {
+	file, err := p.w.open(p.name)
+	if err != nil {
+		return err
+	}
+	f, err := p.begin(file, now)
+	if err != nil || f == nil {
+		file.Close()
+		return err
+	}
+	p.skip = nil
+	if p.cur != nil {
+		p.retire(now)
+	}
+	p.cur, p.changed, p.standing = f, true, true
+	p.w.files[f.key]++
+	p.w.touch(f)
+	p.w.watcher.Add(p.name, f.f)
+	p.noteStart()
+	return nil
+}
+
+// begin decides where reading of a file that is new at this path begins; nil: it is not to be read now.
+func (p *path) begin(file *os.File, now time.Time) (*File, error) {
+	st, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, errNotRegular
+	}
+	key, head := keyOf(st), readHead(file)
+	if p.globbed && unpack.Detect(head) != unpack.Plain {
+		p.skip = &key
+		p.fail(nil, causeCompressed)
+		return nil, nil
+	}
+	if p.w.readElsewhere(p, key) {
+		return nil, nil // renamed from a path that still reads it; what is left then is ours
+	}
+	off := int64(0)
+	if end, ok := p.w.finished.find(key, head, st.Size()); ok {
+		off = end
+	} else if i := slices.IndexFunc(p.resumeAt, func(s place) bool { return s.id.sameFile(key, head) && s.off <= st.Size() }); i >= 0 {
+		off = p.resumeAt[i].off
+		p.resumeAt = slices.Delete(p.resumeAt, i, i+1)
+	} else if p.start != nil && p.start.id.dev == key.dev && p.start.id.ino == key.ino && p.start.off <= st.Size() {
+		off = p.start.off
+	}
+	p.start = nil
+	f, err := p.newFile(file, off, now)
+	if errors.Is(err, errReplaced) { // truncated this very moment
+		f, err = p.newFile(file, 0, now)
+	}
+	return f, err
+}
+
+// readElsewhere tells whether another path reads the file because it was renamed. A file with two names is read twice:
+// each name may belong to another jail.
+func (w *Follower) readElsewhere(p *path, key fileKey) bool {
+	if w.files[key] == 0 {
+		return false
+	}
+	for _, q := range w.order {
+		if q == p {
+			continue
+		}
+		if slices.ContainsFunc(q.old, func(f *File) bool { return f.key == key }) {
+			return true
+		}
+		if q.cur != nil && q.cur.key == key {
+			st, err := w.stat(q.name)
+			return err != nil || keyOf(st) != key
+		}
+	}
+	return false
+}
+
+// retire makes the current file an old one and finds those that stood at the path meanwhile.
+func (p *path) retire(now time.Time) {
+	f := p.cur
+	p.stats.Rotations++
+	f.grown, f.read = now, false
+	if f.elem != nil {
+		p.w.recent.Remove(f.elem)
+		f.elem = nil
+	}
+	p.cur = nil
+	if f.f == nil {
+		p.w.dropFile(f)
+		if again := p.locate(place{f.identity(), f.off}, f.mark, now); again != nil {
+			again.State, again.committed, again.at = f.State, f.committed, f.at
+			f = again
+		} else {
+			p.lost(f.identity(), f.off)
+			return
+		}
+	}
+	p.addOld(f)
+	p.findMissed(f, now)
+}
+
+func (p *path) addOld(f *File) {
+	p.old = append(p.old, f)
+	p.w.renamed++
+	p.changed = true
+}
+
+// drain reads on in a file that does not stand at the path any more, and ends it when its time has come.
+func (p *path) drain(f *File, now time.Time, sink Sink) (more bool, err error) {
+	if f.src == nil {
+		if st, err := f.f.Stat(); err == nil {
+			f.observe(st, now)
+		}
+	}
+	if more, err := p.read(f, now, sink); more || err != nil {
+		return more, err
+	}
+	idle := p.cur != nil && now.Sub(f.grown) >= p.w.opts.Linger
+	if f.closed || idle || len(p.old) > maxOld || p.w.renamed > p.w.opts.MaxOpen {
+		return false, p.endOld(f, sink)
+	}
+	return false, nil
+}
+
+func (p *path) endOld(f *File, sink Sink) error {
+	p.old = slices.DeleteFunc(p.old, func(g *File) bool { return g == f })
+	p.w.renamed--
+	return p.end(f, sink)
+}
+
+func (p *path) end(f *File, sink Sink) error {
+	f.at = f.off
+	p.w.finished.add(place{f.identity(), f.off})
+	f.close()
+	p.w.dropFile(f)
+	p.changed = true
+	return sink.End(f)
+}
+
+// read hands over what is new in f.
+func (p *path) read(f *File, now time.Time, sink Sink) (more bool, err error) {
+	if f.read && !p.dirty {
+		return false, nil
+	}
+	if f.f == nil {
+		if err := p.reopen(f); err != nil {
+			if errors.Is(err, errReplaced) {
+				return true, p.rewritten(f, now, sink)
+			}
+			p.fail(err, causeOf(err))
+			return false, nil
+		}
+	}
+	if f == p.cur {
+		p.w.touch(f)
+	}
+	for range roundsPerVisit {
+		data, err := f.next(p.w.buf)
+		if f.shrunk {
+			err = errReplaced
+		}
+		switch {
+		case errors.Is(err, errReplaced):
+			return true, p.rewritten(f, now, sink)
+		case err != nil && f.src != nil:
+			p.w.log.Warn("compressed file is broken; its rest is lost", "path", p.name, "error", err)
+			p.lost(f.identity(), f.off)
+			p.fail(err, causeIO)
+			return false, nil
+		case err != nil:
+			p.fail(err, causeIO)
+			f.close() // a stale handle is cured by another
+			return false, nil
+		case len(data) == 0:
+			f.read = true
+			return false, nil
+		}
+		f.at = f.off
+		f.advance(data)
+		f.size = max(f.size, f.off)
+		p.stats.Bytes += uint64(len(data))
+		p.changed = true
+		if err := sink.Data(f, data); err != nil {
+			return false, err
+		}
+		p.publish()
+	}
+	return true, nil
+}
+
+// reopen opens the current file again after it was closed for others.
+func (p *path) reopen(f *File) error {
+	file, err := p.w.open(p.name)
+	if err != nil {
+		return err
+	}
+	st, err := file.Stat()
+	if err != nil {
+		file.Close()
+		return err
+	}
+	if keyOf(st) != f.key {
+		file.Close()
+		return errReplaced
+	}
+	f.f = file
+	p.w.watcher.Add(p.name, file)
+	p.changed = true
+	return nil
+}
+
+// rewritten begins anew in a file that was truncated. What was written to it between the last read and that moment may
+// stand in a copy beside it.
+func (p *path) rewritten(f *File, now time.Time, sink Sink) error {
+	if f != p.cur { // a renamed file: nobody begins it anew
+		return p.endOld(f, sink)
+	}
+	p.stats.Truncations++
+	f.close()
+	p.w.dropFile(f)
+	p.cur, p.changed = nil, true
+	rest := p.locate(place{f.identity(), f.off}, f.mark, now)
+	if rest == nil {
+		f.at = f.off
+		return sink.End(f)
+	}
+	rest.State, rest.committed, rest.at = f.State, f.committed, f.at
+	rest.closed = rest.key != f.key // a copy
+	p.addOld(rest)
+	p.findMissed(rest, now)
+	return nil
+}
+
+// position is where reading of the path would go on after a restart.
+func (p *path) position() (capture.Position, bool) {
+	for _, f := range append(slices.Clone(p.old), p.cur) {
+		if f != nil {
+			return f.Position(f.committed), true
+		}
+	}
+	return capture.Position{}, false
+}
+
+// idle tells that nothing is left to read.
+func (p *path) idle() bool { return p.visited && p.missing && p.cur == nil && len(p.old) == 0 }
+
+func (p *path) forget() {
+	delete(p.w.paths, p.name)
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	delete(p.w.stats, p.name)
+	delete(p.w.places, p.name)
+	delete(p.w.starts, p.name)
+}
+
+func (p *path) noteStart() {
+	p.w.mu.Lock()
+	defer p.w.mu.Unlock()
+	if _, known := p.w.starts[p.name]; !known {
+		p.w.starts[p.name] = p.cur.Position(p.cur.committed)
+	}
+}
+
+func (p *path) fail(err error, cause string) {
+	if p.stats.Errors == nil {
+		p.stats.Errors = map[string]uint64{}
+	}
+	if p.stats.Errors[cause] == 0 {
+		p.w.log.Info("log cannot be read for now; it is tried again", "path", p.name, "cause", cause, "error", err)
+	}
+	p.stats.Errors[cause]++
+	p.changed = true
+}
+
+func (p *path) lost(id identity, off int64) {
+	p.stats.Lost++
+	p.changed = true
+	p.w.log.Warn("rest of a rotated file is lost: it is not found beside its path", "path", p.name, "identity", id.String(), "offset", off)
+}
