@@ -68,7 +68,8 @@ func newRootCommand(streams stdio) *cobra.Command {
 	flags.BoolP("verbose", "v", false, "say more")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return checkOutput(cmd) }
 
-	root.AddCommand(newVersionCommand(streams))
+	root.SuggestionsMinimumDistance = 2
+	root.AddCommand(newCheckCommand(streams), newVersionCommand(streams))
 	return root
 }
 

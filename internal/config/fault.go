@@ -83,7 +83,16 @@ func (f *Faults) add(p place, key string, err error) {
 	if e := (at{}); errors.As(err, &e) && p.file != setFile {
 		p.line = e.line
 	}
-	*f = append(*f, Fault{File: p.file, Line: max(p.line, 1), Key: key, Text: err.Error()})
+	*f = append(*f, Fault{File: p.file, Line: max(p.line, 1), Key: clip(key), Text: clip(err.Error())})
+}
+
+// clip bounds what is shown of a hostile key or value.
+func clip(s string) string {
+	const most = 400 // bytes
+	if len(s) <= most {
+		return s
+	}
+	return strings.ToValidUTF8(s[:most], "") + "…"
 }
 
 // addf appends a fault.

@@ -144,9 +144,10 @@ func missingSources(p *Pflog) string {
 
 func (w *warner) jail(m Machine, j *Jail, js JailSurvey) {
 	name := "jail." + j.Name
+	_, given := w.c.places[name+".logs"] // of the system's own logs it is enough to have one
 	for _, pattern := range j.Logs {
 		files := found(m.Glob, []string{pattern})
-		if len(files) == 0 && !w.c.optional(j) {
+		if len(files) == 0 && given {
 			what := "file does not exist (yet)"
 			if strings.ContainsAny(pattern, "*?[") {
 				what = "glob matches nothing (yet)"
