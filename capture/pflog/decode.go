@@ -158,9 +158,12 @@ func (d *Decoder) header(p *capture.Packet, h []byte) {
 // successor in dialect 69 is big-endian. So the order that gives the more likely number is taken, big-endian if both are alike,
 // unless FixedIDs says that the order of ids is known.
 func (d *Decoder) tracker(b []byte) uint32 {
-	big, own := binary.BigEndian.Uint32(b), d.id(b)
-	if d.FixedIDs || likelyTracker(own) > likelyTracker(big) {
-		return own
+	if d.FixedIDs {
+		return d.id(b)
+	}
+	big, little := binary.BigEndian.Uint32(b), binary.LittleEndian.Uint32(b)
+	if likelyTracker(little) > likelyTracker(big) {
+		return little
 	}
 	return big
 }

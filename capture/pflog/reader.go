@@ -232,3 +232,7 @@ func (r *Reader) Close() error {
 	}
 	return errors.Join(errs...)
 }
+
+// Buffered returns how many bytes were read from the file but not yet looked at. At zero the next call of Next may wait for
+// input, so it is the moment to flush what was made of the packets so far.
+func (r *Reader) Buffered() int { return r.in.end - r.in.start }
