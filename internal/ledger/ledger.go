@@ -83,7 +83,8 @@ type Ban struct {
 // Permanent tells whether the ban has no end of its own.
 func (b *Ban) Permanent() bool { return b.Until.IsZero() }
 
-// Story is the part of a ban that only people ask for: it is stored as JSON.
+// Story is the part of a ban that only people ask for. It is large: Start leaves it out, and recording a ban with an empty Story
+// keeps the one that is stored.
 type Story struct {
 	Score    float64             `json:"score,omitempty"`
 	Failures int                 `json:"failures,omitempty"`
@@ -91,6 +92,11 @@ type Story struct {
 	Gates    []detect.GateAnswer `json:"gates,omitempty"`
 	Evidence []detect.Evidence   `json:"evidence,omitempty"`
 	Lost     string              `json:"lost,omitempty"` // why the rest could not be stored
+}
+
+// Empty tells whether there is no story.
+func (s *Story) Empty() bool {
+	return s.Score == 0 && s.Failures == 0 && len(s.Shares) == 0 && len(s.Gates) == 0 && len(s.Evidence) == 0 && s.Lost == ""
 }
 
 // Never is an entry that an administrator added to the never-list while pfwarden ran.
@@ -139,7 +145,7 @@ func (b *Batch) Empty() bool {
 
 // Start is what a warden needs to know when it begins.
 type Start struct {
-	Unsettled []Ban // every ban that is not Ended, by ID
+	Unsettled []Ban // every ban that is not Ended, by ID, without its Story
 	Never     []Never
 	Pause     Pause
 	LastID    int64
@@ -171,6 +177,7 @@ type Snapshot struct {
 
 // Query selects bans for History. Zero fields do not restrict.
 type Query struct {
+	ID           int64
 	Prefix       netip.Prefix // bans that hold it, or lie inside it
 	Ident        string
 	Table        string

@@ -28,6 +28,7 @@ func (m *Memory) Start(context.Context) (Start, error) {
 	s := Start{Pause: m.pause, LastID: m.last}
 	for _, b := range m.byID() {
 		if b.State != Ended {
+			b.Story = Story{}
 			s.Unsettled = append(s.Unsettled, b)
 		}
 	}
@@ -89,6 +90,9 @@ func (m *Memory) Record(_ context.Context, b Batch) error {
 		m.bans, m.never = make(map[int64]Ban), make(map[netip.Prefix]Never)
 	}
 	for _, ban := range b.Bans {
+		if ban.Story.Empty() {
+			ban.Story = m.bans[ban.ID].Story
+		}
 		m.bans[ban.ID] = ban
 		m.last = max(m.last, ban.ID)
 	}
@@ -162,7 +166,8 @@ func (q *Query) selects(b *Ban) bool {
 	switch {
 	case q.Prefix.IsValid() && !(b.Prefix.IsValid() && b.Prefix.Overlaps(q.Prefix)):
 		return false
-	case q.Ident != "" && b.Ident != q.Ident,
+	case q.ID != 0 && b.ID != q.ID,
+		q.Ident != "" && b.Ident != q.Ident,
 		q.Table != "" && b.Table != q.Table,
 		q.Jail != "" && b.Jail != q.Jail,
 		q.LiveOnly && !b.State.Live(),

@@ -115,6 +115,7 @@ func (w *Warden) write(ctx context.Context, k work) error {
 		for id, v := range k.versions {
 			if h := w.dirty[id]; h != nil && h.version == v {
 				h.saved = v
+				h.Story = ledger.Story{} // large, and safe in the ledger now
 				delete(w.dirty, id)
 			}
 		}

@@ -1,0 +1,227 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// Options of Open.
+type Options struct {
+	// Now names files that are put aside; nil = time.Now.
+	Now func() time.Time
+	// Wait is how long a call waits for another process that holds the database, 0 = a quarter of a second.
+	Wait time.Duration
+	Log  *slog.Logger
+}
+
+// Quarantine tells that the database was corrupt and was put aside, and a new one begun: bans in force have to be learnt again from
+// PF's tables (warden.Adopt), the detector begins without a snapshot.
+type Quarantine struct {
+	Path  string // of the corrupt file, kept for inspection
+	Cause error
+}
+
+// DB is a Store in an SQLite file.
+type DB struct {
+	path    string
+	options Options
+
+	mu          sync.RWMutex // held for reading by every call, for writing while the database is replaced
+	write, read *sql.DB
+	quarantine  *Quarantine
+}
+
+var _ Store = (*DB)(nil)
+
+// Open opens the ledger at path, which is made (mode 0600, in a folder of mode 0750) if it is not there, and brings its layout up to
+// date. A corrupt one is renamed to path.corrupt-TIME and a new one begun; see Quarantined. Errors are ErrNewer, ErrLocked, ErrFull,
+// or the operating system's.
+func Open(path string, options Options) (*DB, error) {
+	if driver == "" {
+		return nil, errors.New("the ledger needs SQLite, which on this system needs a build with cgo (CGO_ENABLED=1): store.file cannot be opened")
+	}
+	if options.Now == nil {
+		options.Now = time.Now
+	}
+	if options.Wait <= 0 {
+		options.Wait = 250 * time.Millisecond
+	}
+	if options.Log == nil {
+		options.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
+	}
+	db := &DB{path: path, options: options}
+	err := db.open()
+	if errors.Is(err, ErrCorrupt) {
+		err = db.replace(err)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("opening the ledger %s: %w", path, err)
+	}
+	return db, nil
+}
+
+// Quarantined tells whether a corrupt database was put aside since Open began.
+func (db *DB) Quarantined() (Quarantine, bool) {
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	if db.quarantine == nil {
+		return Quarantine{}, false
+	}
+	return *db.quarantine, true
+}
+
+// Recover puts a database aside that turned out corrupt, and begins an empty one.
+func (db *DB) Recover(context.Context) error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	db.close()
+	if err := db.replace(ErrCorrupt); err != nil {
+		return fmt.Errorf("replacing the corrupt ledger %s: %w", db.path, err)
+	}
+	return nil
+}
+
+// Close ends all use.
+func (db *DB) Close() error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return db.close()
+}
+
+func (db *DB) close() error {
+	var errs []error
+	for _, d := range []*sql.DB{db.read, db.write} {
+		if d != nil {
+			errs = append(errs, d.Close())
+		}
+	}
+	db.read, db.write = nil, nil
+	return errors.Join(errs...)
+}
+
+// replace moves the file and what belongs to it out of the way and opens a new one.
+func (db *DB) replace(cause error) error {
+	aside := db.path + ".corrupt-" + db.options.Now().UTC().Format("20060102T150405.000000Z")
+	// The main file goes last: as long as it is there, the next start sees the corruption and begins again here.
+	for _, suffix := range []string{"-wal", "-shm", "-journal", ""} {
+		if err := os.Rename(db.path+suffix, aside+suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("putting the corrupt file aside: %w (it was put aside for: %w)", err, cause)
+		}
+	}
+	db.quarantine = &Quarantine{Path: aside, Cause: cause}
+	db.options.Log.Error("ledger corrupt: put aside, a new one is begun", "file", aside, "cause", cause)
+	return db.open()
+}
+
+// open opens the file as it is.
+func (db *DB) open() (err error) {
+	if err := prepare(db.path); err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			db.close()
+			err = typed(err)
+		}
+	}()
+	ctx := context.Background()
+	if db.write, err = db.connect(url.Values{"_journal_mode": {journalMode}, "_synchronous": {"FULL"}, "_txlock": {"immediate"}}); err != nil {
+		return err
+	}
+	db.write.SetMaxOpenConns(1) // one writer: SQLite has no more
+	if err := check(ctx, db.write); err != nil {
+		return err
+	}
+	if err := migrate(ctx, db.write); err != nil {
+		return err
+	}
+	if db.read, err = db.connect(url.Values{"_query_only": {"1"}}); err != nil {
+		return err
+	}
+	db.read.SetMaxOpenConns(2)
+	var n int
+	return db.read.QueryRowContext(ctx, "SELECT count(*) FROM state").Scan(&n)
+}
+
+// prepare makes folder and file with narrow modes before SQLite would make them with wide ones. A symbolic link is not followed.
+func prepare(path string) error {
+	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
+		return err
+	}
+	info, err := os.Lstat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
+		if err != nil {
+			return err
+		}
+		return f.Close()
+	case err != nil:
+		return err
+	case !info.Mode().IsRegular():
+		return fmt.Errorf("%s is no regular file (%v): a ledger is not opened through links or devices", path, info.Mode().Type())
+	case info.Mode().Perm()&0o077 != 0:
+		return os.Chmod(path, 0o600)
+	}
+	return nil
+}
+
+// connect gives a pool of connections. Both drivers read the same settings from the name.
+func (db *DB) connect(settings url.Values) (*sql.DB, error) {
+	path, err := filepath.Abs(db.path)
+	if err != nil {
+		return nil, err
+	}
+	settings.Set("_busy_timeout", strconv.FormatInt(db.options.Wait.Milliseconds(), 10))
+	u := url.URL{Scheme: "file", Path: path, RawQuery: settings.Encode()}
+	return sql.Open(driver, u.String())
+}
+
+// check looks for corruption, in time that grows with the file but without comparing every index.
+func check(ctx context.Context, d *sql.DB) error {
+	var answer string
+	if err := d.QueryRowContext(ctx, "PRAGMA quick_check(1)").Scan(&answer); err != nil {
+		return err
+	}
+	if answer != "ok" {
+		return fmt.Errorf("%w: %s", ErrCorrupt, answer)
+	}
+	return nil
+}
+
+// SQLite's primary result codes that a caller can act on (sqlite.org/rescode.html).
+const (
+	codeBusy    = 5
+	codeLocked  = 6
+	codeIO      = 10
+	codeCorrupt = 11
+	codeFull    = 13
+	codeNotADB  = 26
+)
+
+// typed wraps SQLite's errors in ours.
+func typed(err error) error {
+	code, ok := resultCode(err)
+	if !ok {
+		return err
+	}
+	switch code & 0xff {
+	case codeBusy, codeLocked:
+		return fmt.Errorf("%w: %w", ErrLocked, err)
+	case codeFull:
+		return fmt.Errorf("%w: %w", ErrFull, err)
+	case codeCorrupt, codeNotADB:
+		return fmt.Errorf("%w: %w", ErrCorrupt, err)
+	}
+	return err
+}

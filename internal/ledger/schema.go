@@ -1,0 +1,98 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+)
+
+// application marks the file as ours in its header (PRAGMA application_id): "pfwd".
+const application = 0x70667764
+
+// migrations bring a database from one version (PRAGMA user_version) to the next; index 0 makes version 1. Never change one that
+// was released: add another.
+//
+// Times are microseconds since 1970, NULL or 0 where there is none; addresses are text as people write them, and their first
+// address as 16 bytes, for ranges.
+var migrations = [...]string{
+	`CREATE TABLE bans (
+		id       INTEGER PRIMARY KEY,
+		prefix   TEXT NOT NULL,
+		first    BLOB,
+		ident    BLOB NOT NULL,
+		scope    TEXT NOT NULL,
+		tablename TEXT NOT NULL,
+		jail     TEXT NOT NULL,
+		proven   INTEGER NOT NULL,
+		observed INTEGER NOT NULL,
+		state    INTEGER NOT NULL,
+		since    INTEGER NOT NULL,
+		until    INTEGER NOT NULL,
+		step     INTEGER NOT NULL,
+		count    INTEGER NOT NULL,
+		longer   INTEGER NOT NULL,
+		by       TEXT NOT NULL,
+		reasons  TEXT NOT NULL,
+		story    TEXT NOT NULL,
+		ended    INTEGER NOT NULL,
+		end_why  TEXT NOT NULL,
+		end_by   TEXT NOT NULL,
+		packets  INTEGER NOT NULL,
+		bytes    INTEGER NOT NULL,
+		last_hit INTEGER NOT NULL
+	) STRICT;
+	CREATE INDEX bans_unsettled ON bans (id) WHERE state < 3;
+	CREATE INDEX bans_prefix ON bans (prefix);
+	CREATE INDEX bans_first ON bans (first);
+	CREATE INDEX bans_since ON bans (since);
+	CREATE INDEX bans_ended ON bans (ended) WHERE state = 3;
+	CREATE TABLE never (
+		prefix  TEXT PRIMARY KEY,
+		since   INTEGER NOT NULL,
+		by      TEXT NOT NULL,
+		comment TEXT NOT NULL
+	) STRICT;
+	CREATE TABLE state (
+		name  TEXT PRIMARY KEY,
+		value TEXT NOT NULL
+	) STRICT;
+	CREATE TABLE snapshot (
+		id       INTEGER PRIMARY KEY CHECK (id = 1),
+		time     INTEGER NOT NULL,
+		detector BLOB NOT NULL
+	) STRICT;
+	CREATE TABLE positions (
+		path     BLOB PRIMARY KEY,
+		identity BLOB NOT NULL,
+		offset   INTEGER NOT NULL
+	) STRICT;`,
+}
+
+// migrate brings the database to the newest version, each step in a transaction of its own.
+func migrate(ctx context.Context, db *sql.DB) error {
+	var version int
+	if err := db.QueryRowContext(ctx, "PRAGMA user_version").Scan(&version); err != nil {
+		return err
+	}
+	if version > len(migrations) {
+		return fmt.Errorf("%w: version %d, this one knows up to %d: upgrade, or name another file", ErrNewer, version, len(migrations))
+	}
+	for ; version < len(migrations); version++ {
+		tx, err := db.BeginTx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		defer tx.Rollback()
+		if _, err := tx.ExecContext(ctx, migrations[version]); err != nil {
+			return fmt.Errorf("migrating to version %d: %w", version+1, err)
+		}
+		// PRAGMA takes no parameters; both values are ours.
+		if _, err := tx.ExecContext(ctx, fmt.Sprintf("PRAGMA user_version = %d; PRAGMA application_id = %d", version+1, application)); err != nil {
+			return err
+		}
+		if err := tx.Commit(); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,235 @@
+package ledger
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"fmt"
+	"math"
+	"net/netip"
+	"slices"
+	"time"
+)
+
+const upsertBan = `INSERT INTO bans (id, prefix, first, ident, scope, tablename, jail, proven, observed, state, since, until, step, count,
+	longer, by, reasons, story, ended, end_why, end_by, packets, bytes, last_hit)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	ON CONFLICT (id) DO UPDATE SET state = excluded.state, until = excluded.until, proven = excluded.proven, longer = excluded.longer,
+	reasons = excluded.reasons, story = CASE excluded.story WHEN '' THEN story ELSE excluded.story END,
+	ended = excluded.ended, end_why = excluded.end_why, end_by = excluded.end_by,
+	packets = excluded.packets, bytes = excluded.bytes, last_hit = excluded.last_hit`
+
+// Record implements Store.
+func (db *DB) Record(ctx context.Context, b Batch) error {
+	if b.Empty() {
+		return nil
+	}
+	return db.transact(ctx, func(tx *sql.Tx) error {
+		if err := recordBans(ctx, tx, b); err != nil {
+			return err
+		}
+		for _, p := range b.NeverRemove {
+			if _, err := tx.ExecContext(ctx, "DELETE FROM never WHERE prefix = ?", p.String()); err != nil {
+				return err
+			}
+		}
+		for _, n := range b.NeverAdd {
+			_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO never (prefix, since, by, comment) VALUES (?, ?, ?, ?)",
+				n.Prefix.String(), micros(n.Since), n.By, n.Comment)
+			if err != nil {
+				return err
+			}
+		}
+		if b.Pause == nil {
+			return nil
+		}
+		value, err := json.Marshal(b.Pause)
+		if err != nil {
+			return err
+		}
+		_, err = tx.ExecContext(ctx, "INSERT OR REPLACE INTO state (name, value) VALUES ('pause', ?)", string(value))
+		return err
+	})
+}
+
+func recordBans(ctx context.Context, tx *sql.Tx, b Batch) error {
+	if len(b.Bans) > 0 {
+		insert, err := tx.PrepareContext(ctx, upsertBan)
+		if err != nil {
+			return err
+		}
+		defer insert.Close()
+		for i := range b.Bans {
+			if _, err := insert.ExecContext(ctx, row(&b.Bans[i])...); err != nil {
+				return err
+			}
+		}
+	}
+	if len(b.Transitions) > 0 {
+		update, err := tx.PrepareContext(ctx, "UPDATE bans SET state = ? WHERE id = ?")
+		if err != nil {
+			return err
+		}
+		defer update.Close()
+		for _, t := range b.Transitions {
+			if _, err := update.ExecContext(ctx, int64(t.State), t.ID); err != nil {
+				return err
+			}
+		}
+	}
+	if len(b.Counters) > 0 {
+		update, err := tx.PrepareContext(ctx, "UPDATE bans SET packets = ?, bytes = ?, last_hit = ? WHERE id = ?")
+		if err != nil {
+			return err
+		}
+		defer update.Close()
+		for _, c := range b.Counters {
+			if _, err := update.ExecContext(ctx, int64(c.Packets), int64(c.Bytes), micros(c.LastHit), c.ID); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// row gives the values of upsertBan.
+func row(b *Ban) []any {
+	prefix, first := "", []byte(nil)
+	if b.Prefix.IsValid() {
+		a := b.Prefix.Masked().Addr().As16()
+		prefix, first = b.Prefix.String(), a[:]
+	}
+	return []any{
+		b.ID, prefix, first, append([]byte{}, b.Ident...), b.Scope, b.Table, b.Jail, b.Proven, b.Observed, int64(b.State), micros(b.Since),
+		micros(b.Until), b.Step, b.Count, b.Longer, b.By, list(b.Reasons), b.Story.text(), micros(b.Ended), b.EndWhy, b.EndedBy,
+		int64(b.Packets), int64(b.Bytes), micros(b.LastHit),
+	}
+}
+
+func list(s []string) string {
+	if len(s) == 0 {
+		return "[]"
+	}
+	text, err := json.Marshal(s)
+	if err != nil { // strings always marshal
+		return "[]"
+	}
+	return string(text)
+}
+
+// text is the story as stored. A score that JSON cannot hold costs the score, never the ban.
+func (s *Story) text() string {
+	if s.Empty() {
+		return ""
+	}
+	c := *s
+	c.Score = finite(c.Score)
+	c.Shares = slices.Clone(c.Shares)
+	for i := range c.Shares {
+		c.Shares[i].Fraction = finite(c.Shares[i].Fraction)
+	}
+	text, err := json.Marshal(c)
+	if err != nil {
+		text, _ = json.Marshal(Story{Failures: s.Failures, Lost: err.Error()})
+	}
+	return string(text)
+}
+
+func finite(f float64) float64 {
+	if math.IsNaN(f) || math.IsInf(f, 0) {
+		return 0
+	}
+	return f
+}
+
+// SaveSnapshot implements Store.
+func (db *DB) SaveSnapshot(ctx context.Context, s Snapshot) error {
+	return db.transact(ctx, func(tx *sql.Tx) error {
+		_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO snapshot (id, time, detector) VALUES (1, ?, ?)", micros(s.Time), append([]byte{}, s.Detector...))
+		if err != nil {
+			return err
+		}
+		if _, err := tx.ExecContext(ctx, "DELETE FROM positions"); err != nil {
+			return err
+		}
+		insert, err := tx.PrepareContext(ctx, "INSERT OR REPLACE INTO positions (path, identity, offset) VALUES (?, ?, ?)")
+		if err != nil {
+			return err
+		}
+		defer insert.Close()
+		for _, p := range s.Positions {
+			if _, err := insert.ExecContext(ctx, []byte(p.Path), append([]byte{}, p.Identity...), p.Offset); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// purgeStep bounds how long one transaction of Purge keeps others waiting.
+const purgeStep = 5000
+
+// Purge implements Store.
+func (db *DB) Purge(ctx context.Context, before time.Time) (int, error) {
+	total := 0
+	for {
+		var n int64
+		err := db.transact(ctx, func(tx *sql.Tx) error {
+			r, err := tx.ExecContext(ctx, "DELETE FROM bans WHERE id IN (SELECT id FROM bans WHERE state = 3 AND ended < ? ORDER BY ended LIMIT ?)", micros(before), purgeStep)
+			if err != nil {
+				return err
+			}
+			n, err = r.RowsAffected()
+			return err
+		})
+		total += int(n)
+		if err != nil || n < purgeStep {
+			return total, err
+		}
+	}
+}
+
+// transact runs f in a transaction.
+func (db *DB) transact(ctx context.Context, f func(*sql.Tx) error) error {
+	db.mu.RLock()
+	defer db.mu.RUnlock()
+	if db.write == nil {
+		return errClosed(db.path)
+	}
+	tx, err := db.write.BeginTx(ctx, nil)
+	if err == nil {
+		if err = f(tx); err == nil {
+			err = tx.Commit()
+		} else {
+			tx.Rollback()
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("ledger %s: %w", db.path, typed(err))
+	}
+	return nil
+}
+
+func errClosed(path string) error { return fmt.Errorf("ledger %s: is closed", path) }
+
+// micros writes a time; the zero time, which means "none", as 0.
+func micros(t time.Time) int64 {
+	if t.IsZero() {
+		return 0
+	}
+	return t.UnixMicro()
+}
+
+func fromMicros(n int64) time.Time {
+	if n == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(n).UTC()
+}
+
+func parsePrefix(s string) (netip.Prefix, error) {
+	if s == "" {
+		return netip.Prefix{}, nil
+	}
+	return netip.ParsePrefix(s)
+}
