@@ -40,10 +40,9 @@ type line struct {
 
 // label says of a source what a good detector does with it.
 type label struct {
-	address     string
-	class       string
-	want        bool
-	first, last time.Time
+	address string
+	class   string
+	want    bool
 }
 
 // at gives a time of the day; the fraction of a second is random.
@@ -60,9 +59,9 @@ func (d *day) within(low, high time.Duration) time.Duration {
 // ephemeral gives a random client port.
 func (d *day) ephemeral() uint16 { return uint16(32768 + d.random.IntN(28000)) }
 
-// judge notes what should become of a source; first and last are those of its packets and lines, found when all are made.
+// judge notes what should become of a source.
 func (d *day) judge(address, class string, want bool) {
-	d.labels = append(d.labels, label{address: address, class: class, want: want})
+	d.labels = append(d.labels, label{address, class, want})
 }
 
 // generate makes all files of the sample; the pflog is not compressed yet.
