@@ -38,7 +38,9 @@ func newBench(t testing.TB, c Config) *bench {
 	return &bench{Detector: d}
 }
 
-func (b *bench) feed(o ...Observation) { b.Observe(o, func(v Verdict) { b.verdicts = append(b.verdicts, v) }) }
+func (b *bench) feed(o ...Observation) {
+	b.Observe(o, func(v Verdict) { b.verdicts = append(b.verdicts, v) })
+}
 
 // told prints the verdicts as "address jail/jail proven|spoofable|stopped:gate".
 func (b *bench) told() string {

@@ -5,7 +5,6 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 )
 
 const (
@@ -412,7 +411,7 @@ func (d *Detector) safety(s *source) float64 {
 		js := &s.jails[i]
 		j := &d.config.Jails[js.jail]
 		if j.Strategy == Fail2ban {
-			if d.now-int64(js.rate.last*float64(time.Second)) <= int64(j.Findtime) {
+			if d.now-js.rate.newest <= int64(j.Findtime) {
 				f = max(f, float64(js.rate.retry)/float64(j.Threshold))
 			}
 			continue

@@ -126,7 +126,7 @@ func (d *Detector) spend(a netip.Addr, id string, jail int, at int64) {
 		return
 	}
 	if d.config.Jails[jail].Strategy == Fail2ban {
-		if int64(js.rate.last*1e9) <= at {
+		if js.rate.newest <= at {
 			d.clear(s, jail)
 		}
 		return

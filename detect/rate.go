@@ -10,7 +10,8 @@ import (
 type rate struct {
 	first, last float64 // Unix seconds
 	retry       int
-	proven      bool // every failure so far was
+	newest      int64 // last, in Unix nanoseconds
+	proven      bool  // every failure so far was
 }
 
 // add counts one failure that weighs n at time t. Failures out of order are counted and move nothing.
@@ -19,7 +20,7 @@ func (r *rate) add(t, findtime float64, n int, keepStale bool) (fresh bool) {
 		r.retry = 0
 	}
 	if r.retry == 0 {
-		*r = rate{first: t, last: t, retry: n, proven: true}
+		*r = rate{first: t, last: t, retry: n, newest: r.newest, proven: true}
 		return true
 	}
 	if t > r.last {
@@ -43,6 +44,7 @@ func (d *Detector) raise(s *source, js *jailState, j *JailConfig, o *Observation
 		}
 	}
 	t := float64(at) / float64(time.Second)
+	js.rate.newest = max(js.rate.newest, at)
 	if js.rate.add(t, j.Findtime.Seconds(), weight, j.KeepStale) {
 		d.dropEvidence(s, js)
 		js.failures = 0
@@ -56,12 +58,14 @@ func (d *Detector) raise(s *source, js *jailState, j *JailConfig, o *Observation
 	}
 	sh := share{
 		jail: js.jail, own: float64(js.rate.retry) / float64(j.Threshold), failures: js.failures, allProven: js.rate.proven,
-		first: int64(js.rate.first * float64(time.Second)), last: at, bits4: j.Prefix4, bits6: j.Prefix6,
+		first: int64(js.rate.first * float64(time.Second)), last: js.rate.newest, bits4: j.Prefix4, bits6: j.Prefix6,
 	}
 	if js.rate.proven {
 		sh.provenOwn = sh.own
 	}
 	d.tally.shares = append(d.tally.shares[:0], sh)
+	// fail2ban dates the ban at the newest of the failures, also where the one that decided came out of order.
+	at = js.rate.newest
 	d.verdict(o.Source, o.ID, at, sh.own, js.rate.proven, nil, emit)
 }
 
