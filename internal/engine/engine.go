@@ -1,0 +1,233 @@
+// Package engine is the middle of the house: it takes records (packets and lines) and leads them through classifier or filters, the
+// one detector and the warden, and leads what the warden decided back into the detector. It is the same for the daemon, for the demonstration
+// and for replay; only who calls it, and by which clock, differs. It starts no goroutine and reads no clock.
+package engine
+
+import (
+	"context"
+	"fmt"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"pfwarden/capture"
+	"pfwarden/detect"
+	"pfwarden/detect/filter"
+	"pfwarden/detect/probe"
+	"pfwarden/internal/warden"
+)
+
+// Jail is a log jail as the engine sees it. Thresholds are the detector's, ban times the warden's.
+type Jail struct {
+	Name   string
+	Filter *filter.Filter
+	Logs   []string // paths and globs; a nil list takes every log
+	// Exact keeps fail2ban's identifier as the source's key; our own jails go by address.
+	Exact bool
+}
+
+// Candidates screens what needs the outside world. Names come back through Engine.Resolved.
+type Candidates interface {
+	// Resolve asks for the addresses of a host name found in a line; it must not block.
+	Resolve(jail string, host string, o detect.Observation)
+	// Ignored tells whether a jail's ignore lists hold the source; it must not block.
+	Ignored(jail string, o *detect.Observation) bool
+}
+
+// Watcher is told what passes through, for metrics and reports. Calls come from the engine's goroutine; nothing of the arguments may be kept
+// without copying it.
+type Watcher interface {
+	Packet(p *capture.Packet, obs []detect.Observation)
+	Line(l *capture.Line, at time.Time, obs []detect.Observation)
+	Verdict(v *detect.Verdict, made bool)
+}
+
+// Options are the parts that an engine joins.
+type Options struct {
+	Detector   *detect.Detector
+	Classifier *probe.Classifier // nil: packets are only counted
+	Warden     *warden.Warden
+	Jails      []Jail
+	Candidates Candidates // nil: host names in lines are passed over
+	Watchers   []Watcher
+	// Record is called with every input of the detector, before the detector sees it; for the journal. May be nil.
+	Record Recorder
+}
+
+// Recorder writes the detector's inputs down; detect.Journal is one.
+type Recorder interface {
+	Observe(obs []detect.Observation) error
+	Notice(n detect.Notice) error
+	Tick(now time.Time) error
+}
+
+// Engine joins the parts. It is used by one goroutine.
+type Engine struct {
+	o        Options
+	sets     map[string]*set // by the path of a log
+	combined map[string]*set // by the jails that read it
+	obs      []detect.Observation
+	verdicts []detect.Verdict
+	emit     func(detect.Verdict)
+	line     lineState
+	journal  error
+	counts   Counts
+	one      [1]detect.Notice
+}
+
+// Counts say what the engine has seen.
+type Counts struct {
+	Packets, Lines uint64
+	Unresolved     uint64 // candidates that only gave a host name, without anybody to resolve it
+	NoTime         uint64 // candidates without any time, passed over
+}
+
+// set is the filters that read one log, with the jails that they belong to.
+type set struct {
+	filters *filter.Set
+	jails   []int
+}
+
+// New joins the parts.
+func New(o Options) *Engine {
+	e := &Engine{o: o, sets: make(map[string]*set), combined: make(map[string]*set)}
+	e.emit = func(v detect.Verdict) { e.verdicts = append(e.verdicts, v) }
+	e.line.found = e.candidate
+	return e
+}
+
+// Counts returns what was counted so far.
+func (e *Engine) Counts() Counts { return e.counts }
+
+// JournalError returns the first error in writing the journal; from then on nothing is written to it.
+func (e *Engine) JournalError() error { return e.journal }
+
+// Packet takes one record of PF's log, read at the given time (zero in replay). now is the time by which bans are judged.
+func (e *Engine) Packet(now, read time.Time, p *capture.Packet) {
+	e.counts.Packets++
+	e.obs = e.obs[:0]
+	if c := e.o.Classifier; c != nil {
+		if n, ok := c.Contact(p); ok {
+			e.one[0] = n
+			e.Notices(e.one[:])
+		}
+		e.obs = append(e.obs, detect.Observation{})
+		if !c.Observe(p, read, &e.obs[0]) {
+			e.obs = e.obs[:0]
+		}
+	}
+	for _, w := range e.o.Watchers {
+		w.Packet(p, e.obs)
+	}
+	if len(e.obs) > 0 && e.obs[0].Kind == detect.Knock {
+		e.o.Warden.Knock(p.Time, p.Flow.Source)
+	}
+	e.observe(now)
+}
+
+// Observed takes the observations of one record that were screened elsewhere.
+func (e *Engine) Observed(now time.Time, obs ...detect.Observation) {
+	e.obs = append(e.obs[:0], obs...)
+	e.observe(now)
+}
+
+// observe hands e.obs to the detector and its verdicts to the warden.
+func (e *Engine) observe(now time.Time) {
+	if len(e.obs) == 0 {
+		return
+	}
+	e.record(func(r Recorder) error { return r.Observe(e.obs) })
+	e.o.Detector.Observe(e.obs, e.emit)
+	for i := range e.verdicts {
+		v := &e.verdicts[i]
+		notices := e.o.Warden.Judge(now, *v)
+		made := false
+		for _, n := range notices {
+			made = made || n.Kind == detect.Banned
+		}
+		for _, w := range e.o.Watchers {
+			w.Verdict(v, made)
+		}
+		e.Notices(notices)
+		e.verdicts[i] = detect.Verdict{}
+	}
+	e.verdicts = e.verdicts[:0]
+}
+
+// Notices feeds what became known back into the detector.
+func (e *Engine) Notices(notices []detect.Notice) {
+	for _, n := range notices {
+		e.record(func(r Recorder) error { return r.Notice(n) })
+		e.o.Detector.Notice(n)
+	}
+}
+
+// Tick ends the bans whose time has come and lets the detector forget.
+func (e *Engine) Tick(now time.Time) {
+	e.record(func(r Recorder) error { return r.Tick(now) })
+	e.o.Detector.Tick(now)
+	e.Notices(e.o.Warden.Tick(now))
+}
+
+// Commit carries out what was decided; see warden.Commit.
+func (e *Engine) Commit(ctx context.Context) error {
+	if err := e.o.Warden.Commit(ctx); err != nil {
+		return fmt.Errorf("carrying out decisions: %w", err)
+	}
+	return nil
+}
+
+func (e *Engine) record(write func(Recorder) error) {
+	if e.o.Record == nil || e.journal != nil {
+		return
+	}
+	e.journal = write(e.o.Record)
+}
+
+// jailsOf finds the jails that read a log.
+func (e *Engine) jailsOf(path string) []int {
+	var found []int
+	for i, j := range e.o.Jails {
+		if j.Logs == nil {
+			found = append(found, i)
+			continue
+		}
+		for _, pattern := range j.Logs {
+			if ok, err := filepath.Match(pattern, path); pattern == path || err == nil && ok {
+				found = append(found, i)
+				break
+			}
+		}
+	}
+	return found
+}
+
+// setOf gives the filters for a log; logs read by the same jails share them, since a filter remembers what it saw.
+func (e *Engine) setOf(path string) *set {
+	if s, ok := e.sets[path]; ok {
+		return s
+	}
+	jails := e.jailsOf(path)
+	var key strings.Builder
+	for _, j := range jails {
+		fmt.Fprintf(&key, "%d ", j)
+	}
+	s, ok := e.combined[key.String()]
+	if !ok {
+		filters := make([]*filter.Filter, len(jails))
+		for i, j := range jails {
+			filters[i] = e.o.Jails[j].Filter
+		}
+		s = &set{filters: filter.NewSet(filters), jails: jails}
+		e.combined[key.String()] = s
+	}
+	e.sets[path] = s
+	return s
+}
+
+// Forget drops what is remembered of logs that are gone.
+func (e *Engine) Forget(path string) { delete(e.sets, path) }
+
+// single is the prefix that holds just one address.
+func single(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }

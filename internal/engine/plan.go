@@ -1,0 +1,96 @@
+package engine
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"pfwarden/detect"
+	"pfwarden/detect/filter"
+	"pfwarden/detect/probe"
+	"pfwarden/internal/config"
+	"pfwarden/internal/warden"
+)
+
+// Filters finds the definition of a filter by its spec, "name[options]".
+type Filters func(spec string) (filter.Definition, error)
+
+// PlanOptions say what a configuration does not.
+type PlanOptions struct {
+	Filters Filters
+	Filter  filter.Options // common to all filters; FindTime is set by jail
+	Jails   []config.Jail  // log jails to run
+	Own     []netip.Addr   // our own addresses
+	Never   detect.Never
+	Watch   []string // interfaces, groups resolved; none = all
+	Seed    uint64
+}
+
+// Plan is what a configuration comes to: the settings of every part.
+type Plan struct {
+	Jails    []Jail
+	Detector detect.Config
+	Probe    probe.Config
+	Warden   warden.Config
+}
+
+// NewPlan compiles the filters and works the settings out. The error names every jail that is at fault; the plan holds the others and
+// can be run.
+func NewPlan(c *config.Config, o PlanOptions) (*Plan, error) {
+	p := &Plan{
+		Detector: detect.Config{
+			Seed: o.Seed, Never: o.Never, Own: o.Own,
+			Portscan: detect.PortscanConfig{
+				Disabled: !c.Portscan.Enabled, Threshold: c.Portscan.Threshold, HalfLife: c.Portscan.HalfLife,
+				TrapPorts: c.Portscan.TrapPorts, Slots: c.Portscan.TableSlots, Addresses: len(o.Own),
+				Prefix4: c.Defaults.Prefix4, Prefix6: c.Defaults.Prefix6, NoCombine: !c.Defaults.Combine,
+			},
+			Prefix: detect.PrefixConfig{Enabled: c.Prefix.Enabled, Members: c.Prefix.Members, Window: c.Prefix.Window},
+		},
+		Probe: probe.Config{Watch: o.Watch, Anchor: c.PF.Anchor, Own: o.Own},
+		Warden: warden.Config{
+			Banned: c.PF.Banned, Suspects: c.PF.Suspects, Observe: c.Observe, KillStates: c.PF.KillStates, Seed: o.Seed,
+			Jails: map[string]warden.Jail{}, Default: wardenJail(c.Defaults, c),
+		},
+	}
+	var faults []error
+	for _, j := range o.Jails {
+		f, err := compile(j, o)
+		if err != nil {
+			faults = append(faults, fmt.Errorf("jail %s: %w", j.Name, err))
+			continue
+		}
+		p.Jails = append(p.Jails, Jail{Name: j.Name, Filter: f, Logs: j.Logs})
+		p.Detector.Jails = append(p.Detector.Jails, detect.JailConfig{
+			Name: j.Name, Strategy: detect.Window, Threshold: j.MaxRetry, Findtime: j.FindTime, Combine: j.Combine,
+			Prefix4: j.Prefix4, Prefix6: j.Prefix6,
+		})
+		p.Warden.Jails[j.Name] = wardenJail(j.Rule, c)
+	}
+	return p, errors.Join(faults...)
+}
+
+func wardenJail(r config.Rule, c *config.Config) warden.Jail {
+	return warden.Jail{
+		Ladder: r.Ladder, Memory: r.LadderMemory, Jitter: r.Jitter, Prolong: r.Prolong,
+		Suspect: c.Portscan.Ban, KillStates: c.PF.KillStates,
+	}
+}
+
+func compile(j config.Jail, o PlanOptions) (*filter.Filter, error) {
+	def := filter.Definition{Name: j.Name, Failregex: j.FailRegex}
+	if j.Filter != "" {
+		var err error
+		if def, err = o.Filters(j.Filter); err != nil {
+			return nil, err
+		}
+	}
+	def.Ignoreregex = append(slices.Clone(def.Ignoreregex), j.IgnoreRegex...)
+	if j.Proof != "" {
+		def.Proof = j.Proof
+	}
+	options := o.Filter
+	options.FindTime = j.FindTime
+	return filter.Compile(def, options)
+}

@@ -1,0 +1,235 @@
+package livetest
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// Addresses of the little network: one server and a handful of attackers behind one link.
+const (
+	serverAddress = "198.51.100.1"
+	firstAttacker = 66 // 198.51.100.66 …
+	attackers     = 8
+)
+
+// network is a pair of network namespaces joined by a veth link.
+type network struct{ server, outside string }
+
+// tool skips the test if a program that it needs is not installed.
+func tool(t *testing.T, name string) string {
+	t.Helper()
+	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/sbin") {
+		path := filepath.Join(dir, name)
+		if info, err := os.Stat(path); err == nil && info.Mode()&0o111 != 0 {
+			return path
+		}
+	}
+	t.Skipf("%s is not installed", name)
+	return ""
+}
+
+// command runs a program to its end and fails the test if it does.
+func command(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return string(out)
+}
+
+func newNetwork(t *testing.T) network {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("network namespaces need root")
+	}
+	ip := tool(t, "ip")
+	n := network{server: fmt.Sprintf("pfws%d", os.Getpid()), outside: fmt.Sprintf("pfwo%d", os.Getpid())}
+	if out, err := exec.Command(ip, "netns", "add", n.server).CombinedOutput(); err != nil {
+		t.Skipf("no network namespaces here: %v: %s", err, out)
+	}
+	t.Cleanup(func() { _ = exec.Command(ip, "netns", "del", n.server).Run() })
+	command(t, ip, "netns", "add", n.outside)
+	t.Cleanup(func() { _ = exec.Command(ip, "netns", "del", n.outside).Run() })
+	command(t, ip, "-n", n.server, "link", "add", "em0", "type", "veth", "peer", "name", "out0", "netns", n.outside)
+	command(t, ip, "-n", n.server, "addr", "add", serverAddress+"/24", "dev", "em0")
+	for i := range attackers {
+		command(t, ip, "-n", n.outside, "addr", "add", attacker(i)+"/24", "dev", "out0")
+	}
+	for _, end := range [][2]string{{n.server, "em0"}, {n.server, "lo"}, {n.outside, "out0"}, {n.outside, "lo"}} {
+		command(t, ip, "-n", end[0], "link", "set", end[1], "up")
+	}
+	return n
+}
+
+func attacker(i int) string { return fmt.Sprintf("198.51.100.%d", firstAttacker+i) }
+
+// in returns the command that runs args inside a namespace.
+func in(namespace string, args ...string) []string {
+	return append([]string{"ip", "netns", "exec", namespace}, args...)
+}
+
+// start runs a server until the test ends and fails the test with its output if it ends early.
+func start(t *testing.T, name string, env []string, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Env = append(os.Environ(), env...)
+	var out bytes.Buffer
+	log, err := os.Create(filepath.Join(t.TempDir(), name+".out"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		_ = log.Close()
+		if t.Failed() {
+			text, _ := os.ReadFile(log.Name())
+			out.Write(text)
+			t.Logf("%s printed:\n%s", name, out.String())
+		}
+	})
+	return cmd
+}
+
+// within waits until done answers true, asking often, and fails the test after the limit.
+func within(t *testing.T, limit time.Duration, what string, done func() bool) time.Duration {
+	t.Helper()
+	began := time.Now()
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if done() {
+			return time.Since(began)
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%s: not within %v", what, limit)
+		case <-tick.C:
+		}
+	}
+}
+
+// apache starts a real httpd with Basic authentication on /priv/ and returns the path of its error log.
+func apache(t *testing.T, n network) string {
+	t.Helper()
+	bin := tool(t, "apache2")
+	modules := "/usr/lib/apache2/modules"
+	if _, err := os.Stat(modules); err != nil {
+		t.Skip("Apache's modules are not where Debian puts them")
+	}
+	dir := t.TempDir()
+	must(t, os.Chmod(dir, 0o755))
+	must(t, os.MkdirAll(filepath.Join(dir, "htdocs", "priv"), 0o755))
+	must(t, os.WriteFile(filepath.Join(dir, "htdocs", "index.html"), []byte("hello\n"), 0o644))
+	// bob's password is "secret", hashed by openssl passwd -apr1
+	hash := strings.TrimSpace(command(t, tool(t, "openssl"), "passwd", "-apr1", "secret"))
+	must(t, os.WriteFile(filepath.Join(dir, "users"), []byte("bob:"+hash+"\n"), 0o644))
+	errorLog := filepath.Join(dir, "error_log")
+	conf := fmt.Sprintf(`ServerRoot %[1]s
+ServerName %[2]s
+Listen %[2]s:80
+PidFile %[1]s/httpd.pid
+Mutex fcntl:%[1]s
+LoadModule mpm_event_module %[3]s/mod_mpm_event.so
+LoadModule authn_core_module %[3]s/mod_authn_core.so
+LoadModule authn_file_module %[3]s/mod_authn_file.so
+LoadModule authz_core_module %[3]s/mod_authz_core.so
+LoadModule authz_user_module %[3]s/mod_authz_user.so
+LoadModule auth_basic_module %[3]s/mod_auth_basic.so
+LoadModule mime_module %[3]s/mod_mime.so
+User www-data
+Group www-data
+TypesConfig /dev/null
+DocumentRoot %[1]s/htdocs
+ErrorLog %[1]s/error_log
+LogLevel info
+<Directory %[1]s/htdocs/priv>
+  AuthType Basic
+  AuthName private
+  AuthUserFile %[1]s/users
+  Require valid-user
+</Directory>
+`, dir, serverAddress, modules)
+	must(t, os.WriteFile(filepath.Join(dir, "httpd.conf"), []byte(conf), 0o644))
+	start(t, "apache2", nil, in(n.server, bin, "-X", "-f", filepath.Join(dir, "httpd.conf"))...)
+	within(t, 10*time.Second, "httpd answers", func() bool { return request(n, attacker(attackers-1), "/", "") == 200 })
+	return errorLog
+}
+
+// request asks the server for a path from one of the attackers' addresses and returns the status, 0 without an answer.
+func request(n network, from, path, userpass string) int {
+	args := in(n.outside, "curl", "-s", "-o", "/dev/null", "-m", "2", "-w", "%{http_code}", "--interface", from)
+	if userpass != "" {
+		args = append(args, "-u", userpass)
+	}
+	out, _ := exec.Command(args[0], append(args[1:], "http://"+serverAddress+path)...).Output()
+	status := 0
+	_, _ = fmt.Sscanf(string(out), "%d", &status)
+	return status
+}
+
+// sshd starts a real sshd that logs through a real syslogd, and returns the path of the auth log.
+func sshd(t *testing.T, n network) string {
+	t.Helper()
+	bin, syslogd := tool(t, "sshd"), tool(t, "rsyslogd")
+	tool(t, "sshpass")
+	if _, err := os.Stat("/dev/log"); err == nil {
+		t.Skip("a syslogd of this machine's own holds /dev/log")
+	}
+	dir := t.TempDir()
+	authlog := filepath.Join(dir, "auth.log")
+	conf := fmt.Sprintf(`module(load="imuxsock" SysSock.Use="off")
+input(type="imuxsock" Socket="/dev/log" CreatePath="on")
+$WorkDirectory %[1]s
+$ActionFileDefaultTemplate RSYSLOG_TraditionalFileFormat
+*.* %[1]s/auth.log
+`, dir)
+	must(t, os.WriteFile(filepath.Join(dir, "rsyslog.conf"), []byte(conf), 0o644))
+	must(t, os.Chmod(dir, 0o755))
+	start(t, "rsyslogd", nil, syslogd, "-n", "-f", filepath.Join(dir, "rsyslog.conf"), "-i", filepath.Join(dir, "pid"))
+	t.Cleanup(func() { _ = os.Remove("/dev/log") })
+	within(t, 10*time.Second, "syslogd listens", func() bool { _, err := os.Stat("/dev/log"); return err == nil })
+	key := filepath.Join(dir, "hostkey")
+	command(t, tool(t, "ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", key)
+	must(t, os.MkdirAll("/run/sshd", 0o755))
+	sshdConf := fmt.Sprintf("ListenAddress %s\nPort 22\nHostKey %s\nPidFile %s/sshd.pid\nUsePAM no\nPasswordAuthentication yes\nKbdInteractiveAuthentication no\nMaxAuthTries 6\nMaxStartups 100\nUseDNS no\n", serverAddress, key, dir)
+	must(t, os.WriteFile(filepath.Join(dir, "sshd_config"), []byte(sshdConf), 0o600))
+	start(t, "sshd", nil, in(n.server, bin, "-D", "-f", filepath.Join(dir, "sshd_config"))...)
+	within(t, 10*time.Second, "sshd listens", func() bool {
+		text, _ := os.ReadFile(authlog)
+		return bytes.Contains(text, []byte("Server listening"))
+	})
+	return authlog
+}
+
+// guess tries to log in with a wrong password once.
+func guess(t *testing.T, n network, from, user string) {
+	t.Helper()
+	args := in(n.outside, "sshpass", "-p", "wrong", "ssh", "-F", "none", "-b", from, "-o", "StrictHostKeyChecking=no",
+		"-o", "UserKnownHostsFile=/dev/null", "-o", "NumberOfPasswordPrompts=1", "-o", "ConnectTimeout=3",
+		"-o", "PreferredAuthentications=password", "-o", "LogLevel=ERROR", user+"@"+serverAddress, "true")
+	if err := exec.Command(args[0], args[1:]...).Run(); err == nil {
+		t.Fatal("a wrong password was accepted")
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
