@@ -22,6 +22,7 @@ type world struct {
 	dir  string
 	opts Options
 	tick chan time.Time
+	idle chan struct{}
 
 	mu    sync.Mutex
 	now   time.Time
@@ -33,9 +34,9 @@ type world struct {
 
 func newWorld(t *testing.T, change ...func(*Options)) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), tick: make(chan time.Time), now: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)}
+	w := &world{t: t, dir: t.TempDir(), tick: make(chan time.Time), idle: make(chan struct{}), now: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)}
 	w.opts = Options{
-		Paths: []string{w.path("log")}, FromStart: true, Tick: w.tick, Watcher: follow.NoWatcher(), Linger: 5 * time.Second,
+		Paths: []string{w.path("log")}, FromStart: true, Tick: w.tick, Watcher: idler{follow.NoWatcher(), w.idle}, Linger: 5 * time.Second,
 		Now: func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.now },
 	}
 	for _, f := range change {
@@ -81,13 +82,24 @@ func (w *world) start() {
 		}
 		w.stop = nil
 	}
-	w.look()
+	<-w.idle
 }
 
-// look lets the Tailer look at everything: when it takes the second tick it is done with the first.
+// look lets the Tailer look at everything and waits until it has.
 func (w *world) look() {
 	w.tick <- time.Time{}
-	w.tick <- time.Time{}
+	<-w.idle
+}
+
+// idler is a Watcher that sees nothing. The follower asks for its waker whenever it has nothing left to do.
+type idler struct {
+	follow.Watcher
+	idle chan<- struct{}
+}
+
+func (i idler) Wake() <-chan struct{} {
+	i.idle <- struct{}{}
+	return nil
 }
 
 // pass lets time pass between looks.

@@ -119,7 +119,7 @@ func TestStandardInputBesideFiles(t *testing.T) {
 func TestEmitErrorEndsRun(t *testing.T) {
 	w := newWorld(t)
 	w.write("log", "a1\n")
-	w.opts.Tick = nil
+	w.opts.Tick, w.opts.Watcher = nil, nil
 	tailer, err := New(w.opts)
 	w.must(err)
 	full := errors.New("queue is closed")

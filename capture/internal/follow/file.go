@@ -70,9 +70,20 @@ func (f *File) Position(offset int64) capture.Position {
 		f.idText = f.identity().String()
 	}
 	pos := capture.Position{Path: f.p.name, Identity: f.idText, Offset: offset}
-	for _, other := range append(f.p.old[:len(f.p.old):len(f.p.old)], f.p.cur) {
-		if other != nil && other != f && other.committed > 0 {
-			pos.Identity += fmt.Sprintf("|%s@%d", other.identity(), other.committed)
+	if f == f.p.cur && len(f.p.old) == 0 {
+		return pos
+	}
+	all := f.p.old
+	if f.p.cur != nil {
+		all = append(all[:len(all):len(all)], f.p.cur)
+	}
+	for i, other := range all {
+		sign := ""
+		if i == len(all)-1 {
+			sign = "!"
+		}
+		if other != f {
+			pos.Identity += fmt.Sprintf("|%s%s@%d", sign, other.identity(), other.committed)
 		}
 	}
 	return pos

@@ -44,7 +44,7 @@ type Options struct {
 	FromStart bool               // files without a position are read from their beginning, not from their end. Files that appear later always are
 	Linger    time.Duration      // how long a renamed file must be idle until it ends; 5 s
 	Poll      time.Duration      // every path is looked at this often, woken or not; 1 s
-	MaxOpen   int                // open descriptors; the least recently active file is closed and opened again when it grows; 256
+	MaxOpen   int                // open descriptors; the least recently active file is closed and opened again when it grows; 256. Renamed files come on top, 256 at most
 	MaxPaths  int                // paths followed, globs included; 20,000. More are counted and left out
 	Chunk     int                // bytes read at once; 128 KiB
 

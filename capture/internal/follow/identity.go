@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -27,8 +28,9 @@ type identity struct {
 
 // place is an offset within a file.
 type place struct {
-	id  identity
-	off int64
+	id     identity
+	off    int64
+	newest bool // of the places of one position: what stood at the path after it was not seen
 }
 
 func makeIdentity(key fileKey, head []byte) identity {
@@ -64,7 +66,7 @@ func parseIdentity(text string) (id identity, err error) {
 }
 
 // A Position's Identity names the file that its Offset belongs to; while a renamed file is still read, the other files of
-// the path follow as "|identity@offset". So one Position per path says everything, whichever record it came with.
+// the path follow as "|identity@offset", the newest of them all as "|!identity@offset" if it is not the first. So one Position per path says everything, whichever record it came with.
 
 // parsePosition gives all the places of a stored position.
 func parsePosition(pos capture.Position) ([]place, error) {
@@ -73,6 +75,7 @@ func parsePosition(pos capture.Position) ([]place, error) {
 		p := place{off: pos.Offset}
 		var err error
 		if i > 0 {
+			text, p.newest = strings.CutPrefix(text, "!")
 			name, off, _ := strings.Cut(text, "@")
 			if p.off, err = strconv.ParseInt(off, 10, 64); err != nil {
 				return nil, fmt.Errorf("position in %s: offset: %w", pos.Path, err)
@@ -87,6 +90,7 @@ func parsePosition(pos capture.Position) ([]place, error) {
 		}
 		out = append(out, p)
 	}
+	out[0].newest = !slices.ContainsFunc(out, func(p place) bool { return p.newest })
 	return out, nil
 }
 

@@ -36,6 +36,13 @@ type path struct {
 // maxOld bounds the renamed files of one path that are read at once.
 const maxOld = 16
 
+// coarseClock is the coarsest modification time that a file system keeps. A file changed so recently may change again
+// without showing it by time or size.
+const coarseClock = 2 * time.Second
+
+// maxRenamed bounds the renamed files of all paths that wait open for late writers; beyond it they end once they are read.
+const maxRenamed = 256
+
 // resume takes the position at which reading stopped before a restart.
 func (p *path) resume(pos capture.Position) {
 	places, err := parsePosition(pos)
@@ -66,7 +73,7 @@ func (p *path) visit(now time.Time, sink Sink) (more bool, err error) {
 			p.cur.observe(st, now)
 		}
 	}
-	if p.globbed && p.missing && now.Sub(p.cur.grown) >= endGlobbed*p.w.opts.Linger && p.cur.read {
+	if p.globbed && p.missing && now.Sub(p.cur.grown) >= endGlobbed*p.w.opts.Linger {
 		f := p.cur
 		p.cur = nil
 		return false, p.end(f, sink)
@@ -125,7 +132,11 @@ func (p *path) appear(now time.Time, sink Sink) error {
 	}
 	p.skip = nil
 	if p.cur != nil {
-		p.retire(now)
+		before := p.retire(now)
+		p.cur = f
+		if before != nil {
+			p.findMissed(before, now)
+		}
 	}
 	p.cur, p.changed, p.standing = f, true, true
 	p.w.files[f.key]++
@@ -191,8 +202,8 @@ func (w *Follower) readElsewhere(p *path, key fileKey) bool {
 	return false
 }
 
-// retire makes the current file an old one and finds those that stood at the path meanwhile.
-func (p *path) retire(now time.Time) {
+// retire makes the current file an old one, which it returns unless it cannot be found any more.
+func (p *path) retire(now time.Time) *File {
 	f := p.cur
 	p.stats.Rotations++
 	f.grown, f.read = now, false
@@ -203,16 +214,16 @@ func (p *path) retire(now time.Time) {
 	p.cur = nil
 	if f.f == nil {
 		p.w.dropFile(f)
-		if again := p.locate(place{f.identity(), f.off}, f.mark, now); again != nil {
+		if again := p.locate(place{id: f.identity(), off: f.off}, f.mark, now); again != nil {
 			again.State, again.committed, again.at = f.State, f.committed, f.at
 			f = again
 		} else {
 			p.lost(f.identity(), f.off)
-			return
+			return nil
 		}
 	}
 	p.addOld(f)
-	p.findMissed(f, now)
+	return f
 }
 
 func (p *path) addOld(f *File) {
@@ -232,7 +243,7 @@ func (p *path) drain(f *File, now time.Time, sink Sink) (more bool, err error) {
 		return more, err
 	}
 	idle := p.cur != nil && now.Sub(f.grown) >= p.w.opts.Linger
-	if f.closed || idle || len(p.old) > maxOld || p.w.renamed > p.w.opts.MaxOpen {
+	if f.closed || idle || len(p.old) > maxOld || p.w.renamed > maxRenamed {
 		return false, p.endOld(f, sink)
 	}
 	return false, nil
@@ -246,7 +257,7 @@ func (p *path) endOld(f *File, sink Sink) error {
 
 func (p *path) end(f *File, sink Sink) error {
 	f.at = f.off
-	p.w.finished.add(place{f.identity(), f.off})
+	p.w.finished.add(place{id: f.identity(), off: f.off})
 	f.close()
 	p.w.dropFile(f)
 	p.changed = true
@@ -288,7 +299,7 @@ func (p *path) read(f *File, now time.Time, sink Sink) (more bool, err error) {
 			f.close() // a stale handle is cured by another
 			return false, nil
 		case len(data) == 0:
-			f.read = true
+			f.read = now.Sub(f.mtime) > coarseClock
 			return false, nil
 		}
 		f.at = f.off
@@ -335,7 +346,7 @@ func (p *path) rewritten(f *File, now time.Time, sink Sink) error {
 	f.close()
 	p.w.dropFile(f)
 	p.cur, p.changed = nil, true
-	rest := p.locate(place{f.identity(), f.off}, f.mark, now)
+	rest := p.locate(place{id: f.identity(), off: f.off}, f.mark, now)
 	if rest == nil {
 		f.at = f.off
 		return sink.End(f)

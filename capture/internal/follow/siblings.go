@@ -105,6 +105,29 @@ func (p *path) locate(at place, mark []byte, now time.Time) *File {
 	return nil
 }
 
+// reborn finds the file that at names after it was truncated and then renamed, or another that got its inode and was
+// renamed: either way all that it holds was written since.
+func (p *path) reborn(at place, now time.Time) *File {
+	for _, s := range p.siblings() {
+		if _, rotated := rotationOf(p.name, s.name); !rotated || s.key != (fileKey{at.id.dev, at.id.ino}) || looksPacked(s.name) {
+			continue
+		}
+		file, err := p.w.open(s.name)
+		if err != nil {
+			return nil
+		}
+		f, err := p.newFile(file, 0, now)
+		if err != nil {
+			file.Close()
+			return nil
+		}
+		p.stats.Truncations++
+		p.w.files[f.key]++
+		return f
+	}
+	return nil
+}
+
 // try opens a sibling and checks that it is the file at names; nil if not.
 func (p *path) try(s sibling, at place, mark []byte, now time.Time) *File {
 	file, err := p.w.open(s.name)
@@ -138,13 +161,16 @@ func (p *path) findStored(now time.Time, st os.FileInfo) {
 		return
 	}
 	waiting := p.resumeAt[:0:0]
-	var found []*File
+	var newest *File
 	for _, at := range p.resumeAt {
 		if p.cur == nil && st != nil && keyOf(st).ino == at.id.ino {
 			waiting = append(waiting, at) // not readable just now
 			continue
 		}
 		f := p.locate(at, nil, now)
+		if f == nil {
+			f = p.reborn(at, now)
+		}
 		if p.cur != nil && p.cur.key.ino == at.id.ino {
 			p.stats.Truncations++
 		} else {
@@ -155,11 +181,13 @@ func (p *path) findStored(now time.Time, st os.FileInfo) {
 			continue
 		}
 		p.addOld(f)
-		found = append(found, f)
+		if at.newest {
+			newest = f
+		}
 	}
 	p.resumeAt = waiting
-	for _, f := range found { // only now: what was found is not missed
-		p.findMissed(f, now)
+	if newest != nil { // what followed an older one was read, even if it is not in the position any more
+		p.findMissed(newest, now)
 	}
 }
 
@@ -195,6 +223,7 @@ func (p *path) findMissed(f *File, now time.Time) {
 		}
 		return strings.Compare(a.name, b.name) // the uncompressed one first
 	})
+	present := p.presentHead()
 	for i, s := range found {
 		if i > 0 && !s.after(found[i-1].rotation) || len(p.old) > maxOld {
 			continue
@@ -210,6 +239,10 @@ func (p *path) findMissed(f *File, now time.Time) {
 			p.fail(err, causeIO)
 			continue
 		}
+		if len(old.head) >= sureHead && bytes.HasPrefix(present, old.head) {
+			old.close() // a copy of what stands at the path now, which is about to be truncated
+			continue
+		}
 		if end, ok := p.w.finished.find(old.key, old.head, old.size); ok && end == old.size {
 			old.close()
 			continue
@@ -218,6 +251,19 @@ func (p *path) findMissed(f *File, now time.Time) {
 		p.stats.Rotations++
 		p.addOld(old)
 	}
+}
+
+// presentHead gives the first bytes of the file that stands at the path.
+func (p *path) presentHead() []byte {
+	if p.cur != nil {
+		return p.cur.head
+	}
+	file, err := p.w.open(p.name)
+	if err != nil {
+		return nil
+	}
+	defer file.Close()
+	return readHead(file)
 }
 
 // rotation says what a rotated file's name tells of its age.
