@@ -21,9 +21,22 @@ type Candidate struct {
 	HasTime  bool                // false only in replay, for lines before the first time stamp
 	Fields   detect.Fields       // named groups of the pattern
 	Lists    map[string][]string // those of them that hold several values ("users" and tuples)
-	Attempts int                 // lines that the failure consists of
+	Count    int                 // failures that it stands for: 1, or the group "repeats" (syslog's "message repeated N times")
+	Attempts int                 // lines that the failure consists of, as fail2ban shows it; not what is counted
 	Proven   bool                // the filter's proof holds and the address stands in the line itself
 	Text     string              // the line, cut to a bound
+}
+
+// maxRepeats bounds what one line may count for.
+const maxRepeats = 1000
+
+// repeats is how many failures a match stands for.
+func repeats(fields map[string]string) int {
+	n, err := strconv.Atoi(fields["repeats"])
+	if err != nil || n < 1 {
+		return 1
+	}
+	return min(n, maxRepeats)
 }
 
 // identify fills in whom a failure names. It reports false if it names nobody.

@@ -31,6 +31,7 @@ type Definition struct {
 	Journalmatch []string
 	TimeZone     string // of stamps without zone: "CET", "+0100", an IANA name; "" = Options.Location
 	LogEncoding  string
+	FreshAddress bool   // an address in a line of a multi-line id replaces an older one of another family; fail2ban keeps the old one
 	Proof        string // "tcp" where a line can come from nothing but a completed handshake with the address in it, else "none"
 }
 

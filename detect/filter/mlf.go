@@ -26,6 +26,7 @@ type failure struct {
 	quietMatches int      // lines that would count if a failure came
 	pending      bool     // a failure came before any address did
 	quiet        bool     // the last line was no failure (F-NOFAIL)
+	reported     bool     // a failure was reported before (F-IFNONE, our own addition: a match that counts only if none was)
 	gained       bool     // the last line was a success (F-MLFGAINED)
 	seen         time.Time
 }
@@ -60,7 +61,7 @@ func (m *memory) put(id string, f *failure, now time.Time) {
 }
 
 // merge joins a match with what is known of its id. lines is how many lines it matched.
-func (m *memory) merge(id string, match *failure, lines int, now time.Time) *failure {
+func (m *memory) merge(id string, match *failure, lines int, now time.Time, fresh bool) *failure {
 	gained := match.fields["mlfgained"] != ""
 	quiet := gained || match.fields["nofail"] != ""
 	forget := match.fields["mlfforget"] != ""
@@ -80,6 +81,12 @@ func (m *memory) merge(id string, match *failure, lines int, now time.Time) *fai
 		}
 		delete(f.fields, "nofail")
 		delete(f.fields, "mlfgained")
+		if fresh && (match.fields["ip4"] != "" || match.fields["ip6"] != "" || match.fields["dns"] != "") {
+			delete(f.fields, "ip4")
+			delete(f.fields, "ip6")
+			delete(f.fields, "dns")
+		}
+		delete(f.fields, "repeats")
 		for k, v := range match.fields {
 			f.fields[k] = v
 		}

@@ -141,13 +141,15 @@ func (f *Filter) report(w *work, p *pattern, index int, text string, m []int, ba
 	for _, g := range p.skips {
 		delete(own.fields, p.Names()[g])
 	}
+	_, ifNone := own.fields["ifnone"]
+	delete(own.fields, "ifnone")
 	result := own
 	id := own.fields["mlfid"]
 	if id != "" {
 		own.matches = 0
-		result = f.memory.merge(id, own, lines, f.clock(w))
+		result = f.memory.merge(id, own, lines, f.clock(w), f.FreshAddress)
 	}
-	c := Candidate{Regex: index, Attempts: result.matches}
+	c := Candidate{Regex: index, Attempts: result.matches, Count: repeats(own.fields)}
 	fields := maps.Clone(result.fields)
 	if !c.identify(fields, f.UseDNS) {
 		if id != "" && fields["dns"] == "" {
@@ -155,9 +157,10 @@ func (f *Filter) report(w *work, p *pattern, index int, text string, m []int, ba
 		}
 		return
 	}
-	if id != "" && (result.quiet || result.gained) {
+	if id != "" && (result.quiet || result.gained || result.reported && ifNone) {
 		return
 	}
+	result.reported = true
 	if id != "" && len(result.users) > 0 {
 		if c.Lists == nil {
 			c.Lists = map[string][]string{}
@@ -212,7 +215,7 @@ func (f *Filter) logins(w *work, text string, base map[string]string) {
 			fields = map[string]string{}
 		}
 		p.fields(text, m, fields)
-		c := Candidate{Regex: i, Login: true, Attempts: 1}
+		c := Candidate{Regex: i, Login: true, Attempts: 1, Count: 1}
 		c.Lists = p.merge(fields)
 		if c.identify(fields, f.UseDNS) {
 			f.send(w, &c, fields)

@@ -14,7 +14,8 @@ import (
 )
 
 const (
-	maxStrings = 16 // in one set
+	maxStrings = 64 // in one set
+	maxProduct = 16 // of joined sets
 	maxLength  = 16 // bytes of a string
 	maxSets    = 3  // of a pattern
 	minLength  = 2  // a set with a shorter string is hit by almost every line
@@ -180,7 +181,7 @@ func (x *extractor) concat(subs []*syntax.Regexp) found {
 		case f.exact == nil:
 			sets = append(append(sets, run), f.sets...)
 			whole, run = false, Set{""}
-		case len(run)*len(f.exact) > maxStrings:
+		case len(run)*len(f.exact) > maxProduct:
 			sets = append(sets, run)
 			whole, run = false, f.exact
 		default:
