@@ -22,3 +22,6 @@ type Result struct {
 type Runner interface {
 	Run(ctx context.Context, c Command) (Result, error)
 }
+
+// Verb names in one word what the run does, from a bounded set: add, delete, replace, show, show-Tables, load, kill-states …
+func (c Command) Verb() string { return verbOf(c.Args) }
