@@ -122,7 +122,7 @@ func Run(ctx context.Context, o Options) (*Totals, error) {
 		return nil, fmt.Errorf("setting up the detector: %w", err)
 	}
 	plan.Warden.OnEvent = o.OnEvent
-	bans, err := warden.New(ctx, plan.Warden, ledger.NewMemory(), noPF{}, never, time.Time{})
+	bans, err := warden.New(ctx, plan.Warden, &ledger.Memory{}, noPF{}, never, time.Time{})
 	if err != nil {
 		return nil, fmt.Errorf("setting up the warden: %w", err)
 	}
