@@ -1,0 +1,318 @@
+package pfctl
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// Driver keeps the tables of one anchor as they should be. It is level-triggered: callers say what shall be in a table, the worker
+// compares that with what it knows to be there and makes the difference good, now, after an error, and again at every
+// reconciliation. Add and Delete never wait for PF.
+type Driver struct {
+	cfg   Config
+	run   Runner
+	log   *slog.Logger
+	clock Clock
+
+	runMu   sync.Mutex // one pfctl at a time
+	work    sync.Mutex // one step at a time: the worker's, or a Start or Stop beside it
+	tables  []*tableState
+	byPart  map[Table]*tableState
+	budget  *bucket
+	kills   *killQueue
+	counter counterCache
+
+	mu        sync.Mutex // below: shared with callers
+	submitted uint64     // changes handed in
+	settled   uint64     // and done or failed
+	lastErr   error      // of the changes settled last; nil if they are done
+	progress  chan struct{}
+	kick      chan struct{}
+	nextRecon time.Time
+	want      wants
+	retryAt   time.Time
+	backoff   time.Duration
+	probe     probeState
+	stats     Stats
+}
+
+// wants are things to do that were asked for.
+type wants struct {
+	reconcile bool
+	reload    bool
+}
+
+// tableState is one table: what shall be in it and what is.
+type tableState struct {
+	part    Table
+	name    string // in PF
+	desired map[netip.Prefix]Entry
+	in      map[netip.Prefix]bool // ours and in PF, as far as we know; false: not known
+	dirty   []netip.Prefix        // to look at, in the order of submission
+	isDirty map[netip.Prefix]bool
+	foreign map[netip.Prefix]bool // in PF and never ours
+	negated map[netip.Prefix]bool // entries "!p" found in PF
+	blind   bool                  // PF does not let us read the table: more entries than one request may carry
+	full    bool                  // PF has no room for more
+}
+
+// New makes a driver. It runs nothing before Start.
+func New(cfg Config, run Runner, log *slog.Logger, clock Clock) (*Driver, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, fmt.Errorf("pfctl: %w", err)
+	}
+	cfg = cfg.withDefaults()
+	d := &Driver{
+		cfg: cfg, run: run, log: log, clock: clock,
+		byPart:   map[Table]*tableState{},
+		progress: make(chan struct{}),
+		kick:     make(chan struct{}, 1),
+		budget:   newBucket(cfg.RunsPer, cfg.Burst, clock.Now()),
+		kills:    newKillQueue(cfg, clock.Now()),
+	}
+	d.stats.init()
+	d.probe.counters = true
+	d.addTable(Banned, cfg.Banned)
+	if cfg.Suspects == cfg.Banned {
+		d.byPart[Suspects] = d.byPart[Banned] // rules of the administrator's own may have one table for both
+	} else {
+		d.addTable(Suspects, cfg.Suspects)
+	}
+	for _, t := range cfg.PortTables {
+		d.addTable(Table(t.Name), t.Name)
+	}
+	return d, nil
+}
+
+func (d *Driver) addTable(part Table, name string) {
+	t := &tableState{part: part, name: name, desired: map[netip.Prefix]Entry{}, in: map[netip.Prefix]bool{}, isDirty: map[netip.Prefix]bool{},
+		foreign: map[netip.Prefix]bool{}, negated: map[netip.Prefix]bool{}}
+	d.tables = append(d.tables, t)
+	d.byPart[part] = t
+}
+
+// Add says that entries shall be in their tables from now on. It returns at once; an address that may not be banned is refused
+// with an error that wraps ErrRefused, the others are taken.
+func (d *Driver) Add(entries ...Entry) error {
+	var errs []error
+	d.mu.Lock()
+	for _, e := range entries {
+		t, p, err := d.accept(e)
+		if err != nil {
+			d.stats.Refused++
+			errs = append(errs, err)
+			continue
+		}
+		e.Prefix = p
+		t.desired[p] = e
+		d.touch(t, p)
+	}
+	d.mu.Unlock()
+	d.wake()
+	return errors.Join(errs...)
+}
+
+// Delete says that entries shall not be in their tables any more. It returns at once.
+func (d *Driver) Delete(entries ...Entry) error {
+	var errs []error
+	d.mu.Lock()
+	for _, e := range entries {
+		t := d.byPart[e.Table]
+		if t == nil {
+			errs = append(errs, fmt.Errorf("pfctl: table %q is not ours", e.Table))
+			continue
+		}
+		p := unmap(e.Prefix)
+		delete(t.desired, p)
+		d.kills.drop(p)
+		d.touch(t, p)
+	}
+	d.mu.Unlock()
+	d.wake()
+	return errors.Join(errs...)
+}
+
+// unmap gives a prefix the form in which it is kept, without judging it.
+func unmap(p netip.Prefix) netip.Prefix {
+	if p.Addr().Is4In6() && p.Bits() >= 96 {
+		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
+	}
+	return p.Masked()
+}
+
+// accept judges an entry.
+func (d *Driver) accept(e Entry) (*tableState, netip.Prefix, error) {
+	t := d.byPart[e.Table]
+	if t == nil {
+		return nil, e.Prefix, fmt.Errorf("pfctl: table %q is not ours", e.Table)
+	}
+	p, err := Canonical(e.Prefix)
+	if err != nil {
+		return nil, p, fmt.Errorf("pfctl: %w", err)
+	}
+	if why := d.refused(p); why != "" {
+		return nil, p, fmt.Errorf("pfctl: %w: %v: %s", ErrRefused, p, why)
+	}
+	return t, p, nil
+}
+
+func (d *Driver) refused(p netip.Prefix) string {
+	if d.cfg.Refuse == nil {
+		return ""
+	}
+	return d.cfg.Refuse(p)
+}
+
+// touch marks an address to be looked at by the worker.
+func (d *Driver) touch(t *tableState, p netip.Prefix) {
+	d.submitted++
+	if !t.isDirty[p] {
+		t.isDirty[p] = true
+		t.dirty = append(t.dirty, p)
+	}
+}
+
+// Reconcile asks the worker to compare PF with what should be, soon.
+func (d *Driver) Reconcile() {
+	d.mu.Lock()
+	d.want.reconcile = true
+	d.mu.Unlock()
+	d.wake()
+}
+
+// Reload asks the worker to load the anchor's rules again and to compare PF with what should be.
+func (d *Driver) Reload() {
+	d.mu.Lock()
+	d.want.reload, d.want.reconcile = true, true
+	d.mu.Unlock()
+	d.wake()
+}
+
+func (d *Driver) wake() {
+	select {
+	case d.kick <- struct{}{}:
+	default:
+	}
+}
+
+// Sync waits until everything that was submitted before is done or has failed once. What failed is tried again by itself; its
+// error is returned.
+func (d *Driver) Sync(ctx context.Context) error {
+	d.mu.Lock()
+	goal := d.submitted
+	for d.settled < goal {
+		ch := d.progress
+		d.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("pfctl: changes are still on their way to pf: %w", ctx.Err())
+		case <-ch:
+		}
+		d.mu.Lock()
+	}
+	err := d.lastErr
+	d.mu.Unlock()
+	return err
+}
+
+// Start takes the desired set, looks at PF, loads the anchor and brings the tables to that set at once, whatever they held before.
+// An error says what is wrong with PF or its rules; Run goes on trying all the same.
+func (d *Driver) Start(ctx context.Context, desired []Entry) error {
+	refused := d.Add(desired...)
+	d.work.Lock()
+	defer d.work.Unlock()
+	d.look(ctx)
+	err := d.loadAnchor(ctx)
+	if err == nil {
+		err = d.reconcile(ctx, true)
+	} else {
+		d.failed(err)
+	}
+	d.mu.Lock()
+	d.nextRecon = d.clock.Now().Add(d.cfg.Reconcile)
+	d.mu.Unlock()
+	return errors.Join(refused, err)
+}
+
+// Run works until ctx is done. It returns nil then; it does not end because of PF.
+func (d *Driver) Run(ctx context.Context) error {
+	for {
+		wait := d.step(ctx)
+		var timer <-chan time.Time
+		if wait > 0 {
+			timer = d.clock.After(wait)
+		}
+		if wait == 0 {
+			if ctx.Err() != nil {
+				return nil
+			}
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-d.kick:
+		case <-timer:
+		}
+	}
+}
+
+// Stop finishes what was submitted and, with Config.Flush, empties our tables. Call it after Run has returned.
+func (d *Driver) Stop(ctx context.Context) error {
+	d.work.Lock()
+	defer d.work.Unlock()
+	if d.cfg.Flush {
+		return d.flush(ctx)
+	}
+	_, err := d.apply(ctx, true)
+	return err
+}
+
+// Flush empties our tables and forgets what shall be in them (pause --flush). Foreign entries go too.
+func (d *Driver) Flush(ctx context.Context) error {
+	d.work.Lock()
+	defer d.work.Unlock()
+	return d.flush(ctx)
+}
+
+func (d *Driver) flush(ctx context.Context) error {
+	var errs []error
+	for _, t := range d.tables {
+		d.mu.Lock()
+		clear(t.desired)
+		clear(t.isDirty)
+		t.dirty = nil
+		d.mu.Unlock()
+		_, err := d.exec(ctx, "flush "+t.name, d.tableArgs(t, "-T", "flush"), nil)
+		if err != nil && !errors.Is(err, ErrTableMissing) {
+			errs = append(errs, err)
+			continue
+		}
+		d.mu.Lock()
+		clear(t.in)
+		clear(t.foreign)
+		clear(t.negated)
+		d.mu.Unlock()
+	}
+	d.kills.clear()
+	d.settle(0, errors.Join(errs...))
+	return errors.Join(errs...)
+}
+
+// settle tells waiters that changes up to a number are done or failed; 0 is all.
+func (d *Driver) settle(upTo uint64, err error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if upTo == 0 {
+		upTo = d.submitted
+	}
+	d.settled = max(d.settled, upTo)
+	d.lastErr = err
+	close(d.progress)
+	d.progress = make(chan struct{})
+}

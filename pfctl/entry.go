@@ -1,0 +1,62 @@
+package pfctl
+
+import (
+	"fmt"
+	"net/netip"
+)
+
+// Table is one of the driver's tables by its part: Banned, Suspects, or the name of a table of Config.PortTables.
+type Table string
+
+// The two tables that every anchor has. What they are called in PF is a matter of Config.
+const (
+	Banned   Table = "banned"   // proven attackers: everything is dropped, states are killed
+	Suspects Table = "suspects" // spoofable sources: new inbound connections are dropped, states live on
+)
+
+// Entry is one address or network that shall be in a table.
+type Entry struct {
+	Table      Table
+	Prefix     netip.Prefix
+	KillStates bool // end its connections once it is in the table; only for proven sources
+}
+
+// Canonical returns p as PF is told it: IPv4 unmapped, host bits zero. A prefix that PF would misread, or that would block the
+// world, is an error that wraps ErrRefused.
+func Canonical(p netip.Prefix) (netip.Prefix, error) {
+	a, bits := p.Addr(), p.Bits()
+	switch {
+	case !p.IsValid():
+		return p, fmt.Errorf("%w: %v is not an address or network", ErrRefused, p)
+	case a.Zone() != "":
+		return p, fmt.Errorf("%w: %v has a zone, which pf drops silently", ErrRefused, p)
+	case a.Is4In6():
+		if bits < 96 {
+			return p, fmt.Errorf("%w: %v holds all of IPv4", ErrRefused, p)
+		}
+		a, bits = a.Unmap(), bits-96
+	}
+	out := netip.PrefixFrom(a, bits).Masked()
+	if why := special(out); why != "" {
+		return out, fmt.Errorf("%w: %v %s", ErrRefused, out, why)
+	}
+	return out, nil
+}
+
+// special says why a network must not be blocked by anyone: it is everything, or holds addresses that are no other host's.
+func special(p netip.Prefix) string {
+	if p.Bits() == 0 {
+		return "is the whole address family"
+	}
+	for _, s := range []struct{ net, why string }{
+		{"127.0.0.0/8", "is loopback"}, {"::1/128", "is loopback"},
+		{"0.0.0.0/8", "is no host's address"}, {"::/128", "is no host's address"},
+		{"224.0.0.0/4", "is multicast"}, {"ff00::/8", "is multicast"},
+		{"255.255.255.255/32", "is the broadcast address"},
+	} {
+		if netip.MustParsePrefix(s.net).Overlaps(p) {
+			return s.why
+		}
+	}
+	return ""
+}

@@ -1,0 +1,130 @@
+package pfctl
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"sync"
+	"time"
+)
+
+// ExecRunner runs pfctl(8) as a child process. It is safe for several goroutines, but runs one child at a time.
+type ExecRunner struct {
+	Path    string        // of pfctl; "" is /sbin/pfctl
+	Timeout time.Duration // after which a child is killed, default 60s
+	Grace   time.Duration // after which a killed child that is still there counts as stuck, default 2s
+	Env     []string      // beyond PATH, LC_ALL and TZ
+	MaxOut  int           // bytes of standard output kept, default 256 MiB; more is an error
+
+	mu    sync.Mutex
+	stuck chan struct{} // closed when the child that would not die has ended; nil if there is none
+}
+
+// Run runs pfctl once. Its answer to a child that cannot be killed, for it sleeps in the kernel, is ErrStuck, at once for as long
+// as that child is there: a second process would only join it.
+func (r *ExecRunner) Run(ctx context.Context, c Command) (Result, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.stuck != nil {
+		select {
+		case <-r.stuck:
+			r.stuck = nil
+		default:
+			return Result{}, fmt.Errorf("an earlier run has not ended: %w", ErrStuck)
+		}
+	}
+	path := r.Path
+	if path == "" {
+		path = "/sbin/pfctl"
+	}
+	limit := r.MaxOut
+	if limit == 0 {
+		limit = 256 << 20
+	}
+	cmd := exec.Command(path, c.Args...)
+	cmd.Env = append([]string{"PATH=/sbin:/usr/sbin:/bin:/usr/bin", "LC_ALL=C", "TZ=UTC"}, r.Env...)
+	if c.Stdin != nil {
+		cmd.Stdin = bytes.NewReader(c.Stdin)
+	}
+	out, errOut := &bounded{max: limit}, &bounded{max: 64 << 10}
+	cmd.Stdout, cmd.Stderr = out, errOut
+	if err := cmd.Start(); err != nil {
+		if errors.Is(err, os.ErrNotExist) {
+			return Result{}, fmt.Errorf("%s: %w: %w", path, ErrNoPF, err)
+		}
+		return Result{}, fmt.Errorf("%s: %w", path, err)
+	}
+	ended := make(chan error, 1)
+	done := make(chan struct{})
+	go func() {
+		ended <- cmd.Wait()
+		close(done)
+	}()
+	err, killed := r.wait(ctx, cmd, ended)
+	if errors.Is(err, ErrStuck) {
+		r.stuck = done
+		return Result{}, fmt.Errorf("%s %v: %w", path, c.Args, err)
+	}
+	if killed != nil {
+		return Result{}, fmt.Errorf("%s %v: %w", path, c.Args, killed)
+	}
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit) && exit.ExitCode() < 0:
+		return Result{}, fmt.Errorf("%s %v: %w: %v", path, c.Args, ErrKilled, exit)
+	case err != nil && exit == nil && !errors.Is(err, errOutput) && cmd.ProcessState == nil:
+		return Result{}, fmt.Errorf("%s: %w", path, err)
+	case out.over:
+		return Result{}, fmt.Errorf("%s %v: %w", path, c.Args, errOutput)
+	}
+	return Result{Stdout: out.b.Bytes(), Stderr: errOut.b.Bytes(), Exit: cmd.ProcessState.ExitCode()}, nil
+}
+
+// wait waits for the child, and kills it when its time is over.
+func (r *ExecRunner) wait(ctx context.Context, cmd *exec.Cmd, ended <-chan error) (err, killed error) {
+	timeout, grace := r.Timeout, r.Grace
+	if timeout == 0 {
+		timeout = time.Minute
+	}
+	if grace == 0 {
+		grace = 2 * time.Second
+	}
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	select {
+	case err := <-ended:
+		return err, nil
+	case <-timer.C:
+		killed = fmt.Errorf("no end within %v: %w", timeout, ErrKilled)
+	case <-ctx.Done():
+		killed = fmt.Errorf("%w: %w", ErrKilled, ctx.Err())
+	}
+	_ = cmd.Process.Kill() // it may have ended by itself meanwhile
+	timer.Reset(grace)
+	select {
+	case err := <-ended:
+		return err, killed
+	case <-timer.C:
+		return ErrStuck, nil
+	}
+}
+
+var errOutput = errors.New("more output than is kept")
+
+// bounded keeps the first max bytes.
+type bounded struct {
+	b    bytes.Buffer
+	max  int
+	over bool
+}
+
+// Write takes everything, so that the child never blocks, and keeps what fits.
+func (w *bounded) Write(p []byte) (int, error) {
+	n := min(len(p), w.max-w.b.Len())
+	w.b.Write(p[:n])
+	w.over = w.over || n < len(p)
+	return len(p), nil
+}

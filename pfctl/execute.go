@@ -1,0 +1,70 @@
+package pfctl
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+)
+
+// exec runs pfctl once, counts it and turns its outcome into an error.
+func (d *Driver) exec(ctx context.Context, what string, args []string, stdin []byte) (Result, error) {
+	d.runMu.Lock()
+	begin := d.clock.Now()
+	res, err := d.run.Run(ctx, Command{Args: args, Stdin: stdin})
+	took := d.clock.Now().Sub(begin)
+	d.runMu.Unlock()
+	if err != nil {
+		err = fmt.Errorf("pfctl: %s: %w", what, err)
+	} else {
+		err = check(what, res)
+	}
+	d.mu.Lock()
+	d.stats.note(verbOf(args), took, err)
+	switch {
+	case errors.Is(err, ErrStuck):
+		d.probe.stuck = err
+	case err == nil:
+		d.probe.stuck = nil
+		d.probe.denied = nil
+	case errors.Is(err, ErrNotPermitted), errors.Is(err, ErrNoPF):
+		d.probe.denied = err
+	}
+	d.mu.Unlock()
+	return res, err
+}
+
+// verbOf names a run for the statistics.
+func verbOf(args []string) string {
+	for i, a := range args {
+		if i+1 >= len(args) {
+			break
+		}
+		switch a {
+		case "-T":
+			return args[i+1]
+		case "-k":
+			return "kill-states"
+		case "-s":
+			return "show-" + args[i+1]
+		case "-f", "-nf":
+			if a == "-nf" {
+				return "check-rules"
+			}
+			return "load"
+		}
+	}
+	return "other"
+}
+
+func (d *Driver) tableArgs(t *tableState, rest ...string) []string {
+	return append([]string{"-a", d.cfg.Anchor, "-t", t.name}, rest...)
+}
+
+func (d *Driver) anchorArgs(rest ...string) []string {
+	return append([]string{"-a", d.cfg.Anchor}, rest...)
+}
+
+// tableCreated reads from an add's standard error that the table did not exist before. OpenBSD does not say so of a table that a
+// rule still names; there the next reconciliation finds out.
+func tableCreated(stderr []byte) bool { return bytes.Contains(stderr, []byte("1 table created")) }

@@ -1,0 +1,418 @@
+package pftest
+
+import (
+	"slices"
+	"strconv"
+	"time"
+)
+
+// tooMany is the cap of one request.
+func (c *call) tooMany(n, max int) bool { return c.pf.requestMax > 0 && n > max }
+
+func (c *call) add(list []address) error {
+	t, stop, err := c.create()
+	if err != nil || stop {
+		return err
+	}
+	if t == nil {
+		c.say("%d/%d addresses added", 0, len(list))
+		return nil
+	}
+	pf := c.pf
+	if c.tooMany(len(list), pf.requestMax) {
+		if pf.prof.NetlinkAdds > 0 {
+			c.err.WriteString("cannot add addresses in " + c.o.table + ": too many elements.\nConsider increasing net.pf.request_maxcount.")
+		}
+		return c.invalid()
+	}
+	if t.konst {
+		return c.tableError("Operation not permitted")
+	}
+	if pf.prof.ReverseAdd && c.o.verbose > 0 {
+		slices.Reverse(list)
+	}
+	fresh := map[key]int{}
+	var added []address
+	for i := range list {
+		a := &list[i]
+		e := t.entries[a.key]
+		j, dup := fresh[a.key]
+		switch {
+		case dup && list[j].not != a.not, e != nil && e.not != a.not:
+			a.fb = 'Y'
+		case dup:
+			a.fb = 'X'
+		case e == nil:
+			a.fb = 'A'
+			fresh[a.key] = i
+			added = append(added, *a)
+		}
+	}
+	if !c.o.dry {
+		if !pf.room(len(added)) {
+			if pf.prof.BlockAtMax {
+				return errWait
+			}
+			return c.tableError("Cannot allocate memory")
+		}
+		now := pf.now()
+		for i, a := range added {
+			if c.stopAfter > 0 && i >= c.stopAfter {
+				break
+			}
+			t.insert(pf.newEntry(t, a, now))
+		}
+	}
+	c.say("%d/%d addresses added", len(added), len(list))
+	if pf.prof.NetlinkAdds == 0 {
+		c.feedback(list)
+	}
+	return nil
+}
+
+func (c *call) delete(list []address) error {
+	t := c.pf.active(c.o.anchor, c.o.table)
+	if !c.asks() {
+		c.say("%d/%d addresses deleted", 0, len(list))
+		return nil
+	}
+	if c.tooMany(len(list), c.pf.requestMax) {
+		return c.invalid()
+	}
+	if t == nil {
+		return c.missing()
+	}
+	if t.konst {
+		return c.tableError("Operation not permitted")
+	}
+	gone := map[key]bool{}
+	for i := range list {
+		a := &list[i]
+		switch e := t.entries[a.key]; {
+		case e == nil:
+		case e.not != a.not:
+			a.fb = 'Y'
+		case gone[a.key]:
+			a.fb = 'X'
+		default:
+			a.fb = 'D'
+			gone[a.key] = true
+		}
+	}
+	if !c.o.dry {
+		n := 0
+		for k := range gone {
+			if n++; c.stopAfter > 0 && n > c.stopAfter {
+				break
+			}
+			t.remove(k)
+		}
+		c.pf.wake()
+	}
+	c.say("%d/%d addresses deleted", len(gone), len(list))
+	if c.pf.prof.NetlinkAdds == 0 {
+		c.feedback(list)
+	}
+	return nil
+}
+
+func (c *call) replace(list []address) error {
+	t, stop, err := c.create()
+	if err != nil || stop {
+		return err
+	}
+	if t == nil {
+		c.say("no changes")
+		return nil
+	}
+	if c.tooMany(len(list), (c.pf.requestMax+1)/2) {
+		return c.invalid()
+	}
+	if t.konst {
+		return c.tableError("Operation not permitted")
+	}
+	seen := map[key]bool{}
+	var added, changed []address
+	for i := range list {
+		a := &list[i]
+		e := t.entries[a.key]
+		switch {
+		case seen[a.key]:
+			a.fb = 'X'
+		case e == nil:
+			a.fb = 'A'
+			added = append(added, *a)
+		case e.not != a.not:
+			a.fb = 'C'
+			changed = append(changed, *a)
+		}
+		seen[a.key] = true
+	}
+	var deleted []address
+	if c.o.verbose > 0 {
+		for _, e := range t.sorted() {
+			if !seen[e.key] {
+				deleted = append(deleted, address{key: e.key, not: e.not, fb: 'D'})
+			}
+		}
+		slices.Reverse(deleted)
+	} else {
+		for k, e := range t.entries {
+			if !seen[k] {
+				deleted = append(deleted, address{key: k, not: e.not})
+			}
+		}
+	}
+	if !c.o.dry {
+		if !c.pf.room(len(added)) { // old and new stand side by side for a moment
+			return c.tableError("Cannot allocate memory")
+		}
+		now := c.pf.now()
+		for _, a := range changed {
+			e := t.entries[a.key]
+			e.not, e.cleared = a.not, now.UnixNano()
+			if e.c != nil {
+				*e.c = counters{}
+			}
+		}
+		for _, a := range deleted {
+			t.remove(a.key)
+		}
+		for _, a := range added {
+			t.insert(c.pf.newEntry(t, a, now))
+		}
+		c.pf.wake()
+	}
+	if len(added) > 0 {
+		c.say("%d addresses added", len(added))
+	}
+	if len(deleted) > 0 {
+		c.say("%d addresses deleted", len(deleted))
+	}
+	if len(changed) > 0 {
+		c.say("%d addresses changed", len(changed))
+	}
+	if len(added)+len(deleted)+len(changed) == 0 {
+		c.say("no changes")
+	}
+	c.feedback(append(list, deleted...))
+	return nil
+}
+
+func (c *call) test(list []address) error {
+	t := c.pf.active(c.o.anchor, c.o.table)
+	if !c.asks() {
+		c.say("%d/%d addresses match", 0, len(list))
+		return nil
+	}
+	if c.tooMany(len(list), c.pf.requestMax) {
+		return c.invalid()
+	}
+	if t == nil {
+		return c.missing()
+	}
+	matched := 0
+	var b []byte
+	for _, a := range list {
+		e := t.lookup(a.key)
+		hit := e != nil && !e.not
+		if hit {
+			matched++
+		}
+		switch {
+		case c.o.verbose >= 2:
+			letter := byte(' ')
+			if hit {
+				letter = 'M'
+			}
+			b = appendAddr(b[:0], letter, a.not, a.key)
+			if e == nil {
+				b = append(b, "\t nomatch"...)
+			} else {
+				b = append(b, '\t', ' ')
+				if e.not {
+					b[len(b)-1] = '!'
+				}
+				b = e.appendText(b)
+			}
+		case c.o.verbose == 1 && hit:
+			b = appendAddr(b[:0], 'M', a.not, a.key)
+		default:
+			continue
+		}
+		c.out.Write(append(b, '\n'))
+	}
+	c.say("%d/%d addresses match", matched, len(list))
+	if matched < len(list) {
+		return exitError(2)
+	}
+	return nil
+}
+
+// expire deletes what was cleared (which is: added) longer ago than so many seconds. PF's clock has no seconds' borders here: an
+// entry is n seconds old after n whole seconds.
+func (c *call) expire() error {
+	o := &c.o
+	if len(o.args) != 1 || o.fileSet {
+		return c.usage()
+	}
+	if v, err := strconv.ParseInt(o.args[0], 10, 64); err != nil || v < 0 || v > 1<<32-1 {
+		why := "invalid"
+		if err == nil && v < 0 {
+			why = "too small"
+		} else if allDigits(o.args[0]) {
+			why = "too large"
+		}
+		c.warn("expiry time: %s", why)
+		return exitError(1)
+	}
+	sec, _ := strconv.ParseInt(o.args[0], 10, 64)
+	t := c.pf.active(o.anchor, o.table)
+	if !c.asks() {
+		c.say("0/0 addresses expired")
+		return nil
+	}
+	if t == nil {
+		return c.missing()
+	}
+	if c.tooMany(len(t.entries), c.pf.requestMax) {
+		return c.invalid()
+	}
+	now := c.pf.now().UnixNano()
+	var old []address
+	for _, e := range t.sorted() {
+		if (now-e.cleared)/int64(time.Second) > sec {
+			old = append(old, address{key: e.key, not: e.not, fb: 'D'})
+		}
+	}
+	if t.konst {
+		return c.tableError("Operation not permitted")
+	}
+	if !o.dry {
+		for _, a := range old {
+			t.remove(a.key)
+		}
+		c.pf.wake()
+	}
+	c.say("%d/%d addresses expired", len(old), len(old))
+	c.feedback(old)
+	return nil
+}
+
+func (c *call) flushTable() error {
+	t := c.pf.active(c.o.anchor, c.o.table)
+	switch {
+	case !c.asks():
+		c.say("0 addresses deleted")
+		return nil
+	case t == nil:
+		return c.missing()
+	case t.konst:
+		return c.tableError("Operation not permitted")
+	}
+	n := len(t.entries)
+	if !c.o.dry {
+		t.clear()
+		c.pf.wake()
+	}
+	c.say("%d addresses deleted", n)
+	return nil
+}
+
+func (c *call) killTable() error {
+	n := 0
+	if c.asks() {
+		if c.pf.secure() {
+			return c.tableError("Operation not permitted")
+		}
+		if t := c.pf.active(c.o.anchor, c.o.table); t != nil {
+			n = 1
+			if !c.o.dry {
+				t.kill()
+				c.pf.settle()
+				c.pf.wake()
+			}
+		}
+	}
+	c.say("%d table deleted", n)
+	return nil
+}
+
+func (c *call) zeroTable() error {
+	n := 0
+	t := c.pf.active(c.o.anchor, c.o.table)
+	if c.asks() && t != nil {
+		n = 1
+		if !c.o.dry {
+			now := c.pf.now().UnixNano()
+			t.c, t.match, t.nomatch, t.cleared = counters{}, 0, 0, now
+			for _, e := range t.entries {
+				c.pf.zeroEntry(e, now)
+			}
+		}
+	}
+	c.say("%d table/stats cleared", n)
+	return nil
+}
+
+// zeroEntry clears an entry. Lazy systems free its counters until the next packet.
+func (pf *PF) zeroEntry(e *entry, now int64) {
+	e.cleared = now
+	switch {
+	case e.c == nil:
+	case pf.prof.CountersLazy:
+		e.c = nil
+	default:
+		*e.c = counters{}
+	}
+}
+
+func (c *call) zeroAddresses(list []address) error {
+	t := c.pf.active(c.o.anchor, c.o.table)
+	if !c.asks() {
+		c.say("0/%d addresses cleared", len(list))
+		return nil
+	}
+	if t == nil {
+		return c.missing()
+	}
+	n := 0
+	now := c.pf.now().UnixNano()
+	for i := range list {
+		e := t.entries[list[i].key]
+		switch {
+		case e == nil:
+		case e.not != list[i].not:
+			list[i].fb = 'Y'
+		default:
+			list[i].fb = 'Z'
+			n++
+			if !c.o.dry {
+				c.pf.zeroEntry(e, now)
+			}
+		}
+	}
+	c.say("%d/%d addresses cleared", n, len(list))
+	c.feedback(list)
+	return nil
+}
+
+// resetTable clears only entries that have counted something.
+func (c *call) resetTable() error {
+	t := c.pf.active(c.o.anchor, c.o.table)
+	if t == nil {
+		return c.missing()
+	}
+	n := 0
+	now := c.pf.now().UnixNano()
+	for _, e := range t.entries {
+		if e.c != nil && *e.c != (counters{}) {
+			n++
+			if !c.o.dry {
+				c.pf.zeroEntry(e, now)
+			}
+		}
+	}
+	c.say("%d/%d stats cleared", n, n)
+	return nil
+}

@@ -1,0 +1,167 @@
+package pftest
+
+import (
+	"errors"
+	"os"
+	"strconv"
+	"strings"
+)
+
+// load is -f: a transaction over the rules and the tables of one anchor.
+func (c *call) load(tablesOnly bool) error {
+	pf, o := c.pf, &c.o
+	if strings.HasSuffix(o.anchor, "/") {
+		if pf.prof.OpenBSD {
+			c.warn("pfctl_rules: bad anchor name %s", o.anchor)
+		} else {
+			c.warn("pfctl_rules")
+		}
+		return exitError(1)
+	}
+	text, name := string(c.stdin), "stdin"
+	if o.file != "-" {
+		name = o.file
+		data, err := os.ReadFile(o.file)
+		if err != nil {
+			if pf.prof.OpenBSD {
+				c.warn("pushfile: %s: %s", o.file, fileError(err))
+			} else {
+				c.warn("%s: %s", o.file, fileError(err))
+			}
+			c.warn("cannot open the main config file!: %s", fileError(err))
+			return c.notLoaded()
+		}
+		text = string(data)
+	}
+	if pf.secure() && !o.dry {
+		c.warn("pfctl_rules")
+		c.warn("DIOCXROLLBACK: Operation not permitted")
+		return exitError(1)
+	}
+	tree, err := c.parseRules(text)
+	if err != nil {
+		var se *syntaxError
+		if errors.As(err, &se) {
+			c.err.WriteString(name + ":" + strconv.Itoa(se.line) + ": " + se.msg + "\n")
+		}
+		return c.notLoaded()
+	}
+	if o.dry {
+		return nil
+	}
+	if pf.strike(FaultBusy) {
+		c.busy(name, tree)
+		return exitError(1)
+	}
+	c.commit(o.anchor, tree, tablesOnly)
+	pf.recount()
+	if !pf.prof.WarnAlways && len(tree.tables) > 0 {
+		c.warnCollision("")
+	}
+	return nil
+}
+
+func (c *call) notLoaded() error {
+	if !c.o.dry {
+		c.warn("Syntax error in config file: pf rules not loaded")
+	}
+	return exitError(1)
+}
+
+// busy prints what the loser of two concurrent loads prints.
+func (c *call) busy(name string, tree *parsed) {
+	if len(tree.tables) > 0 {
+		c.err.WriteString(name + ":1: cannot define table " + tree.tables[0].name + ": Device busy\n")
+		c.warn("Syntax error in config file: pf rules not loaded")
+		return
+	}
+	c.warn("DIOCADDRULE: Device busy")
+}
+
+func (c *call) parseRules(text string) (*parsed, error) {
+	if c.pf.prof.FinalNewline && text != "" && !strings.HasSuffix(text, "\n") {
+		return nil, &syntaxError{strings.Count(text, "\n") + 1, "syntax error"}
+	}
+	toks, bad := lex(text)
+	if bad != 0 {
+		return nil, &syntaxError{bad, "syntax error"}
+	}
+	p := &parser{pf: c.pf, toks: toks, stderr: func(s string) { c.err.WriteString(s + "\n") }}
+	return p.block(false)
+}
+
+// commit puts a parsed file in the place of an anchor's rules, and of the anchors written inside it.
+func (c *call) commit(path string, tree *parsed, tablesOnly bool) {
+	pf := c.pf
+	rs := pf.set(path)
+	if !tablesOnly && !c.o.rulesOnly {
+		rs.rules = tree.rules
+	}
+	for _, words := range tree.sets {
+		if len(words) == 3 && words[0] == "limit" && words[1] == "table-entries" && path == "" {
+			if n, err := strconv.Atoi(words[2]); err == nil {
+				pf.limit, pf.limitSet = n, true
+			}
+		}
+	}
+	for _, def := range tree.tables {
+		if pf.prof.WarnAlways {
+			c.warnDuplicates(def.name, path)
+		}
+		c.define(rs, def)
+	}
+	for name, sub := range tree.anchors {
+		p, _ := resolve(path, name)
+		c.commit(p, sub, tablesOnly)
+	}
+}
+
+// define commits one table: with a list it becomes the list, and what stays keeps its counters; without one its addresses stay.
+func (c *call) define(rs *ruleset, def tableDef) {
+	pf := c.pf
+	t := rs.tables[def.name]
+	if t == nil {
+		t = newTable(rs.path, def.name)
+		rs.tables[def.name] = t
+	}
+	now := pf.now()
+	t.activate(now)
+	counted := t.counted
+	t.persist, t.konst, t.counted = def.persist, def.konst, def.counted
+	switch {
+	case counted && !t.counted && pf.prof.CountersFreed:
+		for _, e := range t.entries {
+			e.c = nil
+		}
+	case !counted && t.counted && !pf.prof.CountersLazy:
+		for _, e := range t.entries {
+			if e.c == nil {
+				e.c = &counters{}
+			}
+		}
+	}
+	if !def.filled {
+		return
+	}
+	keep := map[key]bool{}
+	for _, a := range def.list {
+		if keep[a.key] {
+			continue
+		}
+		keep[a.key] = true
+		e := t.entries[a.key]
+		switch {
+		case e == nil:
+			t.insert(pf.newEntry(t, a, now))
+		case e.not != a.not:
+			e.not = a.not
+			pf.zeroEntry(e, now.UnixNano())
+		}
+	}
+	for _, e := range t.sorted() {
+		if !keep[e.key] {
+			t.remove(e.key)
+		}
+	}
+	pf.wake()
+}

@@ -1,0 +1,294 @@
+package pfctl
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+)
+
+// room says how many of n new addresses PF has room for, a twentieth of its limit left to others. On OpenBSD an add beyond the
+// limit would sleep in the kernel until somebody makes room.
+func (d *Driver) room(t *tableState, n int) int {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	limit := d.probe.limit
+	if limit == 0 {
+		return n
+	}
+	return max(0, min(n, limit-limit/20-d.entries()))
+}
+
+// entries counts what is known to be in our tables.
+func (d *Driver) entries() int {
+	n := 0
+	for _, t := range d.tables {
+		n += len(t.in) + len(t.foreign)
+	}
+	return n
+}
+
+// tableInfos asks for our anchor's tables. Where there is no such anchor some systems say so with exit status 0.
+func (d *Driver) tableInfos(ctx context.Context, verbose string) (map[string]TableInfo, Result, error) {
+	res, err := d.exec(ctx, "list the tables of anchor "+d.cfg.Anchor, d.anchorArgs(verbose, "-s", "Tables"), nil)
+	if err != nil && !bytes.Contains(res.Stderr, []byte("does not exist")) {
+		return nil, res, err
+	}
+	list, skipped := ParseTables(res.Stdout)
+	out := map[string]TableInfo{}
+	for _, t := range list {
+		out[t.Name] = t
+	}
+	d.mu.Lock()
+	d.stats.Skipped += uint64(skipped)
+	d.probe.openbsd = d.probe.openbsd || bytes.Contains(res.Stdout, []byte("@"+d.cfg.Anchor))
+	d.mu.Unlock()
+	return out, res, nil
+}
+
+// reconcile compares PF with what should be and makes the difference good: tables and their flags, then addresses.
+func (d *Driver) reconcile(ctx context.Context, start bool) error {
+	d.mu.Lock()
+	d.stats.Reconciles++
+	goal := d.submitted
+	d.mu.Unlock()
+	if err := d.mendTables(ctx); err != nil {
+		return err
+	}
+	for _, t := range d.tables {
+		replaced, err := d.compare(ctx, t, start)
+		if errors.Is(err, ErrTableMissing) { // gone since we looked
+			d.heal("table")
+			d.forget(t)
+			if err = d.loadAnchor(ctx); err == nil {
+				replaced, err = d.compare(ctx, t, start)
+			}
+		}
+		if err != nil {
+			return err
+		}
+		if replaced {
+			d.log.Info("table brought to what it should be", "table", t.name, "addresses", len(t.desired))
+		}
+	}
+	if !start {
+		return nil
+	}
+	for {
+		wait, err := d.apply(ctx, false)
+		if err != nil || wait == 0 {
+			if err == nil {
+				d.settle(goal, d.lastError())
+			}
+			return errors.Join(err, d.lastError())
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-d.clock.After(wait):
+		}
+	}
+}
+
+func (d *Driver) lastError() error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.lastErr
+}
+
+func (d *Driver) heal(what string) {
+	d.mu.Lock()
+	d.stats.Heals[what]++
+	d.mu.Unlock()
+	d.log.Warn("pf was changed behind our back; mending it", "what", what)
+}
+
+// mendTables sees to it that our tables are there, counted, and named by a rule.
+func (d *Driver) mendTables(ctx context.Context) error {
+	infos, _, err := d.tableInfos(ctx, "-v")
+	if err != nil {
+		return err
+	}
+	load := false
+	for _, t := range d.tables {
+		info := infos[t.name]
+		d.mu.Lock()
+		counted := d.probe.counters && d.cfg.Rules == ""
+		known, careful := len(t.in) > 0, !d.probe.openbsd
+		d.mu.Unlock()
+		named := d.cfg.Rules == "" || bytes.Contains([]byte(d.cfg.Rules), []byte("<"+t.name+">"))
+		switch {
+		case !info.Active:
+			if known || named {
+				d.heal("table")
+			}
+			d.forget(t)
+			load = true
+		case counted && !info.CountersOn:
+			// The table came back by an add. FreeBSD has panicked when "counters" was set on a table with entries, so there it is
+			// emptied first; OpenBSD takes it.
+			d.heal("flags")
+			load = true
+			if careful {
+				if err := d.pay(ctx); err != nil {
+					return err
+				}
+				if _, err := d.exec(ctx, "flush "+t.name, d.tableArgs(t, "-T", "flush"), nil); err != nil && !errors.Is(err, ErrTableMissing) {
+					return err
+				}
+				d.forget(t)
+			}
+		case named && !info.Referenced:
+			d.heal("rules")
+			load = true
+		}
+	}
+	if load {
+		return d.loadAnchor(ctx)
+	}
+	return nil
+}
+
+// compare reads a table and marks what differs. At the start, where nothing in the table is foreign, one replace may do it all.
+func (d *Driver) compare(ctx context.Context, t *tableState, start bool) (replaced bool, err error) {
+	if err := d.pay(ctx); err != nil {
+		return false, err
+	}
+	res, err := d.exec(ctx, "show table <"+t.name+">", d.tableArgs(t, "-T", "show"), nil)
+	if errors.Is(err, ErrTooMany) || blindAnswer(res, err) {
+		d.mu.Lock()
+		t.blind = true
+		d.mu.Unlock()
+		return false, nil // what we know not to be there is marked already; the rest is believed
+	}
+	if err != nil {
+		return false, err
+	}
+	list, skipped := ParseShow(res.Stdout)
+	adds, dels := d.diff(t, list, skipped)
+	if !start || adds+dels == 0 || !d.mayReplace(t, adds) {
+		return false, nil
+	}
+	return true, d.replace(ctx, t)
+}
+
+// blindAnswer recognises EINVAL of a table that is there, as newer pfctls print it.
+func blindAnswer(res Result, err error) bool {
+	return err != nil && res.Exit == 255 && bytes.Contains(res.Stderr, []byte("Anchor does not exist"))
+}
+
+// diff takes over what a table really holds and counts what has to be added and deleted.
+func (d *Driver) diff(t *tableState, list []AddrCounts, skipped int) (adds, dels int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.stats.Skipped += uint64(skipped)
+	t.blind, t.full = false, false
+	present := make(map[netip.Prefix]bool, len(list))
+	clear(t.foreign)
+	clear(t.negated)
+	mark := func(p netip.Prefix) {
+		if !t.isDirty[p] {
+			t.isDirty[p] = true
+			t.dirty = append(t.dirty, p)
+		}
+	}
+	for _, e := range list {
+		if e.Negated {
+			t.negated[e.Prefix] = true
+			continue
+		}
+		p := e.Prefix
+		present[p] = true
+		_, ours := t.in[p]
+		switch _, want := t.desired[p]; {
+		case want:
+			t.in[p] = true
+		case ours, d.cfg.RemoveForeign, d.cfg.Known != nil && d.cfg.Known(t.part, p):
+			if !ours {
+				d.stats.Heals["extra"]++
+			}
+			t.in[p] = true
+			mark(p)
+			dels++
+		default:
+			t.foreign[p] = true
+		}
+	}
+	lost := 0
+	for p := range t.desired {
+		if present[p] || t.negated[p] {
+			continue
+		}
+		if t.in[p] {
+			lost++
+		}
+		delete(t.in, p)
+		mark(p)
+		adds++
+	}
+	for p := range t.in {
+		if _, want := t.desired[p]; !want && !present[p] {
+			delete(t.in, p)
+		}
+	}
+	if lost > 0 {
+		d.stats.Heals["missing"] += uint64(lost)
+		d.log.Warn("addresses were gone from a table; putting them back", "table", t.name, "addresses", lost)
+	}
+	return adds, dels
+}
+
+// mayReplace says whether one replace can bring a table to what it should be: nothing foreign in it, old and new together within
+// PF's limit, and not more than one request carries (whose buffer is doubled for it).
+func (d *Driver) mayReplace(t *tableState, adds int) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := len(t.desired)
+	if n == 0 || len(t.foreign) > 0 || len(t.negated) > 0 {
+		return false
+	}
+	if d.probe.limit > 0 && d.entries()+adds > d.probe.limit-d.probe.limit/20 {
+		return false
+	}
+	return d.probe.openbsd || n <= d.cfg.RequestMax/2
+}
+
+// replace brings a table to the desired set in one go; what stays keeps its counters.
+func (d *Driver) replace(ctx context.Context, t *tableState) error {
+	d.mu.Lock()
+	list := make([]netip.Prefix, 0, len(t.desired))
+	for p := range t.desired {
+		if why := d.refused(p); why != "" {
+			delete(t.desired, p)
+			d.stats.Refused++
+			continue
+		}
+		list = append(list, p)
+	}
+	d.mu.Unlock()
+	if err := d.pay(ctx); err != nil {
+		return err
+	}
+	_, err := d.exec(ctx, fmt.Sprintf("replace table <%s> by %d addresses", t.name, len(list)), d.tableArgs(t, "-T", "replace", "-f", "-"), addressList(list))
+	if err != nil {
+		if errors.Is(err, ErrTableMissing) || errors.Is(err, ErrNotPermitted) {
+			return err
+		}
+		d.log.Info("replace did not work; adding and deleting instead", "error", err)
+		return nil // the differences are marked
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, p := range list {
+		if !t.in[p] && t.desired[p].KillStates && d.cfg.KillStates {
+			d.kills.push(p)
+		}
+	}
+	clear(t.in)
+	for _, p := range list {
+		t.in[p] = true
+	}
+	d.stats.Added += uint64(len(list))
+	return nil
+}
