@@ -34,7 +34,10 @@ func Default(goos string) *Config {
 		OS:      goos,
 	}
 	for _, u := range s.usual {
-		c.Jails = append(c.Jails, Jail{Name: u.jail, Enabled: true, Filter: u.jail, Logs: u.logs, Rule: c.Defaults.clone(), Builtin: true})
+		for _, name := range u.filters() {
+			logs := append([]string(nil), u.logs...)
+			c.Jails = append(c.Jails, Jail{Name: name, Enabled: true, Filter: name, Logs: logs, Rule: c.Defaults.clone(), Builtin: true})
+		}
 	}
 	return c
 }
@@ -53,8 +56,17 @@ type system struct {
 
 // usual names the logs that a server writes to where nobody changed its or syslogd's configuration.
 type usual struct {
-	jail string // and its filter
+	jail string // and its filter; "httpd" stands for all filters for web servers
 	logs []string
+}
+
+// filters names the jails that read the server's logs, each after its filter. A web server's error log and access log are read by the
+// same ones, since servers differ in what they write where.
+func (u usual) filters() []string {
+	if u.jail == "httpd" {
+		return []string{"httpd-auth", "httpd-noscript", "httpd-overflows", "httpd-probes"}
+	}
+	return []string{u.jail}
 }
 
 // Places, by the systems' own files: syslog.conf and newsyslog.conf of each base system, the ports' and packages' httpd and
@@ -63,9 +75,8 @@ func systems() map[string]system {
 	return map[string]system{
 		"openbsd": {"/var/db/pfwarden", "/var/run", "wheel", []usual{
 			{"sshd", []string{"/var/log/authlog"}},
-			{"httpd-access", []string{"/var/www/logs/access.log", "/var/www/logs/access_log"}},
-			{"httpd-error", []string{"/var/www/logs/error.log", "/var/www/logs/error_log"}},
-			{"opensmtpd", []string{"/var/log/maillog"}},
+			{"httpd", []string{"/var/www/logs/access.log", "/var/www/logs/access_log", "/var/www/logs/error.log", "/var/www/logs/error_log"}},
+			{"smtpd", []string{"/var/log/maillog"}},
 			{"postfix", []string{"/var/log/maillog"}},
 			{"dovecot", []string{"/var/log/maillog"}},
 			{"ftpd", []string{"/var/log/xferlog"}},
@@ -74,10 +85,9 @@ func systems() map[string]system {
 		}},
 		"freebsd": {"/var/db/pfwarden", "/var/run", "wheel", []usual{
 			{"sshd", []string{"/var/log/auth.log"}},
-			{"httpd-access", []string{"/var/log/httpd-access.log", "/var/log/nginx/access.log", "/var/log/nginx-access.log"}},
-			{"httpd-error", []string{"/var/log/httpd-error.log", "/var/log/nginx/error.log", "/var/log/nginx-error.log"}},
+			{"httpd", []string{"/var/log/httpd-access.log", "/var/log/nginx/access.log", "/var/log/nginx-access.log", "/var/log/httpd-error.log", "/var/log/nginx/error.log", "/var/log/nginx-error.log"}},
 			{"postfix", []string{"/var/log/maillog"}},
-			{"opensmtpd", []string{"/var/log/maillog"}},
+			{"smtpd", []string{"/var/log/maillog"}},
 			{"dovecot", []string{"/var/log/maillog"}},
 			{"ftpd", []string{"/var/log/xferlog"}},
 			{"vsftpd", []string{"/var/log/vsftpd.log"}},
@@ -85,8 +95,7 @@ func systems() map[string]system {
 		}},
 		"dragonfly": {"/var/db/pfwarden", "/var/run", "wheel", []usual{
 			{"sshd", []string{"/var/log/auth.log"}},
-			{"httpd-access", []string{"/var/log/httpd-access.log", "/var/log/nginx/access.log", "/var/log/nginx-access.log"}},
-			{"httpd-error", []string{"/var/log/httpd-error.log", "/var/log/nginx/error.log", "/var/log/nginx-error.log"}},
+			{"httpd", []string{"/var/log/httpd-access.log", "/var/log/nginx/access.log", "/var/log/nginx-access.log", "/var/log/httpd-error.log", "/var/log/nginx/error.log", "/var/log/nginx-error.log"}},
 			{"postfix", []string{"/var/log/maillog"}},
 			{"dovecot", []string{"/var/log/maillog"}},
 			{"ftpd", []string{"/var/log/xferlog"}},
@@ -95,8 +104,7 @@ func systems() map[string]system {
 		}},
 		"netbsd": {"/var/db/pfwarden", "/var/run", "wheel", []usual{
 			{"sshd", []string{"/var/log/authlog"}},
-			{"httpd-access", []string{"/var/log/httpd/access_log", "/var/log/nginx/access.log"}},
-			{"httpd-error", []string{"/var/log/httpd/error_log", "/var/log/nginx/error.log"}},
+			{"httpd", []string{"/var/log/httpd/access_log", "/var/log/nginx/access.log", "/var/log/httpd/error_log", "/var/log/nginx/error.log"}},
 			{"postfix", []string{"/var/log/maillog"}},
 			{"dovecot", []string{"/var/log/maillog"}},
 			{"ftpd", []string{"/var/log/xferlog"}},
@@ -105,14 +113,12 @@ func systems() map[string]system {
 		}},
 		"darwin": {"/var/db/pfwarden", "/var/run", "wheel", []usual{
 			{"sshd", []string{"/var/log/system.log"}},
-			{"httpd-access", []string{"/var/log/apache2/access_log", "/usr/local/var/log/nginx/access.log", "/opt/homebrew/var/log/nginx/access.log"}},
-			{"httpd-error", []string{"/var/log/apache2/error_log", "/usr/local/var/log/nginx/error.log", "/opt/homebrew/var/log/nginx/error.log"}},
+			{"httpd", []string{"/var/log/apache2/access_log", "/usr/local/var/log/nginx/access.log", "/opt/homebrew/var/log/nginx/access.log", "/var/log/apache2/error_log", "/usr/local/var/log/nginx/error.log", "/opt/homebrew/var/log/nginx/error.log"}},
 			{"postfix", []string{"/var/log/mail.log"}},
 		}},
 		"linux": {"/var/lib/pfwarden", "/run", "adm", []usual{
 			{"sshd", []string{"/var/log/auth.log", "/var/log/secure"}},
-			{"httpd-access", []string{"/var/log/apache2/*access.log", "/var/log/httpd/*access_log", "/var/log/nginx/*access.log"}},
-			{"httpd-error", []string{"/var/log/apache2/*error.log", "/var/log/httpd/*error_log", "/var/log/nginx/*error.log"}},
+			{"httpd", []string{"/var/log/apache2/*access.log", "/var/log/httpd/*access_log", "/var/log/nginx/*access.log", "/var/log/apache2/*error.log", "/var/log/httpd/*error_log", "/var/log/nginx/*error.log"}},
 			{"postfix", []string{"/var/log/mail.log", "/var/log/maillog"}},
 			{"dovecot", []string{"/var/log/mail.log", "/var/log/maillog"}},
 			{"vsftpd", []string{"/var/log/vsftpd.log"}},

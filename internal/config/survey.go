@@ -15,6 +15,7 @@ type Machine struct {
 	Interfaces func() ([]string, error)               // names; nil = net.Interfaces
 	Group      func(name string) error                // says whether the group exists; nil = not asked
 	Proof      func(filter string) string             // a filter's own proof, "" if unknown; nil = unknown
+	Patterns   func(*Jail) []string                   // what is doubtful about a jail's patterns; nil = not asked
 }
 
 // Survey says what a configuration comes to on a machine: what will be watched, and what will not do what it was meant to.

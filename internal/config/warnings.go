@@ -181,18 +181,19 @@ func strangeLog(filter, path string) string {
 		return ""
 	}
 	var owners []string
-	known := false
+	known, ours := false, false
 	for _, s := range systems() {
 		for _, u := range s.usual {
-			known = known || u.jail == filter
+			known = known || slices.Contains(u.filters(), filter)
 			for _, l := range u.logs {
 				if ok, err := filepath.Match(l, path); (l == path || err == nil && ok) && !slices.Contains(owners, u.jail) {
 					owners = append(owners, u.jail)
+					ours = ours || slices.Contains(u.filters(), filter)
 				}
 			}
 		}
 	}
-	if !known || slices.Contains(owners, filter) {
+	if !known || ours {
 		return ""
 	}
 	slices.Sort(owners)
