@@ -36,12 +36,11 @@ type Metrics struct {
 	Gates          *Counters // gate, stopped ("true", "false")
 	Bans           *Counters // jail, table
 	Prolonged      *Counters // jail
+	Extended       *Counters // jail
+	Refused        *Counters // why
 	Unbans         *Counters // table, why
 	BanLatency     prometheus.Histogram
-	PfctlRuns      *Counters   // operation
-	PfctlErrors    *Counters   // operation, cause
-	PfctlDuration  *Histograms // operation; seconds
-	PFResyncs      *Counters   // cause
+	PfctlDuration  *Histograms // operation; seconds. TimedRunner fills it
 	LedgerErrors   *Counters   // operation
 	ConfigAccepted prometheus.Gauge
 	ConfigTime     prometheus.Gauge
@@ -65,12 +64,11 @@ func New(o Options) *Metrics {
 	m.Gates = b.counters("pfwarden_gates_total")
 	m.Bans = b.counters("pfwarden_bans_total")
 	m.Prolonged = b.counters("pfwarden_bans_prolonged_total")
+	m.Extended = b.counters("pfwarden_bans_extended_total")
+	m.Refused = b.counters("pfwarden_bans_refused_total")
 	m.Unbans = b.counters("pfwarden_unbans_total")
 	m.BanLatency = b.histograms("pfwarden_ban_latency_seconds").With()
-	m.PfctlRuns = b.counters("pfwarden_pfctl_runs_total")
-	m.PfctlErrors = b.counters("pfwarden_pfctl_errors_total")
 	m.PfctlDuration = b.histograms("pfwarden_pfctl_duration_seconds")
-	m.PFResyncs = b.counters("pfwarden_pf_resyncs_total")
 	m.LedgerErrors = b.counters("pfwarden_ledger_errors_total")
 	m.ConfigAccepted = b.gauges("pfwarden_config_last_reload_successful").With()
 	m.ConfigTime = b.gauges("pfwarden_config_last_reload_success_timestamp_seconds").With()

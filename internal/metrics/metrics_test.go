@@ -23,6 +23,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
+
+	"pfwarden/pfctl"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files")
@@ -47,10 +49,9 @@ func full(t *testing.T) *Metrics {
 	m.Prolonged.With("sshd").Inc()
 	m.Unbans.With("banned", "expired").Inc()
 	m.BanLatency.Observe(.007)
-	m.PfctlRuns.With("add").Add(2)
-	m.PfctlErrors.With("add", "busy").Inc()
+	m.Extended.With("sshd").Inc()
+	m.Refused.With("never").Inc()
 	m.PfctlDuration.With("add").Observe(.004)
-	m.PFResyncs.With("table_gone").Inc()
 	m.LedgerErrors.With("commit").Inc()
 	m.ConfigAccepted.Set(1)
 	m.ConfigTime.Set(1700000000)
@@ -67,8 +68,11 @@ func full(t *testing.T) *Metrics {
 		Detector: func() DetectorStats {
 			return DetectorStats{Slots: 262144, Used: 40, HalfSuspected: 3, DoorkeeperFill: .01, DoorkeeperHeld: 9, Evictions: 2, Late: 1}
 		},
-		Bans:   func() []ActiveBans { return []ActiveBans{{"sshd", "banned", 1}} },
-		Queue:  func() int { return 4 },
+		Bans: func() []ActiveBans { return []ActiveBans{{"sshd", "banned", 1}} },
+		Pfctl: func() pfctl.Stats {
+			return pfctl.Stats{Runs: map[string]uint64{"add": 2, "show": 5}, Errors: map[string]uint64{"busy": 1}, Heals: map[string]uint64{"table": 1},
+				Foreign: map[pfctl.Table]int{pfctl.Banned: 3}, Pending: 4, KillQueue: 6, KillDropped: 7, Skipped: 8, Refused: 9}
+		},
 		Ledger: func() int64 { return 40960 },
 		State:  func() State { return State{Paused: true, LastSnapshot: time.Unix(1700000300, 0)} },
 		Health: func() []HealthItem { return []HealthItem{{Name: "pf_enabled", OK: true}, {Name: "anchor_called"}} },

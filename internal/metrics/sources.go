@@ -2,10 +2,13 @@ package metrics
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"pfwarden/pfctl"
 )
 
 // Sources are the functions asked at each scrape. A nil one leaves its metrics out.
@@ -14,7 +17,7 @@ type Sources struct {
 	Logs     func() []LogStats
 	Detector func() DetectorStats
 	Bans     func() []ActiveBans
-	Queue    func() int   // changes that wait for pfctl
+	Pfctl    func() pfctl.Stats
 	Ledger   func() int64 // size of its files, bytes
 	State    func() State
 	Health   func() []HealthItem
@@ -123,7 +126,10 @@ func newSourcesCollector(m *Metrics, defs map[string]Definition) *sourcesCollect
 		"pfwarden_detector_slots", "pfwarden_detector_slots_used", "pfwarden_detector_sources_half_suspected",
 		"pfwarden_detector_evictions_total", "pfwarden_detector_doorkeeper_fill_ratio", "pfwarden_detector_doorkeeper_held_total",
 		"pfwarden_detector_late_total",
-		"pfwarden_active_bans", "pfwarden_pfctl_queue_length", "pfwarden_ledger_size_bytes",
+		"pfwarden_pfctl_runs_total", "pfwarden_pfctl_errors_total", "pfwarden_pfctl_queue_length", "pfwarden_pfctl_state_queue_length",
+		"pfwarden_pfctl_state_queue_dropped_total", "pfwarden_pfctl_lines_skipped_total", "pfwarden_pf_resyncs_total",
+		"pfwarden_pf_addresses_refused_total", "pfwarden_pf_foreign_addresses",
+		"pfwarden_active_bans", "pfwarden_ledger_size_bytes",
 		"pfwarden_last_snapshot_timestamp_seconds", "pfwarden_paused", "pfwarden_observe", "pfwarden_health")}
 }
 
@@ -145,8 +151,8 @@ func (c *sourcesCollector) Collect(ch chan<- prometheus.Metric) {
 	if s.Bans != nil {
 		c.bans(ch, s.Bans())
 	}
-	if s.Queue != nil {
-		c.send(ch, "pfwarden_pfctl_queue_length", float64(s.Queue()))
+	if s.Pfctl != nil {
+		c.pfctl(ch, s.Pfctl())
 	}
 	if s.Ledger != nil {
 		c.send(ch, "pfwarden_ledger_size_bytes", float64(s.Ledger()))
@@ -216,6 +222,29 @@ func (c *sourcesCollector) detector(ch chan<- prometheus.Metric, s DetectorStats
 	c.send(ch, "pfwarden_detector_doorkeeper_fill_ratio", s.DoorkeeperFill)
 	c.send(ch, "pfwarden_detector_doorkeeper_held_total", float64(s.DoorkeeperHeld))
 	c.send(ch, "pfwarden_detector_late_total", float64(s.Late))
+}
+
+func (c *sourcesCollector) pfctl(ch chan<- prometheus.Metric, s pfctl.Stats) {
+	byLabel(c, ch, "pfwarden_pfctl_runs_total", "operation", s.Runs)
+	byLabel(c, ch, "pfwarden_pfctl_errors_total", "cause", s.Errors)
+	byLabel(c, ch, "pfwarden_pf_resyncs_total", "cause", s.Heals)
+	byLabel(c, ch, "pfwarden_pf_foreign_addresses", "table", s.Foreign)
+	c.send(ch, "pfwarden_pfctl_queue_length", float64(s.Pending))
+	c.send(ch, "pfwarden_pfctl_state_queue_length", float64(s.KillQueue))
+	c.send(ch, "pfwarden_pfctl_state_queue_dropped_total", float64(s.KillDropped))
+	c.send(ch, "pfwarden_pfctl_lines_skipped_total", float64(s.Skipped))
+	c.send(ch, "pfwarden_pf_addresses_refused_total", float64(s.Refused))
+}
+
+// byLabel shows a map of counts as one family with one label.
+func byLabel[K ~string, V int | uint64](c *sourcesCollector, ch chan<- prometheus.Metric, name, label string, counts map[K]V) {
+	bounded := map[string]V{}
+	for _, value := range slices.Sorted(maps.Keys(counts)) {
+		bounded[c.bounds.value(label, string(value))] += counts[value]
+	}
+	for value, n := range bounded {
+		c.send(ch, name, float64(n), value)
+	}
 }
 
 func (c *sourcesCollector) bans(ch chan<- prometheus.Metric, bans []ActiveBans) {
