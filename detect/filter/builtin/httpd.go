@@ -9,8 +9,10 @@ const (
 		`|\[\w+\] (?:\(\d+\)[^\[\]:]*: )?\[client (?:<F-ALT_IP4>(?:\d{1,3}\.){3}\d{1,3}</F-ALT_IP4>|<F-ALT_IP6>[0-9a-fA-F:]+</F-ALT_IP6>)\]) (?:AH\d+: )?`
 	// nginxError begins a line of nginx' error log.
 	nginxError = `^ \[\w+\] \d+#\d+: \*\d+ `
-	// nginxClient follows the message there. What stands before it must not hold a quote that the client chose.
-	nginxClient = `, client: <ADDR>, server: `
+	// nginxClient follows the message there. The client's texts, on both sides of it, are not escaped. So what stands before
+	// must hold no quote of the client's, and the rest of the line must either be well-formed or hold no second field that
+	// could be the real one: a user name with a quote and a false address in it makes the line name nobody.
+	nginxClient = `, client: <ADDR>, server: [^,"]*(?:$|, request: "(?:[^"]*"(?:, \w+: "[^"]*")*|(?:[^,]|,[^ ]|, [^c])*)$)`
 	// access begins a line of an access log: common, combined, with a virtual host before it (Apache's vhost_combined and
 	// httpd(8)), nginx. Its time stamp is cut out of the brackets.
 	access = `^(?:[\w.-]*[a-zA-Z][\w.-]*(?::\d+)? )?<ADDR> - `
