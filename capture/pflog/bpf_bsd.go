@@ -1,0 +1,164 @@
+//go:build darwin || dragonfly || freebsd || netbsd || openbsd
+
+package pflog
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	bpfBuffer  = 256 << 10              // asked for; the kernel may give less
+	bpfTimeout = 250 * time.Millisecond // how long a read waits, so that closing is prompt
+	bpfRet     = 0x06                   // BPF_RET|BPF_K
+)
+
+// bpfHandle captures by bpf(4) without libpcap.
+type bpfHandle struct {
+	file   *os.File
+	fd     int
+	layout bpfLayout
+	buf    []byte
+	rest   []byte // of buf, not yet handed out
+}
+
+// OpenBPF opens a bpf device and binds it to the interface.
+func OpenBPF(options LiveOptions) (Handle, error) {
+	f, err := bpfDevice()
+	if err != nil {
+		return nil, err
+	}
+	h, err := NewBPF(f, options)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return h, nil
+}
+
+// bpfDevice opens the cloning device or the first one that is free.
+func bpfDevice() (*os.File, error) {
+	open := func(path string) (*os.File, error) {
+		fd, err := unix.Open(path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return nil, &fs.PathError{Op: "open", Path: path, Err: err}
+		}
+		return os.NewFile(uintptr(fd), path), nil
+	}
+	f, err := open("/dev/bpf")
+	for i := 0; err != nil && i < 256; i++ {
+		var numbered error
+		if f, numbered = open(fmt.Sprintf("/dev/bpf%d", i)); numbered == nil {
+			return f, nil
+		} else if errors.Is(numbered, fs.ErrNotExist) {
+			break
+		} else if !errors.Is(numbered, unix.EBUSY) {
+			return nil, numbered
+		}
+	}
+	return f, err
+}
+
+// NewBPF binds an open bpf device to the interface and captures from it; a privileged process may have opened it. The handle
+// closes the file. On error the file is left open.
+func NewBPF(f *os.File, options LiveOptions) (Handle, error) {
+	if options.Filter != "" {
+		return nil, fmt.Errorf("capture filter %q: only libpcap can compile it: %w", options.Filter, errors.ErrUnsupported)
+	}
+	h := &bpfHandle{file: f, fd: int(f.Fd()), layout: hostLayout()}
+	size := uint32(bpfBuffer)
+	// The kernel cuts the wish down to its maximum; only after BIOCSETIF the size is fixed.
+	if err := h.ioctl("BIOCSBLEN", unix.BIOCSBLEN, unsafe.Pointer(&size)); err != nil {
+		return nil, err
+	}
+	var request [144]byte // struct ifreq, of which NetBSD's is the largest; the name is its first member
+	if copy(request[:15], options.Interface) < len(options.Interface) {
+		return nil, fmt.Errorf("%q is too long a name for an interface", options.Interface)
+	}
+	if err := h.ioctl("BIOCSETIF", unix.BIOCSETIF, unsafe.Pointer(&request)); err != nil {
+		return nil, err
+	}
+	if link := h.LinkType(); link != LinkPflog {
+		return nil, fmt.Errorf("%w: link type %d, want %d (pflog)", ErrFormat, link, LinkPflog)
+	}
+	on := uint32(1)
+	if err := h.ioctl("BIOCIMMEDIATE", unix.BIOCIMMEDIATE, unsafe.Pointer(&on)); err != nil {
+		return nil, err
+	}
+	timeout := unix.NsecToTimeval(bpfTimeout.Nanoseconds())
+	if err := h.ioctl("BIOCSRTIMEOUT", unix.BIOCSRTIMEOUT, unsafe.Pointer(&timeout)); err != nil {
+		return nil, err
+	}
+	keep := unix.BpfInsn{Code: bpfRet, K: uint32(options.Snaplen)} // a program that accepts everything, cut to the snaplen
+	program := unix.BpfProgram{Len: 1, Insns: &keep}
+	if err := h.ioctl("BIOCSETF", unix.BIOCSETF, unsafe.Pointer(&program)); err != nil {
+		return nil, err
+	}
+	if err := h.ioctl("BIOCGBLEN", unix.BIOCGBLEN, unsafe.Pointer(&size)); err != nil {
+		return nil, err
+	}
+	h.buf = make([]byte, size) // reads must ask for exactly the size of the kernel's buffer
+	return h, nil
+}
+
+// hostLayout is struct bpf_hdr of this system.
+func hostLayout() bpfLayout {
+	var h unix.BpfHdr
+	return bpfLayout{
+		secondsSize: int(unsafe.Sizeof(h.Tstamp.Sec)),
+		microOffset: int(unsafe.Offsetof(h.Tstamp.Usec)),
+		microSize:   int(unsafe.Sizeof(h.Tstamp.Usec)),
+		lengths:     int(unsafe.Offsetof(h.Caplen)),
+		align:       unix.BPF_ALIGNMENT,
+		bigEndian:   binary.NativeEndian.Uint16([]byte{0, 1}) == 1,
+	}
+}
+
+// Read returns the next packet of the buffer, and reads a new one if there is none.
+func (h *bpfHandle) Read() (Record, error) {
+	for len(h.rest) == 0 {
+		n, err := unix.Read(h.fd, h.buf)
+		switch {
+		case errors.Is(err, unix.EINTR), errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EWOULDBLOCK), err == nil && n <= 0:
+			return Record{}, ErrIdle
+		case err != nil: // ENXIO or EIO: the interface is gone
+			return Record{}, os.NewSyscallError("read", err)
+		}
+		h.rest = h.buf[:n]
+	}
+	record, rest, err := h.layout.next(h.rest)
+	h.rest = rest
+	return record, err
+}
+
+func (h *bpfHandle) Statistics() (Statistics, error) {
+	var s unix.BpfStat
+	if err := h.ioctl("BIOCGSTATS", unix.BIOCGSTATS, unsafe.Pointer(&s)); err != nil {
+		return Statistics{}, err
+	}
+	return Statistics{uint64(s.Recv), uint64(s.Drop)}, nil
+}
+
+func (h *bpfHandle) LinkType() uint32 {
+	var link uint32
+	if err := h.ioctl("BIOCGDLT", unix.BIOCGDLT, unsafe.Pointer(&link)); err != nil {
+		return 0
+	}
+	return link
+}
+
+func (h *bpfHandle) Close() error { return h.file.Close() }
+
+// ioctl calls ioctl(2). x/sys has no call that takes a pointer on all of these systems; on OpenBSD Go sends this one through libc.
+func (h *bpfHandle) ioctl(name string, request uint, argument unsafe.Pointer) error {
+	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(h.fd), uintptr(request), uintptr(argument)); errno != 0 {
+		return os.NewSyscallError(name, errno)
+	}
+	return nil
+}
