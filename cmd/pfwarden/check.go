@@ -50,8 +50,9 @@ func check(cmd *cobra.Command, streams stdio, set []string) error {
 		return err
 	}
 	s := c.Survey(config.Machine{
-		Proof: filterProof,
-		Group: func(name string) error { _, err := user.LookupGroup(name); return err },
+		Proof:    filterProof,
+		Patterns: patternWarnings,
+		Group:    func(name string) error { _, err := user.LookupGroup(name); return err },
 	})
 	if commonOf(cmd).json() {
 		return json.NewEncoder(streams.Out).Encode(checked{Faults: config.Faults{}, Survey: &s})

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -71,8 +72,15 @@ func writeJails(b *strings.Builder, c *Config) {
 	j := c.Jail(sampleJail)
 	fmt.Fprintf(b, "\n# One section for each log jail (which is no jail(8)): servers' logs, read with a filter. These are there by themselves and\n")
 	fmt.Fprintf(b, "# on where one of their logs exists:\n")
-	for _, j := range c.Jails {
-		fmt.Fprintf(b, "#   %-14s %s\n", j.Name, strings.Join(j.Logs, " "))
+	for i := 0; i < len(c.Jails); {
+		logs, names := c.Jails[i].Logs, ""
+		for ; i < len(c.Jails) && slices.Equal(c.Jails[i].Logs, logs); i++ {
+			names += " " + c.Jails[i].Name
+		}
+		fmt.Fprintf(b, "#  %s:\n", names)
+		for _, l := range logs {
+			fmt.Fprintf(b, "#       %s\n", l)
+		}
 	}
 	fmt.Fprintf(b, "# [jail.%s]\n", j.Name)
 	for _, d := range jailDocs(c) {

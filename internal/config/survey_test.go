@@ -121,9 +121,9 @@ func TestWarnings(t *testing.T) {
 			name: "rules", files: usualFiles,
 			text: "[defaults]\nladder = [\"1h\", \"10m\"]\nladder_memory = \"30m\"\njitter = \"2h\"\n[jail.sshd]\nmaxretry = 20000\nfindtime = \"5s\"\n[jail.httpd-auth]\nfindtime = \"5s\"\nladder = []\n[jail.httpd-noscript]\nenabled = false\n[jail.httpd-overflows]\nenabled = false\n[jail.httpd-probes]\nenabled = false\n",
 			want: []string{
-				"t.toml:2: jail.sshd.ladder: step 2 (10m) is shorter than step 1 (1h)",
-				"t.toml:3: jail.sshd.ladder_memory: 30m is over before the first ban (1h) is: the second step is never reached",
-				"t.toml:4: jail.sshd.jitter: 2h is more than the first ban (1h) itself",
+				"t.toml:2: defaults.ladder: step 2 (10m) is shorter than step 1 (1h)",
+				"t.toml:3: defaults.ladder_memory: 30m is over before the first ban (1h) is: the second step is never reached",
+				"t.toml:4: defaults.jitter: 2h is more than the first ban (1h) itself",
 				"t.toml:6: jail.sshd.maxretry: can hardly ever be reached: 20000 failures within 5s",
 				"t.toml:10: jail.httpd-auth.ladder: empty: there is no length for a ban, so the jail can never ban",
 				"t.toml:9: jail.httpd-auth.findtime: 5s is very short for 5 failures: most logs have whole seconds",

@@ -36,6 +36,7 @@ func (c *Config) warnings(m Machine, s Survey, interfaces []string) []Fault {
 	w.never()
 	w.pf(m)
 	w.pflog(s, interfaces)
+	w.rule("defaults", &c.Defaults)
 	proven := false
 	for i, js := range s.Jails {
 		if js.On {
@@ -169,7 +170,15 @@ func (w *warner) jail(m Machine, j *Jail, js JailSurvey) {
 	if len(js.Found) == 0 {
 		w.warnf([]string{name + ".logs", name}, "the jail cannot fire: none of its logs exists now")
 	}
+	own := len(w.out)
 	w.rule(name, &j.Rule)
+	w.out = append(w.out[:own], slices.DeleteFunc(w.out[own:], w.inherited)...)
+}
+
+// inherited tells whether a jail's warning is one that its [defaults] brought about: that one is given once, for [defaults].
+func (w *warner) inherited(f Fault) bool {
+	key := f.Key[strings.LastIndexByte(f.Key, '.')+1:]
+	return slices.ContainsFunc(w.out, func(o Fault) bool { return o.Key == "defaults."+key && o.Text == f.Text })
 }
 
 // mixed are logs that many programs write to: any filter may find its lines there.
