@@ -25,11 +25,11 @@ lint:
 generate:
 	$(GO) generate ./...
 
-# pfwarden.toml is installed as a sample only: the program needs no configuration to start with.
+# Configurations are installed as samples only: the program needs none to start with.
 install: build
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/examples/pfwarden
 	install -m 755 pfwarden $(DESTDIR)$(PREFIX)/sbin/pfwarden
-	for f in etc/*; do test ! -f $$f || install -m 644 $$f $(DESTDIR)$(PREFIX)/share/examples/pfwarden/ || exit 1; done
+	cp -R etc/* $(DESTDIR)$(PREFIX)/share/examples/pfwarden/
 	for f in man/*.[1-9]; do test ! -f $$f || { s=$${f##*.}; install -d $(DESTDIR)$(MANDIR)/man$$s && install -m 644 $$f $(DESTDIR)$(MANDIR)/man$$s/; } || exit 1; done
 
 clean:
