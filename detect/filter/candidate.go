@@ -21,8 +21,8 @@ type Candidate struct {
 	HasTime  bool                // false only in replay, for lines before the first time stamp
 	Fields   detect.Fields       // named groups of the pattern
 	Lists    map[string][]string // those of them that hold several values ("users" and tuples)
-	Count    int                 // failures that it stands for: 1, or the group "repeats" (syslog's "message repeated N times")
-	Attempts int                 // lines that the failure consists of, as fail2ban shows it; not what is counted
+	Attempts int                 // failures that it counts for: 1, or the group "repeats" (syslog's "message repeated N times")
+	Lines    int                 // lines that the failure consists of (fail2ban shows them as its attempts, and counts one)
 	Proven   bool                // the filter's proof holds and the address stands in the line itself
 	Text     string              // the line, cut to a bound
 }

@@ -69,6 +69,22 @@ type Filter struct {
 	memory  memory
 	buffer  []part
 	stats   Stats
+	profile func() time.Time // clock for Profile, nil if it is off
+	spent   []time.Duration  // by failregex
+	runs    []uint64
+}
+
+// Profile makes the filter time each failregex from now on, by the clock given.
+func (f *Filter) Profile(clock func() time.Time) {
+	f.profile, f.spent, f.runs = clock, make([]time.Duration, len(f.fail)), make([]uint64, len(f.fail))
+}
+
+// Spent is how long a failregex ran and how often, since Profile.
+func (f *Filter) Spent(regex int) (time.Duration, uint64) {
+	if f.profile == nil {
+		return 0, 0
+	}
+	return f.spent[regex], f.runs[regex]
 }
 
 // Stats count what a filter gave up or dropped.

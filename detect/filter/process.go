@@ -27,6 +27,26 @@ type work struct {
 	refs       []patternRef
 	filter     int
 	emit       func(int, Candidate)
+	trace      *Trace
+	content    int // where the text that failregexes see begins in the line without its time stamp; -1 if that is lost
+}
+
+// spans tells the trace where the groups of a match lie in the line as it was read.
+func (w *work) spans(p *pattern, m []int, offset int) {
+	if w.trace == nil || offset < 0 {
+		return
+	}
+	place := func(i int) int {
+		if i += offset; i > len(w.part.before) {
+			i += w.trace.DateEnd - w.trace.DateStart
+		}
+		return min(i, len(w.part.before)+len(w.part.stamp)+len(w.part.after))
+	}
+	for i, name := range p.Names() {
+		if name != "" && name != "content" && m[2*i] >= 0 {
+			w.trace.Spans = append(w.trace.Spans, Span{name, place(m[2*i]), place(m[2*i+1])})
+		}
+	}
 }
 
 // may reports whether the literal pass lets a pattern match.
@@ -46,6 +66,9 @@ func (f *Filter) process(w *work) (ignored bool) {
 		return false
 	}
 	text := f.lines(w)
+	if f.MaxLines > 1 {
+		w.content = -1
+	}
 	if f.early && f.ignores(text) {
 		return true
 	}
@@ -57,8 +80,10 @@ func (f *Filter) process(w *work) (ignored bool) {
 			return false
 		}
 		f.pre.fields(text, m, base)
+		w.spans(f.pre, m, w.content)
 		if content := base["content"]; content != "" {
 			text = content + "\n"
+			w.content = f.contentAt(w.content, m)
 		}
 		delete(base, "content")
 	}
@@ -67,7 +92,7 @@ func (f *Filter) process(w *work) (ignored bool) {
 		if f.MaxLines == 1 && !w.may(i, false) {
 			continue
 		}
-		m, err := p.Find(text)
+		m, err := f.find(p, i, text)
 		if err != nil {
 			f.gaveUp(err, i)
 			return false
@@ -88,6 +113,7 @@ func (f *Filter) process(w *work) (ignored bool) {
 			continue
 		}
 		done = true
+		w.spans(p, m, w.content)
 		next := text
 		lines := 1
 		if f.MaxLines > 1 {
@@ -103,6 +129,28 @@ func (f *Filter) process(w *work) (ignored bool) {
 		f.logins(w, text, base)
 	}
 	return ignored
+}
+
+// find runs a failregex, and times it where a profile is asked for.
+func (f *Filter) find(p *pattern, index int, text string) ([]int, error) {
+	if f.profile == nil {
+		return p.Find(text)
+	}
+	start := f.profile()
+	m, err := p.Find(text)
+	f.spent[index] += f.profile().Sub(start)
+	f.runs[index]++
+	return m, err
+}
+
+// contentAt is where F-CONTENT begins.
+func (f *Filter) contentAt(offset int, m []int) int {
+	for i, name := range f.pre.Names() {
+		if name == "content" && offset >= 0 {
+			return offset + m[2*i]
+		}
+	}
+	return offset
 }
 
 func (f *Filter) gaveUp(err error, regex int) {
@@ -149,7 +197,7 @@ func (f *Filter) report(w *work, p *pattern, index int, text string, m []int, ba
 		own.matches = 0
 		result = f.memory.merge(id, own, lines, f.clock(w), f.FreshAddress)
 	}
-	c := Candidate{Regex: index, Attempts: result.matches, Count: repeats(own.fields)}
+	c := Candidate{Regex: index, Lines: result.matches, Attempts: repeats(own.fields)}
 	fields := maps.Clone(result.fields)
 	if !c.identify(fields, f.UseDNS) {
 		if id != "" && fields["dns"] == "" {
@@ -215,7 +263,7 @@ func (f *Filter) logins(w *work, text string, base map[string]string) {
 			fields = map[string]string{}
 		}
 		p.fields(text, m, fields)
-		c := Candidate{Regex: i, Login: true, Attempts: 1, Count: 1}
+		c := Candidate{Regex: i, Login: true, Attempts: 1, Lines: 1}
 		c.Lists = p.merge(fields)
 		if c.identify(fields, f.UseDNS) {
 			f.send(w, &c, fields)

@@ -52,7 +52,7 @@ func eachRecord[T any](t *testing.T, path string, do func(t *testing.T, n int, r
 
 // data is a candidate's fields as fail2ban shows them.
 func data(c Candidate) map[string]any {
-	out := map[string]any{"attempts": float64(c.Attempts)}
+	out := map[string]any{"attempts": float64(c.Lines)}
 	for k, v := range c.Fields {
 		out[k] = v
 	}

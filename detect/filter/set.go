@@ -123,6 +123,13 @@ type Trace struct {
 	Time               time.Time
 	TimeOK             bool
 	Ignored            []bool // by jail: an ignoreregex spoke
+	Spans              []Span // where the groups of the matches lie
+}
+
+// Span is where a named group matched, in bytes of the line.
+type Span struct {
+	Name       string
+	Start, End int
 }
 
 // Match finds all candidates in a line. now is the present (live), or may be zero (replay). Candidates of one line come in
@@ -214,7 +221,7 @@ func (g *group) match(s *Set, line capture.Line, now time.Time, emit func(int, C
 			other := g.rules[fi]
 			r = other.Resolve(stamp, now)
 		}
-		w := work{line: &line, part: p, jail: g.jails[fi], when: r, now: now, candidates: candidates, refs: g.patterns, filter: fi, emit: emit}
+		w := work{line: &line, part: p, jail: g.jails[fi], when: r, now: now, candidates: candidates, refs: g.patterns, filter: fi, emit: emit, trace: trace}
 		if f.process(&w) && trace != nil {
 			trace.Ignored[w.jail] = true
 		}

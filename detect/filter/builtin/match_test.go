@@ -44,7 +44,7 @@ func run(t testing.TB, spec string, lines ...string) []found {
 			if who == "" {
 				who = c.Host
 			}
-			out[i] = found{who: who, login: c.Login, count: c.Count, user: c.Fields["user"]}
+			out[i] = found{who: who, login: c.Login, count: c.Attempts, user: c.Fields["user"]}
 		})
 	}
 	return out
