@@ -72,7 +72,7 @@ type Ban struct {
 	Story   Story
 
 	Ended   time.Time // zero while live
-	EndWhy  string    // "expired", "manual", "never", "moved", "flushed", "observe", "replaced"
+	EndWhy  string    // "expired", "manual", "never", "moved", "flushed", "observe", "replaced", "refused"
 	EndedBy string
 
 	Packets uint64    // that PF blocked for it so far

@@ -43,10 +43,14 @@ func (w *Warden) tellPF(ctx context.Context, k work) error {
 	var errs []error
 	if len(add) > 0 {
 		err := w.pf.Add(ctx, add...)
+		refusal, partly := errors.AsType[*Refusal](err)
 		w.mu.Lock()
+		if partly {
+			w.refused(refusal)
+		}
 		for _, e := range add {
 			p := place{e.Table, e.Prefix}
-			if err != nil {
+			if err != nil && !partly {
 				w.again[p], w.touched[p] = struct{}{}, struct{}{}
 				continue
 			}
@@ -93,6 +97,21 @@ func (w *Warden) tellPF(ctx context.Context, k work) error {
 		w.mu.Unlock()
 	}
 	return err
+}
+
+// refused ends the bans that PF's driver will never take.
+func (w *Warden) refused(r *Refusal) {
+	for i, e := range r.Entries {
+		p := place{e.Table, e.Prefix}
+		delete(w.told, p)
+		w.cfg.Log.Error("PF's driver refuses a ban", "prefix", short(e.Prefix), "table", e.Table, "error", r.Why[i])
+		list, _ := w.cover.Get(e.Prefix)
+		for _, h := range list {
+			if h.Table == e.Table && h.inPF() {
+				w.end(h, w.now.Truncate(time.Microsecond), "refused", byItself)
+			}
+		}
+	}
 }
 
 // active marks the bans of a place that PF was told of.
