@@ -223,7 +223,6 @@ func (d *Detector) member(a netip.Addr, at int64, v *Verdict, emit func(Verdict)
 	w.Gates = append(w.Gates, d.memberGate(p))
 	w.Stopped = w.Gates[0].Stopped
 	d.stats.count(d.shareJail(v.Jail), &w, len(d.config.Jails))
-	d.verdicts++
 	emit(w)
 }
 
@@ -237,10 +236,16 @@ func (d *Detector) shareJail(name string) int {
 // memberGate refuses a prefix that holds a never-listed, own or contacted address.
 func (d *Detector) memberGate(p netip.Prefix) GateAnswer {
 	stop := func(why string) GateAnswer { return GateAnswer{Gate: GateMember, Stopped: true, Text: why} }
+	listed := false
 	if n := d.config.Never; n != nil {
-		if o, ok := n.(overlapper); ok && o.OverlapsPrefix(p) || n.Contains(p.Addr()) {
-			return stop("a never-listed address lies in " + p.String())
-		}
+		o, ok := n.(overlapper)
+		listed = ok && o.OverlapsPrefix(p) || n.Contains(p.Addr())
+	}
+	if d.tap != nil {
+		listed = d.tap(p.Addr(), listed)
+	}
+	if listed {
+		return stop("a never-listed address lies in " + p.String())
 	}
 	for a := range d.own {
 		if p.Contains(a) {

@@ -33,10 +33,10 @@ type Detector struct {
 	groups   prefixes
 	guesses  guesses
 	stats    counters
+	tap      func(a netip.Addr, listed bool) bool // the flight recorder's: sees or replaces the never-list's answers
 
-	tally    tally   // scratch
-	touched  []touch // scratch
-	verdicts uint64
+	tally   tally   // scratch
+	touched []touch // scratch
 }
 
 // class is one way to cut addresses into sources.
@@ -100,9 +100,9 @@ func (d *Detector) Observe(obs []Observation, emit func(Verdict)) {
 	d.touched = d.touched[:0]
 	for i := range obs {
 		o := &obs[i]
-		at := o.Time.UnixNano()
+		at := nanos(o.Time)
 		if !o.Read.IsZero() && o.Time.Sub(o.Read) > maxAhead {
-			at = o.Read.UnixNano()
+			at = nanos(o.Read)
 			d.stats.ahead++
 		}
 		d.advance(at)
@@ -148,7 +148,7 @@ func (d *Detector) combines(jail int) bool {
 }
 
 // Tick tells the detector what time it is where no records come. It never goes back.
-func (d *Detector) Tick(now time.Time) { d.advance(now.UnixNano()) }
+func (d *Detector) Tick(now time.Time) { d.advance(nanos(now)) }
 
 func (d *Detector) advance(at int64) {
 	if at > d.now {
@@ -162,6 +162,13 @@ func (d *Detector) Now() time.Time {
 		return time.Time{}
 	}
 	return time.Unix(0, d.now).UTC()
+}
+
+// nanos returns t in Unix nanoseconds, held within what the type can hold.
+func nanos(t time.Time) int64 {
+	const most = math.MaxInt64/int64(time.Second) - 1
+	s := min(max(t.Unix(), -most), most)
+	return s*int64(time.Second) + int64(t.Nanosecond())
 }
 
 // seconds returns at as the 32-bit seconds that the tables keep (until 2106).

@@ -30,7 +30,7 @@ type Explanation struct {
 // Explain tells what the detector holds about a source at time now. It changes nothing.
 func (d *Detector) Explain(a netip.Addr, now time.Time) Explanation {
 	a = a.Unmap().WithZone("")
-	at := now.UnixNano()
+	at := nanos(now)
 	k := d.scanKey(a)
 	e := Explanation{Time: now.UTC(), Source: a}
 	if !a.IsValid() {
@@ -129,7 +129,7 @@ func (d *Detector) everyGate(a netip.Addr, now uint32) []GateAnswer {
 		return GateAnswer{gate, false, no}
 	}
 	return []GateAnswer{
-		answer(GateNever, d.never(a, ""), "not on the never-list", "on the never-list"),
+		answer(GateNever, d.listed(a, ""), "not on the never-list", "on the never-list"),
 		answer(GateOwn, d.own[a], "none of our own addresses", "one of our own addresses"),
 		answer(GateBogon, Bogon(a), "an ordinary address", "nobody can have this address as a sender"),
 		answer(GateState, state, "no connection that our side opened", "our side has a connection with it"),

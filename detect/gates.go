@@ -31,7 +31,16 @@ func (d *Detector) ask(a netip.Addr, id string, proven, bypass bool) (stopped bo
 	return state || spoke || Bogon(a)
 }
 
+// never asks the never-list, by way of the flight recorder if there is one.
 func (d *Detector) never(a netip.Addr, id string) bool {
+	listed := d.listed(a, id)
+	if d.tap != nil {
+		return d.tap(a, listed)
+	}
+	return listed
+}
+
+func (d *Detector) listed(a netip.Addr, id string) bool {
 	n := d.config.Never
 	if n == nil {
 		return false

@@ -228,7 +228,6 @@ func (d *Detector) verdict(a netip.Addr, id string, at int64, score float64, pro
 	if !v.Stopped || d.isFail2ban(jail) {
 		d.forget(a, id, shares)
 	}
-	d.verdicts++
 	emit(v)
 	if !v.Stopped && proven && id == "" && !d.isFail2ban(jail) {
 		d.member(a, at, &v, emit)

@@ -268,7 +268,7 @@ func (d *Detector) hit(s *source, js *jailState, j *JailConfig, at int64, n int3
 // keep files the observation as evidence, without keeping the caller's memory.
 func (d *Detector) keep(s *source, js *jailState, j *JailConfig, o *Observation) {
 	e := Evidence{
-		Time: o.Time, Jail: j.Name, Kind: o.Kind, Target: o.Target, Proven: o.Proven,
+		Time: o.Time.UTC(), Jail: j.Name, Kind: o.Kind, Target: o.Target, Proven: o.Proven,
 		Text: strings.Clone(o.Text[:min(len(o.Text), maxText)]), User: strings.Clone(o.User[:min(len(o.User), 256)]),
 	}
 	cost := evidenceCost + len(e.Text) + len(e.User)

@@ -7,7 +7,7 @@ import (
 
 // Notice takes what the lower half of the house learned.
 func (d *Detector) Notice(n Notice) {
-	at := n.Time.UnixNano()
+	at := nanos(n.Time)
 	d.advance(at)
 	d.stats.notices[min(int(n.Kind), NumNotices-1)]++
 	a := n.Source.Addr().Unmap().WithZone("")
@@ -15,7 +15,7 @@ func (d *Detector) Notice(n Notice) {
 	case Banned:
 		until := int64(neverEnds)
 		if !n.Until.IsZero() {
-			until = max(n.Until.UnixNano(), 1)
+			until = max(nanos(n.Until), 1)
 		}
 		d.banned(a, &n, at, until)
 	case Unbanned:
@@ -140,6 +140,18 @@ func (d *Detector) spend(a netip.Addr, id string, jail int, at int64) {
 		return
 	}
 	js.hits = slices.Delete(js.hits, 0, keep)
+	js.evidence = slices.DeleteFunc(js.evidence, func(e Evidence) bool {
+		old := nanos(e.Time) <= at
+		if old {
+			n := evidenceBytes(&e)
+			s.texts -= n
+			d.logs.texts -= n
+		}
+		return old
+	})
+	if s.texts == 0 {
+		d.logs.unlinkEvidence(s)
+	}
 	s.counts -= keep * hitCost
 	d.logs.counts -= keep * hitCost
 }

@@ -77,4 +77,7 @@ func (d *Detector) dropEvidence(s *source, js *jailState) {
 		d.logs.texts -= n
 	}
 	js.evidence = nil
+	if s.texts == 0 {
+		d.logs.unlinkEvidence(s)
+	}
 }

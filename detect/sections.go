@@ -1,0 +1,374 @@
+package detect
+
+import (
+	"container/list"
+	"math"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// The sections of a snapshot.
+
+func (d *Detector) saveScan(e *encoder, flush func() error) error {
+	s, p := &d.scan, &d.config.Portscan
+	e.n(p.Prefix4)
+	e.n(p.Prefix6)
+	if err := raw[slot](e, s.table.slot, flush); err != nil {
+		return err
+	}
+	if err := raw[trail](e, s.trails.trail, flush); err != nil {
+		return err
+	}
+	if err := raw[company](e, s.companies.entry, flush); err != nil {
+		return err
+	}
+	e.u(uint64(s.companies.walked))
+	if err := raw[victim](e, s.victims.entry, flush); err != nil {
+		return err
+	}
+	f := &s.flood
+	e.u(uint64(f.minute))
+	e.u(uint64(f.count))
+	for _, n := range f.recent {
+		e.u(uint64(n))
+	}
+	e.n(f.filled)
+	e.u(uint64(f.median))
+	e.bool(f.on)
+	e.n(s.door.set)
+	e.u(uint64(s.door.started))
+	for _, g := range s.door.gen {
+		if err := e.words(g, flush); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Detector) loadScan(x *decoder) {
+	s, p := &d.scan, &d.config.Portscan
+	same := x.n(128) == p.Prefix4
+	same = x.n(128) == p.Prefix6 && same
+	entries(x, func(i, size int, v *slot) {
+		if !same {
+			return
+		}
+		t := s.table
+		h := d.hash.key(v.key())
+		if size != len(t.slot) || h&t.mask != uint64(i/bucketSlots) {
+			for i = int(h&t.mask) * bucketSlots; i%bucketSlots < bucketSlots-1 && t.slot[i].used(); {
+				i++
+			}
+		}
+		if t.slot[i].used() || t.find(v.key(), h) != nil {
+			return
+		}
+		t.slot[i] = *v
+		t.tags[i/bucketSlots] |= tagOf(h) << (8 * (i % bucketSlots))
+		t.used++
+	})
+	entries(x, func(i, size int, v *trail) {
+		if same && size == len(s.trails.trail) {
+			s.trails.trail[i] = *v
+		}
+	})
+	entries(x, func(i, size int, v *company) {
+		if same && size == len(s.companies.entry) {
+			s.companies.entry[i] = *v
+		}
+	})
+	s.companies.walked = uint32(x.n(math.MaxUint32))
+	entries(x, func(i, size int, v *victim) {
+		if same && size == len(s.victims.entry) {
+			s.victims.entry[i] = *v
+		}
+	})
+	f := &s.flood
+	f.minute, f.count = uint32(x.n(math.MaxUint32)), uint32(x.n(math.MaxUint32))
+	for i := range f.recent {
+		f.recent[i] = uint32(x.n(math.MaxUint32))
+	}
+	f.filled, f.median, f.on = x.n(len(f.recent)), uint32(x.n(math.MaxUint32)), x.bool()
+	set, started := x.n(1<<40), uint32(x.n(math.MaxUint32))
+	fits := true
+	for _, g := range s.door.gen {
+		fits = x.words(g) && fits
+	}
+	if fits && same {
+		s.door.set, s.door.started = set, started
+	} else {
+		clear(s.door.gen[0])
+		clear(s.door.gen[1])
+	}
+}
+
+func (d *Detector) saveContacts(e *encoder, flush func() error) error {
+	return raw[contact](e, d.contacts.entry, flush)
+}
+
+func (d *Detector) loadContacts(x *decoder) {
+	entries(x, func(i, size int, v *contact) {
+		if size == len(d.contacts.entry) {
+			d.contacts.entry[i] = *v
+			return
+		}
+		d.contacts.note(v.hash, v.spoke, false)
+		if e := d.contacts.find(v.hash); e != nil {
+			e.state = v.state
+		}
+	})
+}
+
+func (e *encoder) sourceKey(k sourceKey) {
+	e.word(k.key.hi)
+	e.word(k.key.lo)
+	e.n(int(k.bits))
+	e.s(k.id)
+}
+
+func (d *decoder) sourceKey() sourceKey {
+	return sourceKey{key: key{d.word(), d.word()}, bits: uint8(d.n(255)), id: d.s()}
+}
+
+func (d *Detector) saveBans(e *encoder, flush func() error) error {
+	e.n(d.bans.running.Len() + d.bans.ended.Len())
+	for _, l := range []*list.List{d.bans.ended, d.bans.running} {
+		for x := l.Front(); x != nil; x = x.Next() {
+			b := x.Value.(*ban)
+			e.sourceKey(b.key.source)
+			e.s(b.key.jail)
+			e.i(b.at)
+			e.i(b.until)
+			e.i(int64(b.count))
+		}
+		if err := flush(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *Detector) loadBans(x *decoder) {
+	for range x.n(1 << 28) {
+		k := banKey{source: x.sourceKey(), jail: x.s()}
+		at, until, count := x.i(), x.i(), int(x.i())
+		if x.err != nil {
+			return
+		}
+		d.bans.note(k, at, until, count)
+	}
+}
+
+func (d *Detector) saveLogs(e *encoder, flush func() error) error {
+	l := &d.logs
+	e.n(len(l.sources))
+	for s := l.oldest; s != nil; s = s.newer {
+		e.sourceKey(s.key)
+		e.bool(s.stopped)
+		e.n(len(s.jails))
+		for i := range s.jails {
+			js := &s.jails[i]
+			e.s(d.config.Jails[js.jail].Name)
+			e.n(len(js.hits))
+			for _, h := range js.hits {
+				e.i(h.at)
+				e.i(h.shadow)
+				e.n(int(h.n))
+				e.bool(h.proven)
+			}
+			e.f(js.rate.first)
+			e.f(js.rate.last)
+			e.n(js.rate.retry)
+			e.i(js.rate.newest)
+			e.bool(js.rate.proven)
+			e.n(js.failures)
+			e.n(len(js.evidence))
+			for k := range js.evidence {
+				v := &js.evidence[k]
+				e.time(v.Time)
+				e.n(int(v.Kind))
+				e.target(&v.Target)
+				e.bool(v.Proven)
+				e.s(v.Text)
+				e.s(v.User)
+				e.fields(v.Fields)
+			}
+		}
+		if len(e.b) > 1<<15 {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+	}
+	// The order in which evidence was kept last decides whose is let go of first.
+	n := 0
+	for s := l.oldestT; s != nil; s = s.newerT {
+		n++
+	}
+	e.n(n)
+	for s := l.oldestT; s != nil; s = s.newerT {
+		e.sourceKey(s.key)
+	}
+	return nil
+}
+
+func (d *Detector) loadLogs(x *decoder) {
+	l := &d.logs
+	for range x.n(1 << 28) {
+		k := x.sourceKey()
+		stopped := x.bool()
+		jails := x.n(1 << 16)
+		if x.err != nil {
+			return
+		}
+		s := l.get(k)
+		s.stopped = stopped
+		for range jails {
+			if d.loadState(x, s); x.err != nil {
+				return
+			}
+		}
+		if len(s.jails) == 0 {
+			l.remove(s)
+		}
+	}
+	for range x.n(1 << 28) {
+		k := x.sourceKey()
+		if x.err != nil {
+			return
+		}
+		if s := l.sources[k]; s != nil && s.texts > 0 {
+			l.unlinkEvidence(s)
+			l.linkEvidence(s)
+		}
+	}
+	l.settle(nil, d.safety)
+}
+
+// loadState reads one source's state in one jail, and drops it where the jail is gone or counts otherwise today.
+func (d *Detector) loadState(x *decoder, s *source) {
+	name := x.s()
+	jail, ok := d.jails[name]
+	var js jailState
+	for range x.n(1 << 28) {
+		h := hit{at: x.i(), shadow: x.i(), n: int32(x.n(maxAttempts)), proven: x.bool()}
+		if x.err != nil {
+			return
+		}
+		js.hits = append(js.hits, h)
+	}
+	js.rate = rate{first: x.f(), last: x.f(), retry: x.n(math.MaxInt32), newest: x.i(), proven: x.bool()}
+	js.failures = x.n(math.MaxInt32)
+	texts := 0
+	for range x.n(1 << 28) {
+		v := Evidence{Time: x.time(), Jail: name, Kind: Kind(x.n(NumKinds - 1)), Target: x.target(), Proven: x.bool(), Text: x.s(), User: x.s(), Fields: x.fields()}
+		if x.err != nil {
+			return
+		}
+		texts += evidenceBytes(&v)
+		js.evidence = append(js.evidence, v)
+	}
+	if x.err != nil || !ok || s.in(jail) != nil {
+		return
+	}
+	j := &d.config.Jails[jail]
+	if (j.Strategy == Fail2ban) != (js.rate.retry > 0) {
+		return
+	}
+	slices.SortStableFunc(js.hits, func(a, b hit) int {
+		switch {
+		case a.at < b.at:
+			return -1
+		case a.at > b.at:
+			return 1
+		}
+		return 0
+	})
+	if over := len(js.hits) - j.Threshold; over > 0 {
+		js.hits = js.hits[over:]
+	}
+	js.jail = jail
+	s.jails = append(s.jails, js)
+	n := jailCost + len(js.hits)*hitCost
+	s.counts += n
+	d.logs.counts += n
+	s.texts += texts
+	d.logs.texts += texts
+	if texts > 0 && !s.hasEvidence {
+		d.logs.linkEvidence(s)
+	}
+}
+
+func (d *Detector) savePrefixes(e *encoder, _ func() error) error {
+	prefixes := make([]netip.Prefix, 0, len(d.groups.of))
+	for p := range d.groups.of {
+		prefixes = append(prefixes, p)
+	}
+	slices.SortFunc(prefixes, netip.Prefix.Compare)
+	e.n(len(prefixes))
+	for _, p := range prefixes {
+		g := d.groups.of[p]
+		e.prefix(p)
+		e.i(g.last)
+		members := make([]netip.Addr, 0, len(g.members))
+		for a := range g.members {
+			members = append(members, a)
+		}
+		slices.SortFunc(members, netip.Addr.Compare)
+		e.n(len(members))
+		for _, a := range members {
+			e.addr(a)
+			e.i(g.members[a])
+		}
+	}
+	return nil
+}
+
+func (d *Detector) loadPrefixes(x *decoder) {
+	for range x.n(maxPrefixes) {
+		p := x.prefix()
+		g := &proven{members: map[netip.Addr]int64{}, last: x.i()}
+		for range x.n(maxMembers) {
+			a := x.addr()
+			g.members[a] = x.i()
+		}
+		if x.err != nil {
+			return
+		}
+		d.groups.of[p] = g
+	}
+}
+
+func (d *Detector) saveGuesses(e *encoder, _ func() error) error {
+	e.n(len(d.guesses.list))
+	e.n(d.guesses.hand)
+	for _, g := range d.guesses.list {
+		e.s(g.key.user)
+		e.prefix(g.key.prefix)
+		for _, w := range g.bits {
+			e.word(w)
+		}
+		e.n(g.failures)
+		e.i(g.first)
+		e.i(g.last)
+	}
+	return nil
+}
+
+func (d *Detector) loadGuesses(x *decoder) {
+	n := x.n(guessMost)
+	d.guesses.hand = x.n(guessMost)
+	for i := range n {
+		g := &guess{key: guessKey{user: strings.Clone(x.s()), prefix: x.prefix()}}
+		for w := range g.bits {
+			g.bits[w] = x.word()
+		}
+		g.failures, g.first, g.last = x.n(math.MaxInt32), x.i(), x.i()
+		if x.err != nil {
+			return
+		}
+		d.guesses.of[g.key] = i
+		d.guesses.list = append(d.guesses.list, g)
+	}
+}

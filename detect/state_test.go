@@ -1,0 +1,377 @@
+package detect
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// workload is a random mixture of every input that a detector has.
+type workload struct {
+	r   *rand.Rand
+	now float64
+}
+
+func (w *workload) source() netip.Addr {
+	switch w.r.IntN(6) {
+	case 0:
+		return netip.MustParseAddr(fmt.Sprintf("2001:db8:0:%x::%x", w.r.IntN(8), w.r.IntN(4)))
+	case 1:
+		return netip.AddrFrom4([4]byte{192, 0, 2, byte(w.r.IntN(40))})
+	default:
+		return netip.AddrFrom4([4]byte{198, 51, byte(w.r.IntN(4)), byte(w.r.IntN(64))})
+	}
+}
+
+func (w *workload) input() Input {
+	w.now += w.r.ExpFloat64() * 4
+	t := at(w.now - float64(w.r.IntN(2)*w.r.IntN(90)))
+	a := w.source()
+	switch n := w.r.IntN(100); {
+	case n < 60:
+		o := Observation{
+			Time: t, Read: at(w.now), Source: a, Jail: "portscan", Kind: Kind(1 + w.r.IntN(NumKinds-1)), TTL: uint8(50 + w.r.IntN(4)*w.r.IntN(4)),
+			Target: Target{Address: netip.AddrFrom4([4]byte{203, 0, 113, byte(w.r.IntN(4))}), Port: uint16(w.r.IntN(30)), Protocol: 6},
+			Mark:   Mark(max(0, w.r.IntN(20)-17)),
+		}
+		if w.r.IntN(2) == 0 {
+			o.Kind = Probe
+		}
+		return Input{Observations: []Observation{o}}
+	case n < 90:
+		var list []Observation
+		for range 1 + w.r.IntN(3) {
+			o := Observation{
+				Time: t, Read: at(w.now), Source: a, Jail: []string{"sshd", "web", "f2b", "named"}[w.r.IntN(4)], Proven: w.r.IntN(3) > 0,
+				Text: "a line", User: []string{"", "root", "admin"}[w.r.IntN(3)], Count: w.r.IntN(3),
+			}
+			if w.r.IntN(8) == 0 {
+				o.Fields = Fields{"user": "x", "host": "y"}
+			}
+			if o.Jail == "f2b" && w.r.IntN(4) == 0 {
+				o.ID = "session"
+			}
+			list = append(list, o)
+		}
+		return Input{Observations: list}
+	case n < 98:
+		bits := a.BitLen()
+		if a.Is6() {
+			bits = 64
+		}
+		p, _ := a.Prefix(bits)
+		return Input{Notice: &Notice{
+			Time: t, Kind: NoticeKind(w.r.IntN(NumNotices)), Source: p, Jail: []string{"", "sshd", "f2b", "portscan"}[w.r.IntN(4)],
+			Target: Target{Address: a, Port: 22, Protocol: 6}, Ours: w.r.IntN(2) == 0, Established: w.r.IntN(2) == 0, Until: at(w.now + 600), Count: 1 + w.r.IntN(3),
+		}}
+	default:
+		return Input{Tick: at(w.now)}
+	}
+}
+
+type input interface {
+	Observe([]Observation, func(Verdict))
+	Notice(Notice)
+	Tick(time.Time)
+}
+
+func (in Input) feed(d input, emit func(Verdict)) {
+	switch {
+	case in.Notice != nil:
+		d.Notice(*in.Notice)
+	case in.Observations != nil:
+		d.Observe(in.Observations, emit)
+	default:
+		d.Tick(in.Tick)
+	}
+}
+
+func workConfig() Config {
+	return Config{
+		Seed: 42,
+		Jails: []JailConfig{
+			jail("sshd", 5, 10*time.Minute), jail("web", 3, time.Hour), {Name: "f2b", Strategy: Fail2ban, Threshold: 4, Findtime: 5 * time.Minute, Increment: true},
+			{Name: "named", Threshold: 20, Findtime: time.Hour},
+		},
+		Portscan: PortscanConfig{Slots: 256, Doorkeeper: 1 << 12, Addresses: 2, HalfLife: time.Hour},
+		Prefix:   PrefixConfig{Enabled: true, Members: 5},
+		Never:    neverSet{addr("192.0.2.3"): true, addr("198.51.1.1"): true},
+		Limits:   Limits{Sources: 200, EvidenceBytes: 20000, CountBytes: 200000, Contacts: 64, Bans: 50, Trails: 64, Companies: 16},
+	}
+}
+
+func logTo(b *bytes.Buffer) func(Verdict) {
+	return func(v Verdict) {
+		line, err := json.Marshal(v)
+		if err != nil {
+			panic(err)
+		}
+		b.Write(append(line, '\n'))
+	}
+}
+
+// TestJournal: the journal of a run, begun in its midst, replays to the byte-equal verdict log, also without the never-list of the day.
+func TestJournal(t *testing.T) {
+	for seed := range uint64(5) {
+		w := &workload{r: rand.New(rand.NewPCG(seed, 1))}
+		d, err := New(workConfig())
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 3000 {
+			w.input().feed(d, func(Verdict) {})
+		}
+		var file, want, got bytes.Buffer
+		j, err := NewJournal(&file, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 5000 {
+			w.input().feed(j, logTo(&want))
+		}
+		if err := j.Flush(); err != nil {
+			t.Fatal(err)
+		}
+		c := workConfig()
+		c.Never, c.Seed = nil, 7
+		replayed, err := New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for r := NewJournalReader(&file); ; n++ {
+			in, err := r.Next()
+			if err == io.EOF {
+				break
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := replayed.Play(in, logTo(&got)); err != nil {
+				t.Fatalf("input %d: %v", n, err)
+			}
+		}
+		if n != 5001 || want.Len() == 0 || !bytes.Equal(want.Bytes(), got.Bytes()) {
+			t.Fatalf("seed %d, %d inputs: verdict logs of %d and %d bytes differ:\n%s", seed, n, want.Len(), got.Len(), cmp.Diff(want.String(), got.String()))
+		}
+	}
+}
+
+func TestJournalDiverges(t *testing.T) {
+	d, _ := New(workConfig())
+	var file bytes.Buffer
+	j, err := NewJournal(&file, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 5 {
+		j.Observe([]Observation{fail("sshd", "192.0.2.3", float64(i))}, func(Verdict) {})
+	}
+	if err := j.Flush(); err != nil {
+		t.Fatal(err)
+	}
+	c := workConfig()
+	c.Jails[0].Threshold = 6
+	other, _ := New(c)
+	var fault error
+	for r := NewJournalReader(&file); fault == nil; {
+		in, err := r.Next()
+		if err != nil {
+			t.Fatal("no divergence noticed: ", err)
+		}
+		fault = other.Play(in, func(Verdict) {})
+	}
+	if !errors.Is(fault, ErrDiverged) {
+		t.Errorf("got %v, expected ErrDiverged", fault)
+	}
+}
+
+// TestSnapshot: a restored detector goes on as the one that was saved.
+func TestSnapshot(t *testing.T) {
+	for seed := range uint64(5) {
+		w := &workload{r: rand.New(rand.NewPCG(seed, 2))}
+		d, _ := New(workConfig())
+		for range 4000 {
+			w.input().feed(d, func(Verdict) {})
+		}
+		var saved, again bytes.Buffer
+		if err := d.Snapshot(&saved); err != nil {
+			t.Fatal(err)
+		}
+		c := workConfig()
+		c.Seed = 99 // the saved one counts
+		restored, _ := New(c)
+		if err := restored.Restore(bytes.NewReader(saved.Bytes()), d.Now()); err != nil {
+			t.Fatal(err)
+		}
+		if err := restored.Snapshot(&again); err != nil {
+			t.Fatal(err)
+		}
+		if !bytes.Equal(saved.Bytes(), again.Bytes()) {
+			t.Fatalf("seed %d: the restored detector's snapshot differs", seed)
+		}
+		var want, got bytes.Buffer
+		for range 4000 {
+			in := w.input()
+			in.feed(d, logTo(&want))
+			in.feed(restored, logTo(&got))
+		}
+		if want.Len() == 0 || !bytes.Equal(want.Bytes(), got.Bytes()) {
+			t.Fatalf("seed %d: verdict logs differ:\n%s", seed, cmp.Diff(want.String(), got.String()))
+		}
+	}
+}
+
+// TestSnapshotRefused: whatever is wrong with a snapshot, the error says so and the detector is as new.
+func TestSnapshotRefused(t *testing.T) {
+	w := &workload{r: rand.New(rand.NewPCG(1, 3))}
+	d, _ := New(workConfig())
+	for range 2000 {
+		w.input().feed(d, func(Verdict) {})
+	}
+	var b bytes.Buffer
+	if err := d.Snapshot(&b); err != nil {
+		t.Fatal(err)
+	}
+	good := b.Bytes()
+	flip := func(i int) []byte { x := bytes.Clone(good); x[i] ^= 0x10; return x }
+	tests := []struct {
+		name string
+		b    []byte
+		now  time.Time
+		want error
+	}{
+		{"empty", nil, time.Time{}, ErrSnapshotDamaged},
+		{"something else", []byte("SQLite format 3\x00 and more of it"), time.Time{}, ErrSnapshotDamaged},
+		{"cut off", good[:len(good)/2], time.Time{}, ErrSnapshotDamaged},
+		{"checksum cut off", good[:len(good)-1], time.Time{}, ErrSnapshotDamaged},
+		{"a bit flipped in the middle", flip(len(good) / 2), time.Time{}, ErrSnapshotDamaged},
+		{"a bit flipped in the seed", flip(len(snapshotMagic) + 3), time.Time{}, ErrSnapshotDamaged},
+		{"a bit flipped in the checksum", flip(len(good) - 3), time.Time{}, ErrSnapshotDamaged},
+		{"of a later version", append(append([]byte(snapshotMagic), 2), good[len(snapshotMagic)+1:]...), time.Time{}, ErrSnapshotVersion},
+		{"of last month", good, d.Now().Add(30 * 24 * time.Hour), ErrSnapshotStale},
+		{"of next month", good, d.Now().Add(-30 * 24 * time.Hour), ErrSnapshotStale},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			r, _ := New(workConfig())
+			r.feedOne(t)
+			if err := r.Restore(bytes.NewReader(tt.b), tt.now); !errors.Is(err, tt.want) {
+				t.Fatalf("got %v, expected %v", err, tt.want)
+			}
+			fresh, _ := New(workConfig())
+			var x, y bytes.Buffer
+			if r.Snapshot(&x) != nil || fresh.Snapshot(&y) != nil || !bytes.Equal(x.Bytes(), y.Bytes()) {
+				t.Error("the detector is not as new")
+			}
+		})
+	}
+}
+
+func (d *Detector) feedOne(t *testing.T) {
+	t.Helper()
+	d.Observe([]Observation{fail("sshd", "192.0.2.9", 0), probe("192.0.2.9", 0, "203.0.113.1", 1)}, func(Verdict) {})
+}
+
+// TestSnapshotReconfigured: what still fits is taken over.
+func TestSnapshotReconfigured(t *testing.T) {
+	b := newBench(t, Config{Jails: []JailConfig{jail("sshd", 5, time.Hour), jail("gone", 5, time.Hour)}})
+	for i := range 4 {
+		b.feed(fail("sshd", "192.0.2.7", float64(i)))
+		b.feed(fail("gone", "192.0.2.8", float64(i)))
+	}
+	for _, o := range scanOf("192.0.2.9", 0, 6) {
+		b.feed(o)
+	}
+	var saved bytes.Buffer
+	if err := b.Snapshot(&saved); err != nil {
+		t.Fatal(err)
+	}
+	c := newBench(t, Config{Jails: []JailConfig{jail("new", 2, time.Hour), jail("sshd", 5, time.Hour)}, Portscan: PortscanConfig{Slots: 1 << 14, Doorkeeper: 1 << 14}})
+	if err := c.Restore(&saved, time.Time{}); err != nil {
+		t.Fatal(err)
+	}
+	c.feed(fail("sshd", "192.0.2.7", 5))
+	c.feed(probe("192.0.2.9", 7, "203.0.113.5", 999))
+	if got, want := c.told(), "192.0.2.7 sshd proven; 192.0.2.9 portscan spoofable"; got != want {
+		t.Errorf("verdicts: %s\nexpected: %s", got, want)
+	}
+}
+
+func FuzzRestore(f *testing.F) {
+	w := &workload{r: rand.New(rand.NewPCG(1, 4))}
+	d, _ := New(workConfig())
+	for range 300 {
+		w.input().feed(d, func(Verdict) {})
+	}
+	var b bytes.Buffer
+	if err := d.Snapshot(&b); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b.Bytes())
+	f.Add(b.Bytes()[:b.Len()/3])
+	f.Add([]byte(snapshotMagic))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		r, _ := New(workConfig())
+		// Around the checksum, so that the parsers meet what the fuzzer made.
+		x := &decoder{r: bytes.NewReader(data), left: len(data)}
+		for _, section := range []func(*decoder){r.loadScan, r.loadContacts, r.loadBans, r.loadLogs, r.loadPrefixes, r.loadGuesses} {
+			if x.err == nil {
+				section(x)
+			}
+		}
+		w := &workload{r: rand.New(rand.NewPCG(1, 5))}
+		for range 50 {
+			w.input().feed(r, func(Verdict) {})
+		}
+		if err := r.Restore(bytes.NewReader(data), time.Time{}); err == nil && !bytes.HasPrefix(data, []byte(snapshotMagic)) {
+			t.Error("something else was taken for a snapshot")
+		}
+	})
+}
+
+func FuzzJournal(f *testing.F) {
+	w := &workload{r: rand.New(rand.NewPCG(1, 6))}
+	d, _ := New(workConfig())
+	var b bytes.Buffer
+	j, err := NewJournal(&b, d)
+	if err != nil {
+		f.Fatal(err)
+	}
+	for range 100 {
+		w.input().feed(j, func(Verdict) {})
+	}
+	if err := j.Flush(); err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b.Bytes(), []byte("O\x01"))
+	f.Add(b.Bytes()[:b.Len()-3], []byte("N"))
+	f.Add([]byte(journalMagic), []byte("T\x01"))
+	f.Fuzz(func(t *testing.T, file, record []byte) {
+		for r := NewJournalReader(bytes.NewReader(file)); ; {
+			in, err := r.Next()
+			if err != nil {
+				if err != io.EOF && !errors.Is(err, ErrJournal) {
+					t.Error(err)
+				}
+				break
+			}
+			d, _ := New(workConfig())
+			_ = d.Play(in, func(Verdict) {})
+		}
+		if len(record) > 0 {
+			if in, err := parseInput(record); err == nil && in.Start == nil {
+				d, _ := New(workConfig())
+				_ = d.Play(in, func(Verdict) {})
+			}
+		}
+	})
+}
