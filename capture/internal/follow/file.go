@@ -37,6 +37,7 @@ type File struct {
 	committed int64
 	size      int64 // when last looked at
 	mtime     time.Time
+	present   bool // at the start, without a stored position
 	read      bool // up to size and mtime
 	shrunk    bool // it was seen shorter than what was read
 	closed    bool // nobody writes to it any more: it ends where it ends
@@ -60,6 +61,12 @@ func (f *File) Before() []byte { return f.before }
 
 // Modified is the file's modification time.
 func (f *File) Modified() time.Time { return f.mtime }
+
+// Present tells that the file stood at its path when following began, and that no position was stored for it.
+func (f *File) Present() bool { return f.present }
+
+// Size is the file's size when it was last looked at, in bytes.
+func (f *File) Size() int64 { return f.size }
 
 // Commit says that everything before offset is dealt with: reading resumes there after a restart.
 func (f *File) Commit(offset int64) { f.committed = offset }

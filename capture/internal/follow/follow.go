@@ -42,6 +42,7 @@ type Options struct {
 	Patterns  []string           // paths and globs (path/filepath's), expanded again while running
 	Positions []capture.Position // where reading went on when it last stopped
 	FromStart bool               // files without a position are read from their beginning, not from their end. Files that appear later always are
+	Once      bool               // Run returns when all that there is now was read
 	Linger    time.Duration      // how long a renamed file must be idle until it ends; 5 s
 	Poll      time.Duration      // every path is looked at this often, woken or not; 1 s
 	MaxOpen   int                // open descriptors; the least recently active file is closed and opened again when it grows; 256. Renamed files come on top, 256 at most
@@ -189,6 +190,9 @@ func (w *Follower) Run(ctx context.Context, sink Sink) error {
 			continue
 		}
 		busy = 0
+		if w.opts.Once {
+			return nil
+		}
 		select {
 		case <-ctx.Done():
 			return nil

@@ -16,8 +16,9 @@ import (
 // headLen is how many of a file's first bytes tell it from others. Log lines begin with a time, so that this is plenty.
 const headLen = 256
 
-// sureHead is how many first bytes must agree where device and inode do not (a copy, a compressed file).
-const sureHead = 24
+// sureHead is how many first bytes must agree where device and inode do not (a copy, a compressed file): more
+// than the 24 of a pcap file header, which all files of one writer share.
+const sureHead = 32
 
 // identity names a file: device and inode, which a system hands out again after a deletion, and a hash of the first bytes.
 type identity struct {

@@ -164,13 +164,14 @@ func (p *path) begin(file *os.File, now time.Time) (*File, error) {
 	if p.w.readElsewhere(p, key) {
 		return nil, nil // renamed from a path that still reads it; what is left then is ours
 	}
+	present := p.start != nil && p.start.id.dev == key.dev && p.start.id.ino == key.ino
 	off := int64(0)
 	if end, ok := p.w.finished.find(key, head, st.Size()); ok {
 		off = end
 	} else if i := slices.IndexFunc(p.resumeAt, func(s place) bool { return s.id.sameFile(key, head) && s.off <= st.Size() }); i >= 0 {
 		off = p.resumeAt[i].off
 		p.resumeAt = slices.Delete(p.resumeAt, i, i+1)
-	} else if p.start != nil && p.start.id.dev == key.dev && p.start.id.ino == key.ino && p.start.off <= st.Size() {
+	} else if present && p.start.off <= st.Size() {
 		off = p.start.off
 	}
 	p.start = nil
@@ -178,7 +179,11 @@ func (p *path) begin(file *os.File, now time.Time) (*File, error) {
 	if errors.Is(err, errReplaced) { // truncated this very moment
 		f, err = p.newFile(file, 0, now)
 	}
-	return f, err
+	if err != nil {
+		return nil, err
+	}
+	f.present = present
+	return f, nil
 }
 
 // readElsewhere tells whether another path reads the file because it was renamed. A file with two names is read twice:
