@@ -1,0 +1,239 @@
+// Package regextest runs one filter over one log and tells what it found: the work of pfwarden test, and of fail2ban-regex.
+package regextest
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+	"time"
+
+	"pfwarden/capture"
+	"pfwarden/detect/filter"
+	"pfwarden/detect/filter/builtin"
+)
+
+// Loader finds the definition that a specification "name[options]" stands for, e.g. in a fail2ban folder.
+type Loader func(spec string) (filter.Definition, error)
+
+// Options of Run.
+type Options struct {
+	Log       string // path, "-" for Input, or a line of text
+	Filter    string // name[options], or a regular expression with a tag such as <ADDR> in it
+	Load      Loader // nil: pfwarden's own filters
+	Input     io.Reader
+	Now       time.Time // with it, times are taken as fail2ban takes them; zero: as they stand in the log
+	UseDNS    string    // overrides the filter's; "" = as it is
+	Logtype   string    // "journal": lines carry no time stamp
+	FindTime  time.Duration
+	NoFind    bool // no rule of find time applies
+	AllRegex  bool
+	Location  *time.Location
+	Year      int
+	JSON      bool
+	Color     bool
+	Verbose   bool             // list every line that matched
+	Stopwatch func() time.Time // what measures the time spent
+}
+
+// ErrUsage wraps faults of the call: no such filter, a bad pattern.
+var ErrUsage = errors.New("cannot be used")
+
+// maxListed bounds how many missed or matched lines a report lists.
+const maxListed = 20
+
+// chunk is how many bytes of a line are kept at most; the filter looks at fewer.
+const maxLine = 1 << 20
+
+// Definition resolves what the user named: one of the filters, or a pattern.
+func Definition(o Options) (filter.Definition, error) {
+	def, err := find(o)
+	if err != nil {
+		return def, err
+	}
+	if o.UseDNS != "" {
+		def.UseDNS = o.UseDNS
+	}
+	if o.Logtype != "" {
+		def.Logtype = o.Logtype
+	}
+	return def, nil
+}
+
+func find(o Options) (filter.Definition, error) {
+	name, _, _ := strings.Cut(o.Filter, "[")
+	own := slices.Contains(builtin.Names(), name)
+	pattern := !own && strings.ContainsAny(o.Filter, `<(\^`)
+	switch {
+	case o.Load != nil && !strings.ContainsAny(name, `<(\^$ `):
+		return o.Load(o.Filter)
+	case own:
+		return builtin.Lookup(o.Filter)
+	case pattern:
+		return filter.Definition{Name: "regex", Failregex: []string{o.Filter}}, nil
+	}
+	_, err := builtin.Lookup(o.Filter)
+	return filter.Definition{}, fmt.Errorf("%w; a pattern needs a tag such as <ADDR>", err)
+}
+
+// Run reads the log and writes the report.
+func Run(ctx context.Context, w io.Writer, o Options) error {
+	def, err := Definition(o)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUsage, err)
+	}
+	if o.Stopwatch == nil {
+		o.Stopwatch = time.Now
+	}
+	options := filter.Options{Location: o.Location, Year: o.Year, AllRegex: o.AllRegex, Replay: o.Now.IsZero(), NoFindTime: o.NoFind, FindTime: o.FindTime}
+	f, err := filter.Compile(def, options)
+	if err != nil {
+		return fmt.Errorf("%w: filter %s: %w", ErrUsage, def.Name, err)
+	}
+	in, modified, err := o.open()
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	t := &tester{o: o, filter: f, set: filter.NewSet([]*filter.Filter{f}), modified: modified, out: bufio.NewWriterSize(w, 64<<10), dates: map[string]int{}, hits: map[int]*hit{}}
+	if !o.JSON {
+		f.Profile(o.Stopwatch)
+	}
+	start := o.Stopwatch()
+	if err := t.read(ctx, in); err != nil {
+		return err
+	}
+	if !o.JSON {
+		t.report(o.Stopwatch().Sub(start))
+	}
+	return t.out.Flush()
+}
+
+// open finds the log. A text that is no file but holds a space is taken for a line.
+func (o Options) open() (io.ReadCloser, time.Time, error) {
+	if o.Log == "-" {
+		return io.NopCloser(o.Input), time.Time{}, nil
+	}
+	file, err := os.Open(o.Log)
+	if err != nil {
+		if errors.Is(err, os.ErrNotExist) && strings.Contains(o.Log, " ") {
+			return io.NopCloser(strings.NewReader(o.Log + "\n")), time.Time{}, nil
+		}
+		return nil, time.Time{}, err
+	}
+	info, err := file.Stat()
+	if err != nil {
+		file.Close()
+		return nil, time.Time{}, err
+	}
+	return file, info.ModTime(), nil
+}
+
+// hit is what one failregex did.
+type hit struct {
+	count   int
+	samples []string
+}
+
+type tester struct {
+	o        Options
+	filter   *filter.Filter
+	set      *filter.Set
+	modified time.Time
+	out      *bufio.Writer
+
+	lines, matched, ignored, missed, dated, logins, long int
+	dates                                                map[string]int
+	hits                                                 map[int]*hit
+	missedLines, ignoredLines                            []string
+	failure                                              []filter.Candidate
+}
+
+func (t *tester) read(ctx context.Context, in io.Reader) error {
+	r := bufio.NewReaderSize(in, 256<<10)
+	for ctx.Err() == nil {
+		text, err := t.readLine(r)
+		if err != nil && text == "" {
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return fmt.Errorf("%s: %w", t.o.Log, err)
+		}
+		t.lines++
+		if err := t.line(text); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// readLine reads a line whole, or its first maxLine bytes.
+func (t *tester) readLine(r *bufio.Reader) (string, error) {
+	part, err := r.ReadSlice('\n')
+	if err == nil {
+		return string(part[:len(part)-1]), nil
+	}
+	line := slices.Clone(part)
+	for errors.Is(err, bufio.ErrBufferFull) {
+		part, err = r.ReadSlice('\n')
+		if len(line) < maxLine {
+			line = append(line, part...)
+		}
+	}
+	return strings.TrimSuffix(string(line), "\n"), err
+}
+
+func (t *tester) line(text string) error {
+	l := capture.Line{Text: text, Origin: t.o.Log, Number: uint64(t.lines), Modified: t.modified, Read: t.o.Now}
+	t.failure = t.failure[:0]
+	collect := func(_ int, c filter.Candidate) {
+		if c.Login {
+			t.logins++
+			return
+		}
+		t.failure = append(t.failure, c)
+	}
+	if t.o.JSON {
+		trace := t.set.Trace(l, t.o.Now, collect)
+		return t.writeJSON(trace.Ignored[0])
+	}
+	trace := t.set.Trace(l, t.o.Now, collect)
+	t.count(text, &trace)
+	return nil
+}
+
+func (t *tester) count(text string, trace *filter.Trace) {
+	if trace.DatePattern != "" {
+		t.dated++
+		t.dates[trace.DatePattern]++
+	}
+	switch {
+	case len(t.failure) > 0:
+		t.matched++
+		for _, c := range t.failure {
+			h := t.hits[c.Regex]
+			if h == nil {
+				h = &hit{}
+				t.hits[c.Regex] = h
+			}
+			h.count++
+			if len(h.samples) < 3 || t.o.Verbose {
+				h.samples = append(h.samples, t.mark(text, trace))
+			}
+		}
+	case trace.Ignored[0]:
+		t.ignored++
+		if len(t.ignoredLines) < maxListed {
+			t.ignoredLines = append(t.ignoredLines, text)
+		}
+	default:
+		t.missed++
+		if len(t.missedLines) < maxListed {
+			t.missedLines = append(t.missedLines, text)
+		}
+	}
+}
