@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 )
@@ -12,6 +13,9 @@ import (
 type stdio struct {
 	In       io.Reader
 	Out, Err io.Writer
+
+	Now  func() time.Time // nil = time.Now; only for what is shown to people, such as "3 min ago"
+	Zone *time.Location   // of the times that people read; nil = time.Local
 }
 
 // common holds the flags that every verb knows.
@@ -69,8 +73,28 @@ func newRootCommand(streams stdio) *cobra.Command {
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return checkOutput(cmd) }
 
 	root.SuggestionsMinimumDistance = 2
-	root.AddCommand(newCheckCommand(streams), newVersionCommand(streams))
+	root.CompletionOptions.DisableDefaultCmd = true // ours also knows ksh(1)
+	root.AddCommand(verbs(streams)...)
 	return root
+}
+
+// verbs are all there are, in the order of the manual.
+func verbs(streams stdio) []*cobra.Command {
+	return []*cobra.Command{
+		newPflogCommand(streams),
+		newCheckCommand(streams),
+		newStatusCommand(streams),
+		newBansCommand(streams),
+		newExplainCommand(streams),
+		newBanCommand(streams),
+		newUnbanCommand(streams),
+		newNeverCommand(streams),
+		newPauseCommand(streams),
+		newResumeCommand(streams),
+		newPFCommand(streams),
+		newCompletionCommand(streams),
+		newVersionCommand(streams),
+	}
 }
 
 // checkOutput refuses an unknown output format. A verb whose own -o names a file marks that flag with the annotation
