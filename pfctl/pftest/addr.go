@@ -199,6 +199,9 @@ func (pf *PF) ifaceAddrs(s string) ([]netip.Prefix, bool) {
 		}
 		found = true
 		for _, p := range i.Addrs {
+			if mod != "" && p.Addr().IsLinkLocalUnicast() && p.Addr().Is6() {
+				continue
+			}
 			if mod != "network" {
 				p = netip.PrefixFrom(p.Addr(), p.Addr().BitLen())
 			}

@@ -100,6 +100,7 @@ func (c *call) flushTables(path string) error {
 func (c *call) flushStates() {
 	n := len(c.pf.states)
 	c.pf.states = nil
+	c.pf.reindex()
 	c.note("%d states cleared", n)
 }
 

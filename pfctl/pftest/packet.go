@@ -62,11 +62,7 @@ func (pf *PF) one(p *Packet) bool {
 		return true
 	}
 	now := pf.now()
-	for _, s := range pf.states {
-		ok, reply := s.matches(p)
-		if !ok {
-			continue
-		}
+	if s, reply := pf.stateOf(p); s != nil && s.Expires > now.UnixNano() {
 		s.advance(p, reply, now)
 		s.Packets++
 		s.Bytes += uint64(p.Length)
@@ -103,7 +99,11 @@ func (pf *PF) one(p *Packet) bool {
 			RulePath: v.path, RuleIndex: v.index, rule: r, Created: now.UnixNano(), Packets: 1, Bytes: uint64(p.Length)}
 		s.advance(p, false, now)
 		r.Creations++
+		if old := pf.index[s.key()]; old != nil { // it had run out
+			pf.removeStates(func(x *connState) bool { return x == old })
+		}
 		pf.states = append(pf.states, s)
+		pf.index[s.key()] = s
 	}
 	return true
 }

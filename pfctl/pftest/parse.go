@@ -153,9 +153,12 @@ func (p *parser) table(out *parsed) error {
 			def.counted = true
 		case w.text == "{" && !w.quoted:
 			def.filled = true
+			earlier := def.list
+			def.list = nil
 			if err := p.tableList(&def); err != nil {
 				return err
 			}
+			def.list = append(def.list, earlier...) // lists and files count from the last to the first
 		case w.text == "file":
 			f := p.next()
 			def.filled = true
@@ -163,7 +166,7 @@ func (p *parser) table(out *parsed) error {
 			if err != nil {
 				return p.fault(w.line, "cannot load file %s: %v", f.text, err)
 			}
-			def.list = append(def.list, list...)
+			def.list = append(list, def.list...)
 		default:
 			return p.fault(w.line, "invalid table option '%s'", w.text)
 		}

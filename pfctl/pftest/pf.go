@@ -40,6 +40,8 @@ type state struct {
 	requestMax  int
 	sets        map[string]*ruleset
 	states      []*connState
+	index       map[stateKey]*connState
+	purged      int64 // when states were last looked through, Unix nanoseconds
 	nextState   uint64
 	faults      map[Fault]int
 	packets     [2][2]uint64 // by direction, passed or dropped
@@ -90,7 +92,7 @@ func NewGateway(p Profile, anchor string, opts ...Option) (*PF, error) {
 }
 
 func (pf *PF) emptyState() state {
-	s := state{sets: map[string]*ruleset{"": {tables: map[string]*table{}}}, faults: map[Fault]int{}, requestMax: pf.prof.RequestMax}
+	s := state{sets: map[string]*ruleset{"": {tables: map[string]*table{}}}, faults: map[Fault]int{}, requestMax: pf.prof.RequestMax, index: map[stateKey]*connState{}}
 	for _, l := range pf.prof.Limits {
 		if l.Name == "table-entries" {
 			s.limit = l.Max
@@ -330,7 +332,8 @@ func (pf *PF) purge() {
 	if late {
 		pf.settle()
 	}
-	if len(pf.states) > 0 {
-		pf.states = slices.DeleteFunc(pf.states, func(s *connState) bool { return s.Expires <= now })
+	if len(pf.states) > 0 && now-pf.purged >= int64(time.Second) {
+		pf.purged = now
+		pf.removeStates(func(s *connState) bool { return s.Expires <= now })
 	}
 }

@@ -67,7 +67,7 @@ func (c *call) main(args []string) error {
 		return err
 	}
 	o := &c.o
-	if c.pf.prof.AltqNoise && (o.verbose > 0 || c.pf.prof.AltqAlways) {
+	if c.pf.prof.AltqNoise && !o.dry && (o.verbose > 0 || c.pf.prof.AltqAlways) {
 		c.err.WriteString("No ALTQ support in kernel\nALTQ related functions disabled\n")
 	}
 	if c.pf.prof.FlushNoise && o.fileSet && !o.cmdSet {

@@ -45,17 +45,30 @@ const (
 	thACK = 16
 )
 
-// reply says whether a packet runs against the state's direction.
-func (s *connState) matches(p *Packet) (ok, reply bool) {
-	switch {
-	case s.Proto != p.Proto:
-		return false, false
-	case s.Out == p.Out && s.Src == p.Src && s.Dst == p.Dst && s.SPort == p.SPort && s.DPort == p.DPort:
-		return true, false
-	case s.Out != p.Out && s.Src == p.Dst && s.Dst == p.Src && s.SPort == p.DPort && s.DPort == p.SPort:
-		return true, true
+// stateKey finds a state by a packet in its direction.
+type stateKey struct {
+	out          bool
+	proto        int
+	src, dst     netip.Addr
+	sport, dport uint16
+}
+
+func (s *connState) key() stateKey { return stateKey{s.Out, s.Proto, s.Src, s.Dst, s.SPort, s.DPort} }
+
+// stateOf finds the state that a packet belongs to, and whether it runs against the state's direction.
+func (pf *PF) stateOf(p *Packet) (s *connState, reply bool) {
+	if s = pf.index[stateKey{p.Out, p.Proto, p.Src, p.Dst, p.SPort, p.DPort}]; s != nil {
+		return s, false
 	}
-	return false, false
+	return pf.index[stateKey{!p.Out, p.Proto, p.Dst, p.Src, p.DPort, p.SPort}], true
+}
+
+// reindex makes the index of states anew.
+func (pf *PF) reindex() {
+	pf.index = make(map[stateKey]*connState, len(pf.states))
+	for _, s := range pf.states {
+		pf.index[s.key()] = s
+	}
 }
 
 // advance moves the state on after a packet, as pf_tcp_track_full does without sequence numbers.
@@ -152,7 +165,13 @@ func (c *call) showStates() {
 // removeStates ends the states that match, and counts them.
 func (pf *PF) removeStates(match func(*connState) bool) int {
 	n := len(pf.states)
-	pf.states = slices.DeleteFunc(pf.states, match)
+	pf.states = slices.DeleteFunc(pf.states, func(s *connState) bool {
+		gone := match(s)
+		if gone {
+			delete(pf.index, s.key())
+		}
+		return gone
+	})
 	return n - len(pf.states)
 }
 
