@@ -173,11 +173,3 @@ func jailRow(j config.JailSurvey) []cell {
 	}
 	return plainCells(j.Name, filter, proof, fmt.Sprintf("%d in %s", j.MaxRetry, j.FindTime), strings.Join(j.Ladder, " "), reads)
 }
-
-// plural counts things: "1 fault", "2 faults".
-func plural(n int, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
-}

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"errors"
+	"fmt"
+
 	"pfwarden/detect/filter"
 	"pfwarden/detect/filter/builtin"
 	"pfwarden/internal/config"
@@ -8,19 +11,24 @@ import (
 
 // filterOptions lets the configuration ask the filter engine whether a filter or a pattern can be had.
 func filterOptions() config.Options {
-	return config.Options{
-		KnownFilter: func(spec string) error {
-			def, err := builtin.Lookup(spec)
-			if err == nil {
-				_, err = filter.Compile(def, filter.Options{})
-			}
-			return err
-		},
-		KnownRegex: func(regex string) error {
-			_, err := filter.Compile(filter.Definition{Failregex: []string{regex}}, filter.Options{})
-			return err
-		},
+	return config.Options{KnownFilter: knownFilter, KnownRegex: knownRegex}
+}
+
+func knownFilter(spec string) error {
+	def, err := builtin.Lookup(spec)
+	if err != nil {
+		return err
 	}
+	_, err = filter.Compile(def, filter.Options{})
+	return err
+}
+
+func knownRegex(regex string) error {
+	_, err := filter.Compile(filter.Definition{Failregex: []string{regex}}, filter.Options{})
+	if one := (*filter.RegexError)(nil); errors.As(err, &one) {
+		return fmt.Errorf("%w (in %q)", one.Err, regex)
+	}
+	return err
 }
 
 // filterProof returns the proof that a filter has by itself, "" if that is not known.
@@ -30,4 +38,16 @@ func filterProof(spec string) string {
 		return ""
 	}
 	return def.Proof
+}
+
+// patternWarnings says what is doubtful about the patterns that a jail has of its own.
+func patternWarnings(j *config.Jail) []string {
+	if len(j.FailRegex) == 0 {
+		return nil
+	}
+	f, err := filter.Compile(filter.Definition{Failregex: j.FailRegex, Ignoreregex: j.IgnoreRegex}, filter.Options{})
+	if err != nil {
+		return []string{err.Error()}
+	}
+	return f.Warnings()
 }

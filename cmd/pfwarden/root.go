@@ -82,6 +82,7 @@ func newRootCommand(streams stdio) *cobra.Command {
 func verbs(streams stdio) []*cobra.Command {
 	return []*cobra.Command{
 		newPflogCommand(streams),
+		newTestCommand(streams),
 		newCheckCommand(streams),
 		newStatusCommand(streams),
 		newBansCommand(streams),

@@ -1,0 +1,126 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"pfwarden/internal/control"
+)
+
+func newExplainCommand(streams stdio) *cobra.Command {
+	return &cobra.Command{
+		Use:   "explain ADDR",
+		Short: "tell all that is known of an address, and why it is banned or not",
+		Long: "explain tells the story of an address: every observation that was kept, each jail's share of the suspicion, the gates\n" +
+			"that were asked and what they answered, the verdict, its bans, and what PF stopped for them.",
+		Example: "  pfwarden explain 192.0.2.7\n  pfwarden explain 2001:db8::1 -o json",
+		Args:    nArgs(cobra.ExactArgs(1)),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			a, err := control.ParseAddr(args[0])
+			if err != nil {
+				return err
+			}
+			c, err := client(cmd, streams)
+			if err != nil {
+				return err
+			}
+			defer c.Close()
+			e, err := c.Explain(cmd.Context(), a)
+			if err != nil {
+				return err
+			}
+			if commonOf(cmd).json() {
+				return printJSON(streams, e)
+			}
+			p := newPainter(streams.Out)
+			h := streams.human()
+			h.now = e.Now
+			printExplanation(p, h, e)
+			return p.err
+		},
+	}
+}
+
+func printExplanation(p *painter, h human, e control.Explanation) {
+	p.heading(clean(e.Address))
+	for _, s := range e.Story {
+		p.printf("%s\n", clean(s))
+	}
+	if len(e.Never) > 0 {
+		p.printf("%s\n", p.paint(green, "It is never banned: "+clean(strings.Join(e.Never, ", "))+"."))
+	}
+	printShares(p, e)
+	if len(e.Gates) > 0 {
+		p.printf("\n")
+		p.heading("Gates")
+		var rows [][]cell
+		for _, g := range e.Gates {
+			answer := cell{"open", plain}
+			if g.Stopped {
+				answer = cell{"stopped it", green}
+			}
+			rows = append(rows, []cell{{g.Gate, plain}, answer, {g.Text, faint}})
+		}
+		p.table(nil, rows)
+	}
+	if len(e.Evidence) > 0 {
+		p.printf("\n")
+		p.heading("Evidence")
+		var rows [][]cell
+		for _, v := range e.Evidence {
+			what := v.Text
+			if what == "" {
+				what = strings.TrimSpace(v.Kind + " " + v.Target)
+			}
+			rows = append(rows, []cell{{h.date(v.Time), faint}, {v.Jail, plain}, {proofWord(v.Proven), plain}, {what, plain}})
+		}
+		p.table([]string{"TIME", "JAIL", "PROOF", "WHAT"}, rows)
+	}
+	if len(e.Bans) > 0 {
+		p.printf("\n")
+		p.heading("Bans")
+		p.table([]string{"TABLE", "JAIL", ">STEP", "SINCE", "END", ">STOPPED", "LAST HIT", "REASON"}, pastRows(h, e.Bans))
+	}
+}
+
+func printShares(p *painter, e control.Explanation) {
+	p.printf("\n")
+	p.heading(fmt.Sprintf("Suspicion %.2f (judged at 1)", e.Score))
+	var rows [][]cell
+	for _, s := range e.Shares {
+		rows = append(rows, plainCells(s.Jail, fmt.Sprintf("%.2f", s.Fraction), bar(s.Fraction), proofWord(s.Proven)))
+	}
+	p.table(nil, rows)
+}
+
+// bar draws a fraction, at most full.
+func bar(fraction float64) string {
+	const width = 20
+	n := int(min(max(fraction, 0), 1)*width + 0.5)
+	return strings.Repeat("█", n) + strings.Repeat("░", width-n)
+}
+
+func proofWord(proven bool) string {
+	if proven {
+		return "proven"
+	}
+	return "spoofable"
+}
+
+func pastRows(h human, bans []control.PastBan) [][]cell {
+	var rows [][]cell
+	for _, b := range bans {
+		row := banRow(h, b.Ban)
+		end, c := "in force, "+h.left(b.Until)+" left", red
+		if b.Until == nil {
+			end = "in force, for ever"
+		}
+		if b.Ended != nil {
+			end, c = h.date(*b.Ended)+" ("+b.EndWhy+")", plain
+		}
+		rows = append(rows, []cell{row[1], row[2], row[3], row[4], {end, c}, row[6], row[7], row[8]})
+	}
+	return rows
+}
