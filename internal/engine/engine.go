@@ -35,6 +35,13 @@ type Candidates interface {
 	Ignored(jail string, o *detect.Observation) bool
 }
 
+// Detector is the one detector: a detect.Detector, or the detect.Journal in front of it.
+type Detector interface {
+	Observe(obs []detect.Observation, emit func(detect.Verdict))
+	Notice(n detect.Notice)
+	Tick(now time.Time)
+}
+
 // Watcher is told what passes through, for metrics and reports. Calls come from the engine's goroutine; nothing of the arguments may be kept
 // without copying it.
 type Watcher interface {
@@ -45,21 +52,12 @@ type Watcher interface {
 
 // Options are the parts that an engine joins.
 type Options struct {
-	Detector   *detect.Detector
+	Detector   Detector
 	Classifier *probe.Classifier // nil: packets are only counted
 	Warden     *warden.Warden
 	Jails      []Jail
 	Candidates Candidates // nil: host names in lines are passed over
 	Watchers   []Watcher
-	// Record is called with every input of the detector, before the detector sees it; for the journal. May be nil.
-	Record Recorder
-}
-
-// Recorder writes the detector's inputs down; detect.Journal is one.
-type Recorder interface {
-	Observe(obs []detect.Observation) error
-	Notice(n detect.Notice) error
-	Tick(now time.Time) error
 }
 
 // Engine joins the parts. It is used by one goroutine.
@@ -71,9 +69,9 @@ type Engine struct {
 	verdicts []detect.Verdict
 	emit     func(detect.Verdict)
 	line     lineState
-	journal  error
 	counts   Counts
 	one      [1]detect.Notice
+	phase    filter.Phase
 }
 
 // Counts say what the engine has seen.
@@ -99,9 +97,6 @@ func New(o Options) *Engine {
 
 // Counts returns what was counted so far.
 func (e *Engine) Counts() Counts { return e.counts }
-
-// JournalError returns the first error in writing the journal; from then on nothing is written to it.
-func (e *Engine) JournalError() error { return e.journal }
 
 // Packet takes one record of PF's log, read at the given time (zero in replay). now is the time by which bans are judged.
 func (e *Engine) Packet(now, read time.Time, p *capture.Packet) {
@@ -137,7 +132,6 @@ func (e *Engine) observe(now time.Time) {
 	if len(e.obs) == 0 {
 		return
 	}
-	e.record(func(r Recorder) error { return r.Observe(e.obs) })
 	e.o.Detector.Observe(e.obs, e.emit)
 	for i := range e.verdicts {
 		v := &e.verdicts[i]
@@ -158,14 +152,12 @@ func (e *Engine) observe(now time.Time) {
 // Notices feeds what became known back into the detector.
 func (e *Engine) Notices(notices []detect.Notice) {
 	for _, n := range notices {
-		e.record(func(r Recorder) error { return r.Notice(n) })
 		e.o.Detector.Notice(n)
 	}
 }
 
 // Tick ends the bans whose time has come and lets the detector forget.
 func (e *Engine) Tick(now time.Time) {
-	e.record(func(r Recorder) error { return r.Tick(now) })
 	e.o.Detector.Tick(now)
 	e.Notices(e.o.Warden.Tick(now))
 }
@@ -176,13 +168,6 @@ func (e *Engine) Commit(ctx context.Context) error {
 		return fmt.Errorf("carrying out decisions: %w", err)
 	}
 	return nil
-}
-
-func (e *Engine) record(write func(Recorder) error) {
-	if e.o.Record == nil || e.journal != nil {
-		return
-	}
-	e.journal = write(e.o.Record)
 }
 
 // jailsOf finds the jails that read a log.
@@ -220,10 +205,19 @@ func (e *Engine) setOf(path string) *set {
 			filters[i] = e.o.Jails[j].Filter
 		}
 		s = &set{filters: filter.NewSet(filters), jails: jails}
+		s.filters.SetPhase(e.phase)
 		e.combined[key.String()] = s
 	}
 	e.sets[path] = s
 	return s
+}
+
+// SetPhase says how the filters are to take the times of lines from now on; see filter.Phase.
+func (e *Engine) SetPhase(p filter.Phase) {
+	e.phase = p
+	for _, s := range e.combined {
+		s.filters.SetPhase(p)
+	}
 }
 
 // Forget drops what is remembered of logs that are gone.

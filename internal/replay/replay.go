@@ -51,7 +51,7 @@ type Options struct {
 	Watchers   []engine.Watcher
 	// OnStopped hears of every packet that a ban in force would have stopped.
 	OnStopped func(p *capture.Packet)
-	Record    engine.Recorder
+	Journal   io.Writer // where every input of the detector is written; may be nil
 }
 
 // Totals sum a replay up.
@@ -128,15 +128,25 @@ func Run(ctx context.Context, o Options) (*Totals, error) {
 	}
 	classifier := probe.New(plan.Probe)
 	p := &player{ctx: ctx, totals: totals, warden: bans, stopped: o.OnStopped}
+	var front engine.Detector = detector
+	var journal *detect.Journal
+	if o.Journal != nil {
+		if journal, err = detect.NewJournal(o.Journal, detector); err != nil {
+			return nil, err
+		}
+		front = journal
+	}
 	p.engine = engine.New(engine.Options{
-		Detector: detector, Classifier: classifier, Warden: bans, Jails: plan.Jails, Record: o.Record,
+		Detector: front, Classifier: classifier, Warden: bans, Jails: plan.Jails,
 		Watchers: append([]engine.Watcher{p}, o.Watchers...),
 	})
 	if err := p.play(sources, o.OnProgress); err != nil {
 		return nil, err
 	}
-	if err := p.engine.JournalError(); err != nil {
-		return nil, fmt.Errorf("writing the journal: %w", err)
+	if journal != nil {
+		if err := journal.Flush(); err != nil {
+			return nil, fmt.Errorf("writing the journal: %w", err)
+		}
 	}
 	counts := p.engine.Counts()
 	totals.Detector, totals.Skipped = detector.Stats(), classifier.Skipped()
