@@ -101,8 +101,8 @@ func (t *companies) strong(source key, now uint32) bool {
 	return c.strong()
 }
 
-// knock counts a door of a member. It answers true when that makes the prefix a company.
-func (t *companies) knock(source key, now uint32) bool {
+// knock counts doors of a member. It answers true when that makes the prefix a company.
+func (t *companies) knock(source key, now uint32, doors int) bool {
 	k := companyKey(source)
 	c := t.find(k)
 	if c == nil {
@@ -124,7 +124,7 @@ func (t *companies) knock(source key, now uint32) bool {
 	part := min(c.part-min(now/companyPart, c.part), companyParts-1)
 	c.members[part][at>>6] |= 1 << (at & 63)
 	if c.doors[part] < 1<<15 {
-		c.doors[part]++
+		c.doors[part] += uint16(doors)
 	}
 	return !before && c.strong()
 }
@@ -133,8 +133,7 @@ func (t *companies) worth(c *company, now uint32) int {
 	if c.part == 0 || now/companyPart >= c.part+companyParts {
 		return 0
 	}
-	_, members, doors := c.union()
-	return members*4 + min(doors, 256)
+	return int(c.doors[0]) + int(c.doors[1]) + int(c.doors[2])
 }
 
 // judgeCompany judges the members of a prefix that has just become a company: what they did before counts against half the threshold too.

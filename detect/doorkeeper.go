@@ -5,11 +5,12 @@ import "math/bits"
 // doorkeeper remembers which sources knocked once, in two generations of a blocked Bloom filter (Putze, Sanders, Singler 2007: all bits of an
 // item lie in one cache line). A generation lasts half a day, or until it is half full, whichever comes first.
 type doorkeeper struct {
-	gen     [2][]uint64 // gen[0] is written to
-	mask    uint64      // of blocks
-	set     int         // bits set in gen[0]
-	started uint32      // seconds at which gen[0] began
-	rotated uint64      // rotations
+	words   []uint64 // blocks of both generations, side by side
+	young   int      // which of the two is written to
+	mask    uint64   // of blocks
+	set     int      // bits set in the young generation
+	started uint32   // seconds at which it began
+	rotated uint64   // rotations
 }
 
 const (
@@ -20,13 +21,13 @@ const (
 
 func newDoorkeeper(bytes int) *doorkeeper {
 	blocks := ceilPower(max(bytes/(blockWords*8), 64))
-	return &doorkeeper{gen: [2][]uint64{make([]uint64, blocks*blockWords), make([]uint64, blocks*blockWords)}, mask: uint64(blocks - 1)}
+	return &doorkeeper{words: make([]uint64, blocks*blockWords*2), mask: uint64(blocks - 1)}
 }
 
 // item is four bits in the block that block chooses.
 func (d *doorkeeper) item(gen int, block, h uint64) (words *[blockWords]uint64, at [4]uint16) {
-	i := (block & d.mask) * blockWords
-	words = (*[blockWords]uint64)(d.gen[gen][i : i+blockWords])
+	i := (block&d.mask)*blockWords*2 + uint64(gen*blockWords)
+	words = (*[blockWords]uint64)(d.words[i : i+blockWords])
 	for n := range at {
 		at[n] = uint16(h>>(9*n)) & 511
 	}
@@ -34,7 +35,7 @@ func (d *doorkeeper) item(gen int, block, h uint64) (words *[blockWords]uint64, 
 }
 
 func (d *doorkeeper) mark(block, h uint64) {
-	words, at := d.item(0, block, h)
+	words, at := d.item(d.young, block, h)
 	for _, b := range at {
 		bit := uint64(1) << (b & 63)
 		if words[b>>6]&bit == 0 {
@@ -45,9 +46,10 @@ func (d *doorkeeper) mark(block, h uint64) {
 }
 
 func (d *doorkeeper) has(block, h uint64) bool {
-	for gen := range d.gen {
+	for gen := range 2 {
 		words, at := d.item(gen, block, h)
-		if words[at[0]>>6]>>(at[0]&63)&words[at[1]>>6]>>(at[1]&63)&words[at[2]>>6]>>(at[2]&63)&words[at[3]>>6]>>(at[3]&63)&1 == 1 {
+		if words[at[0]>>6]&(1<<(at[0]&63)) != 0 && words[at[1]>>6]&(1<<(at[1]&63)) != 0 &&
+			words[at[2]>>6]&(1<<(at[2]&63)) != 0 && words[at[3]>>6]&(1<<(at[3]&63)) != 0 {
 			return true
 		}
 	}
@@ -55,7 +57,7 @@ func (d *doorkeeper) has(block, h uint64) bool {
 }
 
 // fill is the share of bits that are set in the generation being written.
-func (d *doorkeeper) fill() float64 { return float64(d.set) / float64(len(d.gen[0])*64) }
+func (d *doorkeeper) fill() float64 { return float64(d.set) / float64(len(d.words)*32) }
 
 // turn begins a new generation where the current one is old or full.
 func (d *doorkeeper) turn(now uint32) {
@@ -65,12 +67,8 @@ func (d *doorkeeper) turn(now uint32) {
 	if old := now > d.started && now-d.started >= doorkeeperLife; !old && d.fill() < doorkeeperMaxShare {
 		return
 	}
-	if d.set > 0 {
-		d.gen[0], d.gen[1] = d.gen[1], d.gen[0]
-		clear(d.gen[0])
-	} else {
-		clear(d.gen[1])
-	}
+	d.young ^= 1
+	d.clear(d.young)
 	d.set, d.started = 0, now
 	d.rotated++
 }
@@ -80,4 +78,10 @@ func ceilPower(n int) int {
 		return 1
 	}
 	return 1 << bits.Len(uint(n-1))
+}
+
+func (d *doorkeeper) clear(gen int) {
+	for i := gen * blockWords; i < len(d.words); i += 2 * blockWords {
+		clear(d.words[i : i+blockWords])
+	}
 }

@@ -88,7 +88,7 @@ func (d *Detector) scanShare(a netip.Addr, at int64) (share, bool) {
 	f, l := d.scan.fraction(x, seconds(at))
 	p := &d.config.Portscan
 	return share{
-		jail: -1, own: f, sum: f, limit: l, failures: min(int(x.n), 228), bits4: p.Prefix4, bits6: p.Prefix6,
+		jail: -1, own: f, sum: f, limit: l, failures: x.knocks(), bits4: p.Prefix4, bits6: p.Prefix6,
 		first: int64(x.first) * int64(time.Second), last: int64(x.last) * int64(time.Second),
 	}, f > 0
 }

@@ -179,7 +179,8 @@ func (d *Detector) credit(a netip.Addr, t *Target, at int64) {
 		return
 	}
 	k := d.scanKey(a)
-	x := d.scan.table.find(k, d.hash.key(k))
+	h := d.hash.key(k)
+	x := d.scan.table.find(k, h)
 	if x == nil || x.hard == 0 {
 		return
 	}
@@ -190,5 +191,6 @@ func (d *Detector) credit(a netip.Addr, t *Target, at int64) {
 	d.scan.add(x, seconds(at), 0)
 	x.keep(print)
 	x.hard = max(x.hard-1, 0)
+	d.scan.table.update(x, h)
 	d.stats.credits++
 }

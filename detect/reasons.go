@@ -92,7 +92,7 @@ func (d *Detector) scanReason(a netip.Addr, sh *share, at int64) string {
 		return ""
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s in %s", d.config.Portscan.Name, plural(max(int(x.n), 1), "new door"), span(time.Duration(sh.last-sh.first)))
+	fmt.Fprintf(&b, "%s: %s in %s", d.config.Portscan.Name, plural(max(x.knocks(), 1), "new door"), span(time.Duration(sh.last-sh.first)))
 	if tr := d.scan.trails.find(k, h); tr != nil {
 		b.WriteString(": " + targets(tr.list("")))
 	}

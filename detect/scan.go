@@ -18,9 +18,8 @@ type scan struct {
 	traps     [65536 / 64]uint64
 	few       bool    // so few addresses that time must stand in for space
 	halfLife  float64 // seconds
+	leastFull float64 // doors below which nothing is judged, whatever halves the threshold
 	forget    float64 // seconds after which a score is as good as none
-	rankAt    uint32  // the time that rank decays to
-	rank      func(*slot) (float64, bool)
 }
 
 const (
@@ -35,10 +34,11 @@ const (
 func newScan(c *Config) scan {
 	p := &c.Portscan
 	s := scan{
-		config: p, table: newSlots(p.Slots), door: newDoorkeeper(p.Doorkeeper), trails: newTrails(c.Limits.Trails),
+		config: p, table: newSlots(p.Slots, p.Threshold, p.HalfLife.Seconds()), door: newDoorkeeper(p.Doorkeeper), trails: newTrails(c.Limits.Trails),
 		companies: newCompanies(c.Limits.Companies, newKeyed(^c.Seed)), victims: newVictims(),
 		few: p.Addresses > 0 && p.Addresses < fewAddresses, halfLife: p.HalfLife.Seconds(), forget: halfLives * p.HalfLife.Seconds(),
 	}
+	s.leastFull = max(math.Floor(p.Threshold/2), 1) * companySlack / 2
 	for _, port := range p.TrapPorts {
 		s.traps[port>>6] |= 1 << (port & 63)
 	}
@@ -171,19 +171,32 @@ func (d *Detector) packet(o *Observation, at int64, emit func(Verdict)) {
 	d.reached(x, o, k, h, at, emit)
 }
 
-// reached judges the slot's source where that is due; the common case, a source far from its threshold, costs no call.
+// reached judges the slot's source where that is due; the common case, a source far from its threshold, costs little.
 func (d *Detector) reached(x *slot, o *Observation, k key, h uint64, at int64, emit func(Verdict)) {
 	s := &d.scan
-	f, _ := s.fraction(x, seconds(at))
-	if x.flags&flagStopped != 0 && f < 1 && len(d.logs.sources) == 0 {
-		x.flags &^= flagStopped
-	}
-	if f >= nearlyOne || len(d.logs.sources) > 0 {
+	s.table.update(x, h)
+	knocks, syn := x.knocks(), x.flags&flagSYN != 0
+	if len(d.logs.sources) > 0 {
 		d.judge(o.Source, "", -1, at, emit)
+	} else if float64(x.hard)+float64(x.weak)/weakUnit >= s.leastFull {
+		f, _ := s.fraction(x, seconds(at))
+		if f >= nearlyOne {
+			d.judge(o.Source, "", -1, at, emit)
+		} else {
+			x.flags &^= flagStopped
+		}
 	}
-	if x.flags&flagSYN != 0 && d.scan.companies.knock(k, seconds(at)) {
+	// A company is made by sources with two doors or more.
+	if syn && knocks >= 2 && s.companies.knock(k, seconds(at), 1+boolInt(knocks == 2)) {
 		d.judgeCompany(k, at, emit)
 	}
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 // count adds a new target to the slot. It answers false where the kind's cap is reached.
@@ -218,7 +231,9 @@ func (d *Detector) count(x *slot, o *Observation, now uint32, th uint64, w float
 	if w == 1 && s.few && s.trap(o.Target.Port) {
 		d.newHour(x, now, th)
 	}
-	s.trails.add(x, o, now, d.hash.key(x.key()))
+	if !s.flood.on || x.n > 1 { // in a flood first knocks are too many to keep
+		s.trails.add(x, o, now, d.hash.key(x.key()))
+	}
 	return true
 }
 
@@ -280,17 +295,10 @@ func (d *Detector) admit(o *Observation, k key, h, th uint64, now uint32, w floa
 		d.stats.drops[DropDoorkeeper]++
 		return nil
 	}
-	s.rankAt = now
-	if s.rank == nil {
-		s.rank = s.score
-	}
-	x, gone, evicted := s.table.admit(k, h, s.rank)
-	if evicted {
+	x, gone, evicted := s.table.admit(k, h, now)
+	if evicted && gone.hard >= 1 && gone.flags&flagCredit == 0 { // one that was never marked
 		gh := d.hash.key(gone.key())
-		gtag := fold(gh, d.hash.c)
-		if gone.hard >= 1 {
-			s.door.mark(gh>>20, markOf(gtag, 1))
-		}
+		s.door.mark(gh>>20, markOf(fold(gh, d.hash.c), 1))
 	}
 	x.first, x.last, x.ttlMin, x.ttlMax = now, now, o.TTL, o.TTL
 	if flooding {
@@ -298,6 +306,9 @@ func (d *Detector) admit(o *Observation, k key, h, th uint64, now uint32, w floa
 	}
 	if s.victims.is(h, now) {
 		x.flags |= flagVictim
+	}
+	if credit > 0 {
+		x.flags |= flagCredit
 	}
 	if w <= 0.25 {
 		x.weak = uint16(credit * weakUnit)
@@ -309,12 +320,6 @@ func (d *Detector) admit(o *Observation, k key, h, th uint64, now uint32, w floa
 
 // markOf is the doorkeeper's item for a source whose first target weighed w.
 func markOf(tag uint64, w float32) uint64 { return tag + uint64(w*8)*0x9e3779b97f4a7c15 }
-
-// score ranks a slot for eviction: its doors now, and whether it is past half of its threshold.
-func (s *scan) score(x *slot) (float64, bool) {
-	doors := s.doors(x, s.rankAt, s.config.Threshold)
-	return doors, doors > s.config.Threshold/2
-}
 
 // label notes what tells that a source is a victim and no attacker.
 func (d *Detector) label(o *Observation, at int64) {

@@ -38,12 +38,8 @@ func (d *Detector) saveScan(e *encoder, flush func() error) error {
 	e.bool(f.on)
 	e.n(s.door.set)
 	e.u(uint64(s.door.started))
-	for _, g := range s.door.gen {
-		if err := e.words(g, flush); err != nil {
-			return err
-		}
-	}
-	return nil
+	e.n(s.door.young)
+	return e.words(s.door.words, flush)
 }
 
 func (d *Detector) loadScan(x *decoder) {
@@ -66,6 +62,7 @@ func (d *Detector) loadScan(x *decoder) {
 		}
 		t.slot[i] = *v
 		t.tags[i/bucketSlots] |= tagOf(h) << (8 * (i % bucketSlots))
+		t.rank(&t.slot[i], i)
 		t.used++
 	})
 	entries(x, func(i, size int, v *trail) {
@@ -91,15 +88,11 @@ func (d *Detector) loadScan(x *decoder) {
 	}
 	f.filled, f.median, f.on = x.n(len(f.recent)), uint32(x.n(math.MaxUint32)), x.bool()
 	set, started := x.n(1<<40), uint32(x.n(math.MaxUint32))
-	fits := true
-	for _, g := range s.door.gen {
-		fits = x.words(g) && fits
-	}
-	if fits && same {
-		s.door.set, s.door.started = set, started
+	young := x.n(1)
+	if x.words(s.door.words) && same {
+		s.door.set, s.door.started, s.door.young = set, started, young
 	} else {
-		clear(s.door.gen[0])
-		clear(s.door.gen[1])
+		clear(s.door.words)
 	}
 }
 

@@ -32,9 +32,19 @@ const (
 	flagUDP       = 1 << 3 // knocked by UDP
 	flagSYN       = 1 << 4 // knocked by plain SYN or stealth probe
 	flagVictim    = 1 << 5 // looks like the victim of somebody else's attack
+	flagCredit    = 1 << 6 // its score holds the door that it was marked for before it was admitted
 )
 
 func (s *slot) key() key { return key{s.hi, s.lo} }
+
+// knocks is how many knocks counted.
+func (s *slot) knocks() int {
+	n := min(int(s.n), 228)
+	if s.flags&flagCredit != 0 {
+		n++
+	}
+	return n
+}
 
 // seen says whether a target's fingerprint is kept.
 func (s *slot) seen(print uint16) bool {
@@ -57,10 +67,14 @@ func (s *slot) keep(print uint16) {
 // slots is the table of sources: buckets of eight, found by hash, with one byte of the hash of each slot beside it so that a look-up touches
 // one slot.
 type slots struct {
-	slot []slot
-	tags []uint64 // one byte a slot, 0 = free
-	mask uint64
-	used int
+	slot  []slot
+	tags  []uint64 // one byte a slot, 0 = free
+	ranks []int64  // one a slot: what goes first where room is needed, so that choosing touches one cache line
+	mask  uint64
+	used  int
+
+	halfLife float64 // seconds
+	half     int64   // rank of half the threshold, but for the time
 
 	evicted uint64
 }
@@ -71,9 +85,12 @@ const (
 	everyByte     = 0x0101010101010101
 )
 
-func newSlots(n int) *slots {
+func newSlots(n int, threshold, halfLife float64) *slots {
 	n = max(ceilPower(n), bucketSlots)
-	return &slots{slot: make([]slot, n), tags: make([]uint64, n/bucketSlots), mask: uint64(n/bucketSlots - 1)}
+	return &slots{
+		slot: make([]slot, n), tags: make([]uint64, n/bucketSlots), ranks: make([]int64, n), mask: uint64(n/bucketSlots - 1),
+		halfLife: halfLife, half: roughLog2(float32(threshold / 2)),
+	}
 }
 
 func tagOf(h uint64) uint64 { return h>>56 | 1 }
@@ -118,54 +135,86 @@ func (t *slots) remove(k key, h uint64) {
 	}
 }
 
+// rankUnit is one half-life, or a factor of two in the score, in ranks.
+const rankUnit = 1 << 23
+
+// roughLog2 is log2 of a positive number in rankUnits, by its exponent and a straight line through its fraction: monotone, and wrong by at most
+// 0.09.
+func roughLog2(v float32) int64 { return int64(math.Float32bits(v)) - 127<<23 }
+
+// age is a time in rankUnits.
+func (t *slots) age(at uint32) int64 { return int64(float64(at) / t.halfLife * rankUnit) }
+
+// rank files the slot's rank: the logarithm of its decayed score at any one time, which orders slots the same at all times. The lowest bit
+// is clear for sources first seen in a flood.
+func (t *slots) rank(s *slot, i int) {
+	r := (roughLog2(max(s.hard+float32(s.weak)/weakUnit, 1.0/64)) + t.age(s.last)) &^ 1
+	if s.flags&flagFloodBorn == 0 {
+		r |= 1
+	}
+	t.ranks[i] = r
+}
+
+// update files the rank of the slot of h's bucket after its score changed.
+func (t *slots) update(s *slot, h uint64) {
+	b := int(h&t.mask) * bucketSlots
+	for i := b; i < b+bucketSlots; i++ {
+		if &t.slot[i] == s {
+			t.rank(s, i)
+			return
+		}
+	}
+}
+
 // admit returns a fresh slot for k, which has none. Where the bucket is full the smallest score goes: of sources first seen in a flood before
 // others, of those past half their threshold only if more than protectedMost of the bucket are (so that somebody who forges many such sources
 // holds half of the table at most).
-func (t *slots) admit(k key, h uint64, rank func(*slot) (score float64, protected bool)) (s *slot, gone slot, evicted bool) {
+func (t *slots) admit(k key, h uint64, now uint32) (s *slot, gone slot, evicted bool) {
 	b := h & t.mask
-	at, protected := -1, 0
-	type candidate struct {
-		at    int
-		score float64
-		flood bool
-	}
-	low := candidate{at: -1, score: math.Inf(1)}
-	lowProtected := low
-	better := func(c, than candidate) bool {
-		if c.flood != than.flood && than.at >= 0 {
-			return c.flood
-		}
-		return c.score < than.score
-	}
+	first := int(b) * bucketSlots
+	at := -1
 	for i := range bucketSlots {
 		if t.tags[b]>>(8*i)&0xff == 0 {
-			at = i
+			at = first + i
 			break
-		}
-		s := &t.slot[int(b)*bucketSlots+i]
-		score, safe := rank(s)
-		c := candidate{i, score, s.flags&flagFloodBorn != 0}
-		if safe {
-			protected++
-			if better(c, lowProtected) {
-				lowProtected = c
-			}
-		} else if better(c, low) {
-			low = c
 		}
 	}
 	if at < 0 {
-		at = low.at
-		if protected > protectedMost {
-			at = lowProtected.at
-		}
-		gone, evicted = t.slot[int(b)*bucketSlots+at], true
+		at = t.least((*[bucketSlots]int64)(t.ranks[first:]), t.half+t.age(now)) + first
+		gone, evicted = t.slot[at], true
 		t.evicted++
 		t.used--
 	}
-	s = &t.slot[int(b)*bucketSlots+at]
+	s = &t.slot[at]
 	*s = slot{hi: k.hi, lo: k.lo}
-	t.tags[b] = t.tags[b]&^(0xff<<(8*at)) | tagOf(h)<<(8*at)
+	t.tags[b] = t.tags[b]&^(0xff<<(8*(at-first))) | tagOf(h)<<(8*(at-first))
 	t.used++
 	return s, gone, evicted
+}
+
+// least chooses among eight ranks; those above safe are protected while they are few.
+func (t *slots) least(ranks *[bucketSlots]int64, safe int64) int {
+	// A source of a flood sorts before all others, whatever its score.
+	const others = 1 << 60
+	protected := 0
+	best, bestProtected := -1, -1
+	low, lowProtected := int64(math.MaxInt64), int64(math.MaxInt64)
+	for i, r := range ranks {
+		v := r
+		if r&1 == 1 {
+			v += others
+		}
+		if r > safe {
+			protected++
+			if v < lowProtected {
+				bestProtected, lowProtected = i, v
+			}
+		} else if v < low {
+			best, low = i, v
+		}
+	}
+	if protected > protectedMost {
+		return bestProtected
+	}
+	return best
 }
