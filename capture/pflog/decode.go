@@ -56,7 +56,9 @@ type Decoder struct {
 // to the snaplen. It sets every field of p except Time, Origin, Frame and Offset, which it leaves to the caller, and keeps no
 // reference to record. If the cause is not Accepted, p holds nothing of use.
 func (d *Decoder) Decode(p *capture.Packet, record []byte, wire uint32) Cause {
-	*p = capture.Packet{Time: p.Time, Origin: p.Origin, Frame: p.Frame, Offset: p.Offset}
+	at, origin, frame, offset := p.Time, p.Origin, p.Frame, p.Offset
+	*p = capture.Packet{} // in place; a literal with the four fields would be built apart and copied
+	p.Time, p.Origin, p.Frame, p.Offset = at, origin, frame, offset
 	var family uint32
 	var body int
 	if d.Old {
