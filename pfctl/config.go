@@ -24,6 +24,9 @@ type Config struct {
 	Flush         bool // Stop empties our tables instead of leaving them
 	RemoveForeign bool // take out entries that were never ours; else they are kept and shown
 
+	// Reader runs what only reads, beside the runner of changes, so that a long reading never keeps a ban waiting. nil: the runner.
+	Reader Runner
+
 	// Refuse is asked at the last step before PF for every address: a text refuses it. It is called from the driver's worker and
 	// must not call the driver.
 	Refuse func(netip.Prefix) string
@@ -72,6 +75,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Suspects == "" {
 		c.Suspects = string(Suspects)
+	}
+	if c.Rules != "" && !strings.Contains(c.Rules, "<"+c.Suspects+">") {
+		c.Suspects = c.Banned // rules of the administrator's own that know one table only
 	}
 	def(&c.Reconcile, time.Minute)
 	def(&c.RunsPer, 250*time.Millisecond)

@@ -16,14 +16,17 @@ import (
 type Driver struct {
 	cfg   Config
 	run   Runner
+	read  Runner
 	log   *slog.Logger
 	clock Clock
 
-	runMu   sync.Mutex // one pfctl at a time
+	runMu   sync.Mutex // one pfctl that changes something at a time
+	readMu  sync.Mutex // and one that reads
 	work    sync.Mutex // one step at a time: the worker's, or a Start or Stop beside it
 	tables  []*tableState
 	byPart  map[Table]*tableState
 	budget  *bucket
+	chunk   int // addresses in one run; halved when PF says that it is too many
 	kills   *killQueue
 	counter counterCache
 
@@ -57,6 +60,7 @@ type tableState struct {
 	isDirty map[netip.Prefix]bool
 	foreign map[netip.Prefix]bool // in PF and never ours
 	negated map[netip.Prefix]bool // entries "!p" found in PF
+	over    []netip.Prefix        // for which PF had no room
 	blind   bool                  // PF does not let us read the table: more entries than one request may carry
 	full    bool                  // PF has no room for more
 }
@@ -68,12 +72,15 @@ func New(cfg Config, run Runner, log *slog.Logger, clock Clock) (*Driver, error)
 	}
 	cfg = cfg.withDefaults()
 	d := &Driver{
-		cfg: cfg, run: run, log: log, clock: clock,
+		cfg: cfg, run: run, read: cfg.Reader, log: log, clock: clock, chunk: cfg.Chunk,
 		byPart:   map[Table]*tableState{},
 		progress: make(chan struct{}),
 		kick:     make(chan struct{}, 1),
 		budget:   newBucket(cfg.RunsPer, cfg.Burst, clock.Now()),
 		kills:    newKillQueue(cfg, clock.Now()),
+	}
+	if d.read == nil {
+		d.read = run
 	}
 	d.stats.init()
 	d.probe.counters = true
@@ -109,6 +116,9 @@ func (d *Driver) Add(entries ...Entry) error {
 			continue
 		}
 		e.Prefix = p
+		if old, there := t.desired[p]; there && old.Table == Banned && e.Table != Banned {
+			continue // where both parts share a table, a proven ban is not weakened
+		}
 		t.desired[p] = e
 		d.touch(t, p)
 	}
@@ -128,6 +138,9 @@ func (d *Driver) Delete(entries ...Entry) error {
 			continue
 		}
 		p := unmap(e.Prefix)
+		if old, there := t.desired[p]; there && old.Table != e.Table {
+			continue
+		}
 		delete(t.desired, p)
 		d.kills.drop(p)
 		d.touch(t, p)
@@ -230,8 +243,10 @@ func (d *Driver) Start(ctx context.Context, desired []Entry) error {
 	err := d.loadAnchor(ctx)
 	if err == nil {
 		err = d.reconcile(ctx, true)
-	} else {
+	}
+	if err != nil {
 		d.failed(err)
+		d.settle(0, err)
 	}
 	d.mu.Lock()
 	d.nextRecon = d.clock.Now().Add(d.cfg.Reconcile)
@@ -315,4 +330,34 @@ func (d *Driver) settle(upTo uint64, err error) {
 	d.lastErr = err
 	close(d.progress)
 	d.progress = make(chan struct{})
+}
+
+// ReconcileNow compares PF with what should be and mends it before it returns.
+func (d *Driver) ReconcileNow(ctx context.Context) error {
+	d.work.Lock()
+	defer d.work.Unlock()
+	d.look(ctx)
+	d.mu.Lock()
+	load := !d.probe.loaded || d.want.reload
+	d.want = wants{}
+	d.mu.Unlock()
+	if load {
+		if err := d.loadAnchor(ctx); err != nil {
+			return err
+		}
+	}
+	if err := d.reconcile(ctx, false); err != nil {
+		return err
+	}
+	for {
+		wait, err := d.apply(ctx, false)
+		if err != nil || wait == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-d.clock.After(wait):
+		}
+	}
 }

@@ -5,15 +5,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 )
 
 // exec runs pfctl once, counts it and turns its outcome into an error.
 func (d *Driver) exec(ctx context.Context, what string, args []string, stdin []byte) (Result, error) {
-	d.runMu.Lock()
+	runner, mu := d.run, &d.runMu
+	if d.cfg.Reader != nil && onlyReads(args) {
+		runner, mu = d.read, &d.readMu
+	}
+	mu.Lock()
 	begin := d.clock.Now()
-	res, err := d.run.Run(ctx, Command{Args: args, Stdin: stdin})
+	res, err := runner.Run(ctx, Command{Args: args, Stdin: stdin})
 	took := d.clock.Now().Sub(begin)
-	d.runMu.Unlock()
+	mu.Unlock()
 	if err != nil {
 		err = fmt.Errorf("pfctl: %s: %w", what, err)
 	} else {
@@ -32,6 +37,37 @@ func (d *Driver) exec(ctx context.Context, what string, args []string, stdin []b
 	}
 	d.mu.Unlock()
 	return res, err
+}
+
+// onlyReads says whether a run changes nothing in PF.
+func onlyReads(args []string) bool {
+	reads := false
+	for i, a := range args {
+		switch {
+		case a == "-s", a == "-nf":
+			reads = true
+		case a == "-T" && i+1 < len(args):
+			return args[i+1] == "show"
+		case a == "-f", a == "-k":
+			return false
+		}
+	}
+	return reads
+}
+
+// fewer reads "n/m addresses added." and says whether not all went in.
+func fewer(stderr []byte) bool {
+	for l := range bytes.Lines(stderr) {
+		count, ok := bytes.CutSuffix(bytes.TrimSpace(l), []byte(" addresses added."))
+		if !ok {
+			continue
+		}
+		n, m, ok := bytes.Cut(count, []byte{'/'})
+		a, err1 := strconv.Atoi(string(n))
+		b, err2 := strconv.Atoi(string(m))
+		return ok && err1 == nil && err2 == nil && a < b
+	}
+	return false
 }
 
 // verbOf names a run for the statistics.

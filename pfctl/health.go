@@ -23,10 +23,12 @@ type probeState struct {
 	known    bool // the status was readable
 	call     Call
 	callErr  error
-	counters bool
+	counters bool // this PF knows the word
+	grammar  bool // and it was asked
 	openbsd  bool
-	limit    int // of table entries; 0 is not known
-	rules    error
+	limit    int   // of table entries; 0 is not known
+	loaded   bool  // our rules went in since we started
+	rules    error // why they do not
 	denied   error
 	stuck    error
 }

@@ -119,12 +119,11 @@ func (d *Driver) mendTables(ctx context.Context) error {
 		d.mu.Unlock()
 		named := d.cfg.Rules == "" || bytes.Contains([]byte(d.cfg.Rules), []byte("<"+t.name+">"))
 		switch {
-		case !info.Active:
-			if known || named {
-				d.heal("table")
-			}
+		case !info.Active && (known || named):
+			d.heal("table")
 			d.forget(t)
 			load = true
+		case !info.Active:
 		case counted && !info.CountersOn:
 			// The table came back by an add. FreeBSD has panicked when "counters" was set on a table with entries, so there it is
 			// emptied first; OpenBSD takes it.
@@ -167,6 +166,11 @@ func (d *Driver) compare(ctx context.Context, t *tableState, start bool) (replac
 	}
 	list, skipped := ParseShow(res.Stdout)
 	adds, dels := d.diff(t, list, skipped)
+	if d.cfg.RemoveForeign {
+		if err := d.removeNegated(ctx, t); err != nil {
+			return false, err
+		}
+	}
 	if !start || adds+dels == 0 || !d.mayReplace(t, adds) {
 		return false, nil
 	}
@@ -183,7 +187,7 @@ func (d *Driver) diff(t *tableState, list []AddrCounts, skipped int) (adds, dels
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.stats.Skipped += uint64(skipped)
-	t.blind, t.full = false, false
+	t.blind, t.full, t.over = false, false, nil
 	present := make(map[netip.Prefix]bool, len(list))
 	clear(t.foreign)
 	clear(t.negated)
@@ -196,14 +200,21 @@ func (d *Driver) diff(t *tableState, list []AddrCounts, skipped int) (adds, dels
 	for _, e := range list {
 		if e.Negated {
 			t.negated[e.Prefix] = true
+			delete(t.in, e.Prefix)
 			continue
 		}
 		p := e.Prefix
 		present[p] = true
 		_, ours := t.in[p]
 		switch _, want := t.desired[p]; {
-		case want:
+		case want && d.refused(p) == "":
 			t.in[p] = true
+		case want: // the never-list has grown since
+			delete(t.desired, p)
+			d.stats.Refused++
+			t.in[p] = true
+			mark(p)
+			dels++
 		case ours, d.cfg.RemoveForeign, d.cfg.Known != nil && d.cfg.Known(t.part, p):
 			if !ours {
 				d.stats.Heals["extra"]++
@@ -237,6 +248,33 @@ func (d *Driver) diff(t *tableState, list []AddrCounts, skipped int) (adds, dels
 		d.log.Warn("addresses were gone from a table; putting them back", "table", t.name, "addresses", lost)
 	}
 	return adds, dels
+}
+
+// removeNegated deletes entries "!p": they are never ours, and would keep p from being added.
+func (d *Driver) removeNegated(ctx context.Context, t *tableState) error {
+	d.mu.Lock()
+	var list []netip.Prefix
+	for p := range t.negated {
+		list = append(list, p)
+	}
+	d.mu.Unlock()
+	if len(list) == 0 {
+		return nil
+	}
+	text := append([]byte("!"), bytes.ReplaceAll(bytes.TrimSuffix(addressList(list), []byte("\n")), []byte("\n"), []byte("\n!"))...)
+	if err := d.pay(ctx); err != nil {
+		return err
+	}
+	if _, err := d.exec(ctx, fmt.Sprintf("delete %d negated entries, table <%s>", len(list), t.name),
+		d.tableArgs(t, "-T", "delete", "-f", "-"), append(text, '\n')); err != nil {
+		return err
+	}
+	d.heal("negated")
+	d.mu.Lock()
+	clear(t.negated)
+	d.mu.Unlock()
+	d.again(t, list)
+	return nil
 }
 
 // mayReplace says whether one replace can bring a table to what it should be: nothing foreign in it, old and new together within

@@ -65,7 +65,18 @@ func (d *Driver) CheckRules(ctx context.Context, text string) error {
 
 // probeCounters finds out whether this PF's grammar knows "counters".
 func (d *Driver) probeCounters(ctx context.Context) error {
+	d.mu.Lock()
+	known := d.probe.grammar
+	d.mu.Unlock()
+	if known {
+		return nil
+	}
 	err := d.CheckRules(ctx, d.cfg.RulesText(true))
+	if err == nil {
+		d.mu.Lock()
+		d.probe.grammar = true
+		d.mu.Unlock()
+	}
 	if err == nil || d.cfg.Rules != "" || !errors.Is(err, ErrSyntax) {
 		return err
 	}
@@ -73,7 +84,7 @@ func (d *Driver) probeCounters(ctx context.Context) error {
 		return err
 	}
 	d.mu.Lock()
-	d.probe.counters = false
+	d.probe.counters, d.probe.grammar = false, true
 	d.mu.Unlock()
 	return nil
 }
@@ -114,5 +125,6 @@ func (d *Driver) loadAnchor(ctx context.Context) error {
 func (d *Driver) setRules(err error) {
 	d.mu.Lock()
 	d.probe.rules = err
+	d.probe.loaded = d.probe.loaded || err == nil
 	d.mu.Unlock()
 }

@@ -27,7 +27,7 @@ func (d *Driver) step(ctx context.Context) time.Duration {
 		d.nextRecon = now.Add(d.cfg.Reconcile)
 	}
 	due := d.want.reconcile || !now.Before(d.nextRecon)
-	reload := d.want.reload
+	reload := d.want.reload || !d.probe.loaded // an add before the first load would make tables without counters
 	held := now.Before(d.retryAt)
 	retryAt := d.retryAt
 	d.mu.Unlock()
@@ -72,6 +72,7 @@ func (d *Driver) maintain(ctx context.Context, reload bool) time.Duration {
 	}
 	if err != nil {
 		d.failed(err)
+		d.settle(0, err)
 		return d.after(err, 0)
 	}
 	return 0
@@ -226,9 +227,7 @@ func (d *Driver) applyTable(ctx context.Context, b batch, paid *bool, force bool
 	over := b.add[room:]
 	err := d.chunks(ctx, b.t, "add", b.add[:room], paid, force)
 	if len(over) > 0 {
-		d.mu.Lock()
-		b.t.full = true
-		d.mu.Unlock()
+		d.tooFull(b.t, over)
 		err = errors.Join(err, fmt.Errorf("pfctl: %d addresses do not fit in table <%s>: %w; raise \"set limit table-entries\" in pf.conf",
 			len(over), b.t.name, ErrLimit))
 	}
@@ -237,8 +236,12 @@ func (d *Driver) applyTable(ctx context.Context, b batch, paid *bool, force bool
 
 // chunks runs one verb over a list.
 func (d *Driver) chunks(ctx context.Context, t *tableState, verb string, list []netip.Prefix, paid *bool, force bool) error {
+	half := 0 // a chunk for which there may be room yet
 	for len(list) > 0 {
-		n := min(len(list), d.cfg.Chunk)
+		n := min(len(list), d.chunk)
+		if half > 0 {
+			n = min(n, half)
+		}
 		if !*paid && !force {
 			if err := d.pay(ctx); err != nil {
 				d.again(t, list)
@@ -247,13 +250,39 @@ func (d *Driver) chunks(ctx context.Context, t *tableState, verb string, list []
 		}
 		*paid = false
 		err := d.change(ctx, t, verb, list[:n])
-		if err != nil {
+		switch {
+		case err == nil:
+		case errors.Is(err, ErrLimit) && n > smallestChunk:
+			half = n / 2
+			continue
+		case errors.Is(err, ErrLimit):
+			d.tooFull(t, list)
+			return err
+		case errors.Is(err, ErrTooMany) && n > smallestChunk:
+			d.chunk = n / 2
+			d.log.Info("pf takes fewer addresses in one request than thought", "addresses", d.chunk)
+			continue
+		default:
 			d.again(t, list)
 			return err
 		}
 		list = list[n:]
 	}
 	return nil
+}
+
+// smallestChunk is not made smaller when PF says that a chunk is too large.
+const smallestChunk = 64
+
+// tooFull puts addresses aside for which PF has no room, until a delete or the next reconciliation.
+func (d *Driver) tooFull(t *tableState, list []netip.Prefix) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	t.full = true
+	for _, p := range list {
+		delete(t.in, p)
+	}
+	t.over = append(t.over, list...)
 }
 
 // pay waits for a token of the budget of table runs.
@@ -273,9 +302,12 @@ func (d *Driver) pay(ctx context.Context) error {
 
 // change is one run of add or delete.
 func (d *Driver) change(ctx context.Context, t *tableState, verb string, list []netip.Prefix) error {
+	unsure := false
 	d.mu.Lock()
 	for _, p := range list { // not known until the run has ended well
-		if verb == "add" || t.in[p] {
+		known, have := t.in[p]
+		unsure = unsure || have && !known // an earlier run may have done it
+		if verb == "add" || known {
 			t.in[p] = false
 		}
 	}
@@ -301,9 +333,16 @@ func (d *Driver) change(ctx context.Context, t *tableState, verb string, list []
 		d.stats.Added += uint64(len(list))
 	} else {
 		d.stats.Deleted += uint64(len(list))
+		for _, p := range t.over { // there is room again
+			if _, want := t.desired[p]; want && !t.isDirty[p] {
+				t.isDirty[p] = true
+				t.dirty = append(t.dirty, p)
+			}
+		}
+		t.over, t.full = nil, false
 	}
 	d.mu.Unlock()
-	if tableCreated(res.Stderr) { // it was gone, and has come back without its counters
+	if tableCreated(res.Stderr) || verb == "add" && !unsure && fewer(res.Stderr) { // it was gone and has come back without its counters, or an address did not go in
 		d.mu.Lock()
 		d.want.reconcile = true
 		d.mu.Unlock()
