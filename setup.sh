@@ -106,7 +106,7 @@ fi
 
 # Without a compiler Go leaves cgo out by itself; without libpcap's header we have to say so.
 if [ "${CGO_ENABLED:-1}" != 0 ] && ! { [ -e /usr/include/pcap.h ] || [ -e /usr/local/include/pcap.h ] || [ -e /usr/pkg/include/pcap.h ]; }; then
-	echo "setup: no pcap.h here, building without cgo" >&2
+	echo "setup: no pcap.h here, building without cgo; do the same for the tests: CGO_ENABLED=0 go test ./..." >&2
 	export CGO_ENABLED=0
 fi
 
