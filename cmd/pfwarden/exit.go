@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"pfwarden/internal/config"
 	"pfwarden/internal/control"
 )
 
@@ -43,10 +44,11 @@ func silent(err error) bool {
 // exitCode is the one place where an error becomes an exit status.
 func exitCode(err error) int {
 	var usage *usageError
+	var faults config.Faults
 	switch {
 	case err == nil:
 		return exitDone
-	case errors.As(err, &usage), errors.Is(err, control.ErrBadRequest):
+	case errors.As(err, &usage), errors.As(err, &faults), errors.Is(err, control.ErrBadRequest):
 		return exitUsage
 	case errors.Is(err, control.ErrNotPermitted), errors.Is(err, fs.ErrPermission):
 		return exitNotPermitted

@@ -7,6 +7,9 @@ import (
 	"runtime/debug"
 
 	"github.com/spf13/cobra"
+
+	"pfwarden/capture/pflog"
+	"pfwarden/internal/ledger"
 )
 
 // version is what this source tree calls itself; releases are tagged "v" + version.
@@ -21,10 +24,12 @@ type build struct {
 	OS      string `json:"os"`
 	Arch    string `json:"arch"`
 	Cgo     bool   `json:"cgo"`
+	Capture string `json:"capture"` // live capture: libpcap, bpf or none
+	SQLite  string `json:"sqlite"`  // driver, or none
 }
 
 func thisBuild() build {
-	b := build{Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+	b := build{Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH, Capture: pflog.CaptureKind(), SQLite: ledger.Driver()}
 	info, ok := debug.ReadBuildInfo()
 	if !ok {
 		return b
@@ -63,7 +68,8 @@ func newVersionCommand(streams stdio) *cobra.Command {
 			if b.Dirty {
 				commit += " (changed)"
 			}
-			_, err := fmt.Fprintf(streams.Out, "pfwarden %s\ncommit   %s\nGo       %s %s/%s, cgo %t\n", b.Version, commit, b.Go, b.OS, b.Arch, b.Cgo)
+			_, err := fmt.Fprintf(streams.Out, "pfwarden %s\ncommit   %s\nGo       %s %s/%s, cgo %t\ncapture  %s\nSQLite   %s\n",
+				b.Version, commit, b.Go, b.OS, b.Arch, b.Cgo, b.Capture, b.SQLite)
 			return err
 		},
 	}
