@@ -38,11 +38,20 @@ func BenchmarkPackets(b *testing.B) {
 				next(i, &obs[0])
 				d.Observe(obs, emit)
 			}
+			batch := make([]Observation, aheadMost)
+			for i := range batch {
+				batch[i] = obs[0]
+			}
 			i := 2 * n
 			b.ReportAllocs()
 			for b.Loop() {
-				next(i, &obs[0])
-				d.Observe(obs, emit)
+				if i%aheadMost == 0 {
+					for j := range batch {
+						next(i+j, &batch[j])
+					}
+					d.Ahead(batch)
+				}
+				d.Observe(batch[i%aheadMost:i%aheadMost+1], emit)
 				i++
 			}
 			b.ReportMetric(1e3*float64(b.N)/float64(b.Elapsed().Nanoseconds()), "Mpackets/s")

@@ -37,6 +37,7 @@ type Detector struct {
 
 	tally   tally   // scratch
 	touched []touch // scratch
+	fetched uint64  // see Ahead
 }
 
 // class is one way to cut addresses into sources.
