@@ -75,6 +75,8 @@ type Ban struct {
 	EndWhy  string    // "expired", "manual", "never", "moved", "flushed", "observe", "replaced", "refused"
 	EndedBy string
 
+	Forgiven bool // no longer counts for steps and caps; set by Batch.Forgiven only
+
 	Packets uint64    // that PF blocked for it so far
 	Bytes   uint64    // likewise, IP lengths
 	LastHit time.Time // when Packets last grew, or our own anchor's rule last logged it; zero = never
@@ -135,12 +137,19 @@ type Batch struct {
 	Counters    []Counters
 	NeverAdd    []Never
 	NeverRemove []netip.Prefix
+	Forgiven    []Forgiven
 	Pause       *Pause
+}
+
+// Forgiven says that the bans of a source up to At no longer count: an administrator wiped its slate clean.
+type Forgiven struct {
+	Prefix netip.Prefix // bans that hold it or lie inside it; invalid = all
+	At     time.Time
 }
 
 // Empty tells whether there is nothing to store.
 func (b *Batch) Empty() bool {
-	return len(b.Bans) == 0 && len(b.Transitions) == 0 && len(b.Counters) == 0 && len(b.NeverAdd) == 0 && len(b.NeverRemove) == 0 && b.Pause == nil
+	return len(b.Bans) == 0 && len(b.Transitions) == 0 && len(b.Counters) == 0 && len(b.NeverAdd) == 0 && len(b.NeverRemove) == 0 && len(b.Forgiven) == 0 && b.Pause == nil
 }
 
 // Start is what a warden needs to know when it begins.
@@ -166,6 +175,7 @@ type Past struct {
 	Step, Count  int
 	Ended        time.Time
 	EndWhy       string
+	Forgiven     bool // no longer counts
 }
 
 // Snapshot is the detector's state and the log positions that belong to exactly that state.

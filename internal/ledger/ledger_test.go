@@ -196,8 +196,18 @@ func TestWalkAndPurge(t *testing.T) {
 			}
 			batch.Bans = append(batch.Bans, b)
 		}
+		batch.Forgiven = []Forgiven{{netip.MustParsePrefix("192.0.2.0/24"), t0.Add(4 * time.Hour)}, {netip.MustParsePrefix("198.51.100.0/24"), t0.Add(100 * time.Hour)}}
 		if err := s.Record(ctx, batch); err != nil {
 			t.Fatal(err)
+		}
+		forgiven := 0
+		if err := s.Walk(ctx, time.Time{}, func(p Past) error {
+			if p.Forgiven {
+				forgiven++
+			}
+			return nil
+		}); err != nil || forgiven != 4 {
+			t.Errorf("%d forgiven, %v, want 4: begun at 1 to 4 h (the live one is not)", forgiven, err)
 		}
 		var steps []int
 		err := s.Walk(ctx, t0.Add(7*time.Hour), func(p Past) error { steps = append(steps, p.Step); return nil })

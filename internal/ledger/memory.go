@@ -93,6 +93,7 @@ func (m *Memory) Record(_ context.Context, b Batch) error {
 		if ban.Story.Empty() {
 			ban.Story = m.bans[ban.ID].Story
 		}
+		ban.Forgiven = m.bans[ban.ID].Forgiven
 		m.bans[ban.ID] = ban
 		m.last = max(m.last, ban.ID)
 	}
@@ -106,6 +107,14 @@ func (m *Memory) Record(_ context.Context, b Batch) error {
 		if ban, ok := m.bans[c.ID]; ok {
 			ban.Packets, ban.Bytes, ban.LastHit = c.Packets, c.Bytes, c.LastHit
 			m.bans[c.ID] = ban
+		}
+	}
+	for _, f := range b.Forgiven {
+		for id, ban := range m.bans {
+			if !ban.State.Live() && !ban.Since.After(f.At) && (!f.Prefix.IsValid() || ban.Prefix.IsValid() && ban.Prefix.Overlaps(f.Prefix)) {
+				ban.Forgiven = true
+				m.bans[id] = ban
+			}
 		}
 	}
 	for _, p := range b.NeverRemove {
@@ -158,7 +167,7 @@ func (m *Memory) byID() []Ban {
 func (b *Ban) past() Past {
 	return Past{
 		ID: b.ID, Prefix: b.Prefix, Ident: b.Ident, Scope: b.Scope, Table: b.Table, Jail: b.Jail, Proven: b.Proven, Observed: b.Observed,
-		State: b.State, Since: b.Since, Until: b.Until, Step: b.Step, Count: b.Count, Ended: b.Ended, EndWhy: b.EndWhy,
+		State: b.State, Since: b.Since, Until: b.Until, Step: b.Step, Count: b.Count, Ended: b.Ended, EndWhy: b.EndWhy, Forgiven: b.Forgiven,
 	}
 }
 

@@ -14,7 +14,7 @@ import (
 )
 
 const banColumns = `id, prefix, ident, scope, tablename, jail, proven, observed, state, since, until, step, count, longer, by, reasons,
-	ended, end_why, end_by, packets, bytes, last_hit`
+	ended, end_why, end_by, forgiven, packets, bytes, last_hit`
 
 // scanBan reads banColumns and, if with is set, the story behind them.
 func scanBan(rows *sql.Rows, with bool) (Ban, error) {
@@ -25,7 +25,7 @@ func scanBan(rows *sql.Rows, with bool) (Ban, error) {
 	var since, until, ended, lastHit, packets, bytes int64
 	into := []any{
 		&b.ID, &prefix, &ident, &b.Scope, &b.Table, &b.Jail, &b.Proven, &b.Observed, &state, &since, &until, &b.Step, &b.Count, &b.Longer,
-		&b.By, &reasons, &ended, &b.EndWhy, &b.EndedBy, &packets, &bytes, &lastHit,
+		&b.By, &reasons, &ended, &b.EndWhy, &b.EndedBy, &b.Forgiven, &packets, &bytes, &lastHit,
 	}
 	if with {
 		into = append(into, &story)
@@ -97,7 +97,7 @@ func (db *DB) Start(ctx context.Context) (Start, error) {
 
 // Walk implements Store.
 func (db *DB) Walk(ctx context.Context, from time.Time, f func(Past) error) error {
-	const q = `SELECT id, prefix, ident, scope, tablename, jail, proven, observed, state, since, until, step, count, ended, end_why
+	const q = `SELECT id, prefix, ident, scope, tablename, jail, proven, observed, state, since, until, step, count, ended, end_why, forgiven
 		FROM bans WHERE since >= ? ORDER BY since, id`
 	return db.query(ctx, q, []any{micros(from)}, func(rows *sql.Rows) error {
 		var p Past
@@ -105,7 +105,7 @@ func (db *DB) Walk(ctx context.Context, from time.Time, f func(Past) error) erro
 		var ident []byte
 		var state uint8
 		var since, until, ended int64
-		err := rows.Scan(&p.ID, &prefix, &ident, &p.Scope, &p.Table, &p.Jail, &p.Proven, &p.Observed, &state, &since, &until, &p.Step, &p.Count, &ended, &p.EndWhy)
+		err := rows.Scan(&p.ID, &prefix, &ident, &p.Scope, &p.Table, &p.Jail, &p.Proven, &p.Observed, &state, &since, &until, &p.Step, &p.Count, &ended, &p.EndWhy, &p.Forgiven)
 		if err != nil {
 			return err
 		}

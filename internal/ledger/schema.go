@@ -37,6 +37,7 @@ var migrations = [...]string{
 		ended    INTEGER NOT NULL,
 		end_why  TEXT NOT NULL,
 		end_by   TEXT NOT NULL,
+		forgiven INTEGER NOT NULL DEFAULT 0,
 		packets  INTEGER NOT NULL,
 		bytes    INTEGER NOT NULL,
 		last_hit INTEGER NOT NULL

@@ -28,6 +28,14 @@ func (db *DB) Record(ctx context.Context, b Batch) error {
 		if err := recordBans(ctx, tx, b); err != nil {
 			return err
 		}
+		for _, f := range b.Forgiven {
+			q := Query{Prefix: f.Prefix}
+			where, args := q.where()
+			_, err := tx.ExecContext(ctx, "UPDATE bans SET forgiven = 1 WHERE state >= 2 AND since <= ? AND "+where, append([]any{micros(f.At)}, args...)...)
+			if err != nil {
+				return err
+			}
+		}
 		for _, p := range b.NeverRemove {
 			if _, err := tx.ExecContext(ctx, "DELETE FROM never WHERE prefix = ?", p.String()); err != nil {
 				return err

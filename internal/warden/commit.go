@@ -154,6 +154,7 @@ func (w *Warden) putBack(k work) {
 	w.staged = ledger.Batch{
 		NeverAdd:    append(k.batch.NeverAdd, next.NeverAdd...),
 		NeverRemove: append(k.batch.NeverRemove, next.NeverRemove...),
+		Forgiven:    append(k.batch.Forgiven, next.Forgiven...),
 		Pause:       k.batch.Pause,
 	}
 	if next.Pause != nil {

@@ -87,6 +87,7 @@ func (w *Warden) Unban(now time.Time, p netip.Prefix, by string) ([]ledger.Ban, 
 			delete(w.past.records, k)
 		}
 	}
+	w.staged.Forgiven = append(w.staged.Forgiven, ledger.Forgiven{Prefix: p, At: now})
 	more = append(more, detect.Notice{Time: now, Kind: detect.Forgiven, Source: p})
 	return ended, append(notices, more...), nil
 }
@@ -98,6 +99,7 @@ func (w *Warden) UnbanAll(now time.Time, by string) ([]ledger.Ban, []detect.Noti
 	notices := w.advance(now)
 	ended, more := w.endAll(now, w.inOrder(), "manual", by)
 	w.past.records = nil
+	w.staged.Forgiven = append(w.staged.Forgiven, ledger.Forgiven{At: now})
 	return ended, append(notices, more...)
 }
 

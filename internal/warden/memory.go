@@ -156,7 +156,7 @@ func forgiven(why string) bool { return why == "manual" || why == "never" }
 func (w *Warden) remember(p ledger.Past) {
 	k := key{p.Scope, p.Prefix, p.Ident}
 	switch {
-	case p.Observed != w.cfg.Observe:
+	case p.Observed != w.cfg.Observe, p.Forgiven:
 		return
 	case !p.State.Live() && forgiven(p.EndWhy):
 		delete(w.past.records, memoryKey(k))
