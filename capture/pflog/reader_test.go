@@ -45,6 +45,7 @@ func TestCompressions(t *testing.T) {
 		"bzip2":            through("bzip2", "-c"),
 		"xz -9, threads":   through("xz", "-9", "-T2", "--block-size=200", "-c"),
 		"zstd --long=27":   through("zstd", "--long=27", "-c", "-q"),
+		"xz, two streams":  func(w io.Writer) io.WriteCloser { return &twiceXZ{w: w} },
 		"gzip, two stream": func(w io.Writer) io.WriteCloser { return &twice{w: w} },
 	}
 	for name, compress := range tests {
@@ -107,6 +108,31 @@ func (w *twice) Write(b []byte) (int, error) {
 }
 func (w *twice) Close() error { return nil }
 
+// twiceXZ writes two xz streams with padding between them.
+type twiceXZ struct{ w io.Writer }
+
+func (w *twiceXZ) Write(b []byte) (int, error) {
+	for i, half := range [][]byte{b[:len(b)/2], b[len(b)/2:]} {
+		if i == 1 {
+			if _, err := w.w.Write(make([]byte, 8)); err != nil {
+				return 0, err
+			}
+		}
+		z, err := xz.NewWriter(w.w)
+		if err != nil {
+			return 0, err
+		}
+		if _, err := z.Write(half); err != nil {
+			return 0, err
+		}
+		if err := z.Close(); err != nil {
+			return 0, err
+		}
+	}
+	return len(b), nil
+}
+func (w *twiceXZ) Close() error { return nil }
+
 // TestHugeDictionary refuses a file that asks for gigabytes.
 func TestHugeDictionary(t *testing.T) {
 	t.Parallel()
@@ -117,12 +143,13 @@ func TestHugeDictionary(t *testing.T) {
 	}
 	w.Write(vector(t, "len100_nano"))
 	w.Close()
-	b := file.Bytes()
-	// The block header is at 12: size, flags, filter 0x21, 1 byte of properties. Its check is in its last four bytes.
-	at := bytes.Index(b[12:], []byte{0x21, 1}) + 14
-	b[at] = 40
-	if _, err := read(t, b, pflog.Options{}); err == nil || !strings.Contains(err.Error(), "is refused") {
-		t.Errorf("error %v", err)
+	// The block header is at 12: size, flags, filter 0x21, 1 byte of properties.
+	bad := slices.Clone(file.Bytes())
+	bad[bytes.Index(bad[12:], []byte{0x21, 1})+14] = 40
+	for name, b := range map[string][]byte{"first block": bad, "block of the second stream": append(file.Bytes(), bad...)} {
+		if _, err := read(t, b, pflog.Options{}); err == nil || !strings.Contains(err.Error(), "is refused") {
+			t.Errorf("%s: error %v", name, err)
+		}
 	}
 }
 

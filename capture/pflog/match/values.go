@@ -111,7 +111,7 @@ func parseRange(s string) (low, high uint16, err error) {
 	if low, err = parsePort(s); err == nil { // also a service whose name has a hyphen
 		return low, low, nil
 	}
-	for i := range len(s) {
+	for i := range min(len(s), 64) { // no two names are longer
 		if s[i] != '-' {
 			continue
 		}
