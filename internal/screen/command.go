@@ -1,0 +1,197 @@
+package screen
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"regexp"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"pfwarden/detect"
+)
+
+// Command decides whether a source is to be ignored: exit status 0 says so, 1 says no; anything else is a failure, and the
+// source counts. Values are passed as arguments or as variables of the environment, never as shell text.
+type Command struct {
+	args    []string // of which each may hold tags
+	shell   bool     // args[2] is shell text, in which the tags are already variables
+	tags    []string // in order of appearance
+	timeout time.Duration
+	keep    time.Duration
+}
+
+// tag is fail2ban's way of naming a value: <ip>, <family>, <name>, <F-USER> …
+var tag = regexp.MustCompile(`<(ip|family|name|F-[A-Z][A-Z0-9_-]*)>`)
+
+// maxValue bounds a value that is handed to a command, in bytes.
+const maxValue = 1024
+
+// NewCommand makes a command from an argument vector. Tags within the arguments are replaced by their values. It is killed,
+// with all that it started, after timeout (0: 10 s); its answer for the same values is kept for keep (0: 5 min).
+func NewCommand(args []string, timeout, keep time.Duration) (*Command, error) {
+	if len(args) == 0 || args[0] == "" {
+		return nil, errors.New("ignore command: no program given")
+	}
+	if tag.MatchString(args[0]) {
+		return nil, fmt.Errorf("ignore command: the program %q must not come from a log", args[0])
+	}
+	return newCommand(slices.Clone(args), false, tag.FindAllString(strings.Join(args, " "), -1), timeout, keep), nil
+}
+
+// NewShellCommand makes a command from text for /bin/sh, as fail2ban's ignorecommand is. A tag in it becomes a reference to a
+// variable, quoted as its surroundings ask for, so that its value is always one word.
+func NewShellCommand(text string, timeout, keep time.Duration) (*Command, error) {
+	if strings.TrimSpace(text) == "" {
+		return nil, errors.New("ignore command: it is empty")
+	}
+	args := []string{"/bin/sh", "-c", quoteTags(text)}
+	return newCommand(args, true, tag.FindAllString(text, -1), timeout, keep), nil
+}
+
+func newCommand(args []string, shell bool, tags []string, timeout, keep time.Duration) *Command {
+	c := &Command{args: args, shell: shell, timeout: timeout, keep: keep}
+	if c.timeout <= 0 {
+		c.timeout = 10 * time.Second
+	}
+	if c.keep <= 0 {
+		c.keep = 5 * time.Minute
+	}
+	for _, t := range tags {
+		if !slices.Contains(c.tags, t) {
+			c.tags = append(c.tags, t)
+		}
+	}
+	return c
+}
+
+// variable names the environment's variable of a tag.
+func variable(t string) string {
+	return "pfw_" + strings.ReplaceAll(strings.Trim(t, "<>"), "-", "_")
+}
+
+// quoteTags puts a reference to a variable in the place of each tag. Outside quotes it is put between double quotes, within
+// double quotes it stands alone, and single quotes are left for it. Wherever this is mistaken (in a here document, say) the
+// value may be split or not expanded; it is still a variable's value and never read as shell text.
+func quoteTags(text string) string {
+	var out strings.Builder
+	var quote byte
+	for i := 0; i < len(text); {
+		if m := tag.FindStringIndex(text[i:]); m != nil && m[0] == 0 {
+			ref := "${" + variable(text[i:i+m[1]]) + "}"
+			switch quote {
+			case '"':
+				out.WriteString(ref)
+			case '\'':
+				out.WriteString(`'"` + ref + `"'`)
+			default:
+				out.WriteString(`"` + ref + `"`)
+			}
+			i += m[1]
+			continue
+		}
+		c := text[i]
+		switch {
+		case c == '\\' && quote != '\'' && i+1 < len(text):
+			out.WriteByte(c)
+			i++
+			c = text[i]
+		case quote == 0 && (c == '"' || c == '\''):
+			quote = c
+		case c == quote:
+			quote = 0
+		}
+		out.WriteByte(c)
+		i++
+	}
+	return out.String()
+}
+
+// values gives the value of each tag of c for an observation. Bytes that no argument may hold are left out.
+func (c *Command) values(o *detect.Observation) []string {
+	out := make([]string, len(c.tags))
+	for i, t := range c.tags {
+		v := ""
+		switch name := strings.Trim(t, "<>"); name {
+		case "ip":
+			if v = o.ID; o.Source.IsValid() {
+				v = o.Source.String()
+			}
+		case "family":
+			switch {
+			case o.Source.Is4():
+				v = "inet4"
+			case o.Source.IsValid():
+				v = "inet6"
+			}
+		case "name":
+			v = o.Jail
+		default:
+			v = o.Fields[strings.ToLower(strings.TrimPrefix(name, "F-"))]
+			if name == "F-ID" && v == "" {
+				v = o.ID
+			}
+		}
+		v = strings.ReplaceAll(v, "\x00", "")
+		out[i] = v[:min(len(v), maxValue)]
+	}
+	return out
+}
+
+// line gives what is run for the values.
+func (c *Command) line(values []string) (argv, env []string) {
+	env = []string{"PATH=/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin", "LC_ALL=C"}
+	argv = slices.Clone(c.args)
+	for i, t := range c.tags {
+		env = append(env, variable(t)+"="+values[i])
+	}
+	if c.shell {
+		return argv, env
+	}
+	for i := 1; i < len(argv); i++ { // in one pass: a value that looks like a tag stays what it is
+		argv[i] = tag.ReplaceAllStringFunc(argv[i], func(t string) string { return values[slices.Index(c.tags, t)] })
+	}
+	return argv, env
+}
+
+// Run is how a program is run: it gives the exit status, or an error if there is none.
+type Run func(ctx context.Context, argv, env []string) (status int, err error)
+
+// runProgram runs a child process in a process group of its own, which is killed as a whole when ctx ends.
+func runProgram(ctx context.Context, argv, env []string) (int, error) {
+	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
+	cmd.Env = env
+	cmd.Dir = "/"
+	var said bounded
+	cmd.Stderr = &said
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = time.Second
+	err := cmd.Run()
+	if ctx.Err() != nil {
+		return -1, ctx.Err()
+	}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) && exit.ExitCode() >= 0 {
+		if exit.ExitCode() > 1 {
+			return exit.ExitCode(), fmt.Errorf("%s: exit status %d: %s", argv[0], exit.ExitCode(), bytes.TrimSpace(said.data))
+		}
+		return exit.ExitCode(), nil
+	}
+	if err != nil {
+		return -1, err
+	}
+	return 0, nil
+}
+
+// bounded keeps the beginning of what is written to it.
+type bounded struct{ data []byte }
+
+func (b *bounded) Write(p []byte) (int, error) {
+	b.data = append(b.data, p[:min(len(p), 512-len(b.data))]...)
+	return len(p), nil
+}

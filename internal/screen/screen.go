@@ -1,0 +1,266 @@
+// Package screen stands between a filter's candidate and the detector, for what needs the outside world: host names found in
+// log lines are looked up, ignore lists and ignore commands asked, and the never-list's names, files and defaults kept fresh.
+//
+// Nothing here decides on evidence, and nothing waits: what must be asked for comes back later through Results. An address
+// that was found by a name is never proof, since whoever owns the address or the name chooses the answer.
+package screen
+
+import (
+	"context"
+	"log/slog"
+	"maps"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"pfwarden/detect"
+)
+
+// Jail says what is asked for one jail.
+type Jail struct {
+	Ignore  []*List  // ignore lists; sources on one of them do not count
+	Command *Command // asked for sources that are on no list; nil: none
+	Warn    bool     // fail2ban's usedns = warn: looking a name up is logged
+}
+
+// Options of a Screen. The zero value of each field is a default.
+type Options struct {
+	Jails    map[string]Jail
+	Refresh  []*List // lists that Run keeps fresh
+	Defaults *List   // list that gets System's defaults; nil: none
+	System   System
+	Every    time.Duration // between two refreshes; 1 min
+
+	Resolver Resolver      // nil: the system's
+	Workers  int           // lookups and commands at once; 4
+	Queue    int           // observations that wait; 1000. More are dropped and counted
+	Cache    int           // names, and answers of commands, that are kept; 1000 each
+	TTL      time.Duration // of a name's answer; 5 min. A failure is kept for a fifth of it
+
+	Run  Run              // how commands are run; nil: as child processes
+	Now  func() time.Time // nil: time.Now
+	Tick <-chan time.Time // nil: a ticker of Every
+	Log  *slog.Logger     // nil: silent
+}
+
+// Stats count what was asked and what came of it.
+type Stats struct {
+	Names    map[string]uint64 // looked_up, cached, failed, invalid, dropped
+	Commands map[string]uint64 // run, cached, ignored, failed, timeout, dropped
+	Ignored  uint64            // observations whose source is on an ignore list
+	Refresh  uint64            // errors in refreshing lists
+	Waiting  int               // observations that wait
+}
+
+// Screen screens candidates. Make one with New.
+type Screen struct {
+	opts    Options
+	results chan []detect.Observation
+	tasks   chan task
+
+	mu       sync.Mutex // guards what follows
+	names    *cache[[]netip.Addr]
+	answers  *cache[bool]
+	inFlight map[string][]detect.Observation // by name: who waits for it
+	waiting  int
+	stats    Stats
+	warned   map[string]string // refresh errors that were logged, so that each is logged once
+}
+
+// task is one thing for a worker to do: look up a name, or ask an observation's command.
+type task struct {
+	host string
+	obs  detect.Observation
+}
+
+// New makes a Screen; Run makes it work.
+func New(opts Options) *Screen {
+	if opts.Resolver == nil {
+		opts.Resolver = net.DefaultResolver
+	}
+	if opts.Run == nil {
+		opts.Run = runProgram
+	}
+	if opts.Now == nil {
+		opts.Now = time.Now
+	}
+	if opts.Log == nil {
+		opts.Log = slog.New(slog.DiscardHandler)
+	}
+	for _, d := range []struct {
+		v  *int
+		to int
+	}{{&opts.Workers, 4}, {&opts.Queue, 1000}, {&opts.Cache, 1000}} {
+		if *d.v <= 0 {
+			*d.v = d.to
+		}
+	}
+	if opts.TTL <= 0 {
+		opts.TTL = 5 * time.Minute
+	}
+	if opts.Every <= 0 {
+		opts.Every = time.Minute
+	}
+	return &Screen{
+		opts: opts, results: make(chan []detect.Observation), tasks: make(chan task, opts.Queue),
+		names: newCache[[]netip.Addr](opts.Cache), answers: newCache[bool](opts.Cache),
+		inFlight: map[string][]detect.Observation{}, warned: map[string]string{},
+		stats: Stats{Names: map[string]uint64{}, Commands: map[string]uint64{}},
+	}
+}
+
+// Results yields the observations that are to count after all: those of one record together. It is never closed.
+func (s *Screen) Results() <-chan []detect.Observation { return s.results }
+
+// Run works until ctx is done.
+func (s *Screen) Run(ctx context.Context) error {
+	var workers sync.WaitGroup
+	defer workers.Wait()
+	for range s.opts.Workers {
+		workers.Go(func() { s.work(ctx) })
+	}
+	tick := s.opts.Tick
+	if tick == nil {
+		t := time.NewTicker(s.opts.Every)
+		defer t.Stop()
+		tick = t.C
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick:
+			s.Refresh(ctx)
+		}
+	}
+}
+
+// Refresh brings the lists up to date; call it once before the first record. What fails keeps its last answer, is logged when it
+// is new, and counted.
+func (s *Screen) Refresh(ctx context.Context) {
+	var errs []error
+	if s.opts.Defaults != nil {
+		found, err := s.opts.System.Defaults()
+		if err != nil {
+			errs = append(errs, err)
+		}
+		for _, origin := range slices.Sorted(maps.Keys(found)) {
+			s.opts.Defaults.Put(origin, found[origin])
+		}
+	}
+	for _, l := range s.opts.Refresh {
+		errs = append(errs, l.Refresh(ctx)...)
+	}
+	now := map[string]string{}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, err := range errs {
+		s.stats.Refresh++
+		text := err.Error()
+		if now[text] = text; s.warned[text] == "" && ctx.Err() == nil {
+			s.opts.Log.Warn("never-list is not up to date", "error", err)
+		}
+	}
+	s.warned = now
+}
+
+// Resolve asks for the addresses of a name that a line holds; o comes back once for each of them.
+func (s *Screen) Resolve(jail, host string, o detect.Observation) {
+	host = strings.ToLower(strings.TrimSuffix(host, "."))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !validName(host) {
+		s.stats.Names["invalid"]++
+		return
+	}
+	o.Jail = jail
+	waiters, flying := s.inFlight[host]
+	switch {
+	case s.waiting >= s.opts.Queue:
+		s.stats.Names["dropped"]++
+		return
+	case !flying:
+		select {
+		case s.tasks <- task{host: host}:
+		default:
+			s.stats.Names["dropped"]++
+			return
+		}
+	}
+	s.waiting++
+	s.inFlight[host] = append(waiters, keep(o))
+}
+
+// Ignored tells whether o is not to be counted now: its source is on an ignore list, or a command says so, or is still to be
+// asked. In that case o comes back if the answer is no.
+func (s *Screen) Ignored(jail string, o *detect.Observation) bool {
+	j := s.opts.Jails[jail]
+	if s.listed(&j, o) {
+		return true
+	}
+	if j.Command == nil {
+		return false
+	}
+	key := commandKey(jail, j.Command.values(o))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if ignore, known := s.answers.get(key, s.opts.Now()); known {
+		s.answered("cached", ignore)
+		return ignore
+	}
+	held := keep(*o)
+	held.Jail = jail
+	if s.waiting >= s.opts.Queue {
+		s.stats.Commands["dropped"]++
+		return true
+	}
+	select {
+	case s.tasks <- task{obs: held}:
+		s.waiting++
+	default:
+		s.stats.Commands["dropped"]++
+	}
+	return true
+}
+
+// Stats gives what was counted so far.
+func (s *Screen) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	out := s.stats
+	out.Names, out.Commands, out.Waiting = maps.Clone(s.stats.Names), maps.Clone(s.stats.Commands), s.waiting
+	return out
+}
+
+// keep copies what would else keep the chunk alive that its line is part of.
+func keep(o detect.Observation) detect.Observation {
+	o.Text, o.User, o.ID = strings.Clone(o.Text), strings.Clone(o.User), strings.Clone(o.ID)
+	fields := detect.Fields(nil)
+	if o.Fields != nil {
+		fields = make(detect.Fields, len(o.Fields))
+	}
+	for k, v := range o.Fields {
+		fields[k] = strings.Clone(v)
+	}
+	o.Fields = fields
+	return o
+}
+
+// listed asks the ignore lists.
+func (s *Screen) listed(j *Jail, o *detect.Observation) bool {
+	if !o.Source.IsValid() {
+		return false
+	}
+	for _, l := range j.Ignore {
+		if l.Contains(o.Source) {
+			s.mu.Lock()
+			s.stats.Ignored++
+			s.mu.Unlock()
+			return true
+		}
+	}
+	return false
+}
