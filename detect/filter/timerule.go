@@ -71,7 +71,7 @@ func (r *TimeRule) Resolve(s Stamp, now time.Time) Resolution {
 	case r.FindTime > 0 && t.Before(now.Add(-r.FindTime)):
 		return Resolution{TooOld: true}
 	}
-	if t.After(now) {
+	if !r.NoFindTime && t.After(now) {
 		t = now
 	}
 	return Resolution{Time: t, OK: true}

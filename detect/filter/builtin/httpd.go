@@ -5,7 +5,7 @@ import "pfwarden/detect/filter"
 const (
 	// apacheError begins a line of Apache's error log up to the message: 2.4 with module, process and the client's port, or
 	// 1.3 to 2.2. The address stands before any text that the client chose.
-	apacheError = `^\[\] (?:\[[\w.-]*:\w+\] \[pid \d+(?::tid \d+)?\] (?:\(\d+\)[^\[\]:]*: )?\[client (?:<IP4>|<F-IP6>[0-9a-fA-F:]+</F-IP6>):\d+\]` +
+	apacheError = `^\[\] (?:\[[\w.-]*:\w+\] \[pid \d+(?::tid \d+)?\] (?:\(\d+\)[^\[\]:]*: )?\[client (?:<IP4>|\[?<F-IP6>[0-9a-fA-F:]+</F-IP6>\]?):\d+\]` +
 		`|\[\w+\] (?:\(\d+\)[^\[\]:]*: )?\[client (?:<F-ALT_IP4>(?:\d{1,3}\.){3}\d{1,3}</F-ALT_IP4>|<F-ALT_IP6>[0-9a-fA-F:]+</F-ALT_IP6>)\]) (?:AH\d+: )?`
 	// nginxError begins a line of nginx' error log.
 	nginxError = `^ \[\w+\] \d+#\d+: \*\d+ `
@@ -69,7 +69,7 @@ func httpdOverflows(o *Options) filter.Definition {
 			apacheError + `(?:erroneous characters after protocol string|[Rr]equest (?:line|header)[\w ]* (?:exceeds|too long|longer))`,
 			apacheError + `Request header (?:name|field|value|exceeds)`,
 			apacheError + `access to .* failed(?: \(filesystem path '.*'\))?: File name too long`,
-			`^\[\] \[[\w.-]*:?\w+\] (?:\[pid \d+(?::tid \d+)?\] )?\(\d+\)File name too long: \[client (?:<IP4>|<F-IP6>[0-9a-fA-F:]+</F-IP6>):\d+\]`,
+			`^\[\] \[[\w.-]*:?\w+\] (?:\[pid \d+(?::tid \d+)?\] )?\(\d+\)File name too long: \[client (?:<IP4>|\[?<F-IP6>[0-9a-fA-F:]+</F-IP6>\]?):\d+\]`,
 			nginxError + `client sent (?:invalid|too long|plain HTTP request to HTTPS|duplicate)[^,"]*` + nginxClient,
 			nginxError + `client intended to send too large body: \d+ bytes` + nginxClient,
 			access + `.* \[\] "(?:\\x[0-9a-fA-F]{2}|\\[0abtnvfr]).*" 400 `,

@@ -111,7 +111,7 @@ func (p *scanner) clock(f *stamp, maxHour int, points string) verdict {
 			for n := p.i; ; v *= 10 {
 				d, ok := p.digit()
 				if !ok || p.i-n > 6 {
-					if p.i < len(p.s) && (wordByte(p.s[p.i]) || p.s[p.i] >= utf8.RuneSelf) {
+					if p.i-n > 6 || p.i < len(p.s) && (wordByte(p.s[p.i]) || p.s[p.i] >= utf8.RuneSelf) {
 						return unsure
 					}
 					if p.i == n {
@@ -157,7 +157,7 @@ func (p *scanner) offset(f *stamp, anySpace bool) verdict {
 		p.take(':')
 		n = p.i
 		m, _ := p.number()
-		if p.i-n != 2 || p.i < len(p.s) && (wordByte(p.s[p.i]) || p.s[p.i] >= utf8.RuneSelf) {
+		if p.i-n != 2 || m > 59 || p.i < len(p.s) && (wordByte(p.s[p.i]) || p.s[p.i] >= utf8.RuneSelf) {
 			return unsure
 		}
 		f.zone, f.has = sign*(60*h+m), f.has|hasZone

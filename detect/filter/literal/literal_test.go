@@ -1,0 +1,83 @@
+package literal
+
+import (
+	"math/rand/v2"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestExtract(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		pattern string
+		want    []Set
+	}{
+		{`^Failed (?:password|none) for .* from \d+$`, []Set{{" from "}, {"d password for ", "failed none for "}}},
+		{`(?i)KICK \d`, []Set{{"kick "}}},
+		{`a|b`, nil},
+		{`(?:one|two)x+y`, []Set{{"one", "two"}}},
+		{`[Ff]oo\nbar`, []Set{{"bar"}, {"foo"}}},
+		{`x*`, nil},
+		{`(abc)?d`, nil},
+		{`(abc){2,}`, []Set{{"abcabc"}}},
+	} {
+		got := Extract(c.pattern).Sets
+		for _, w := range c.want {
+			found := slices.ContainsFunc(got, func(s Set) bool {
+				return len(s) == len(w) && !slices.ContainsFunc(s, func(x string) bool {
+					return !slices.ContainsFunc(w, func(y string) bool { return strings.Contains(y, x) || strings.Contains(x, y) })
+				})
+			})
+			if !found {
+				t.Errorf("%s: got %q, want %q", c.pattern, got, c.want)
+			}
+		}
+		if c.want == nil && got != nil {
+			t.Errorf("%s: got %q, want nothing", c.pattern, got)
+		}
+	}
+	if !Extract(`(?i)kick`).ASCIIOnly || Extract(`kick`).ASCIIOnly {
+		t.Error("the Kelvin sign folds to k only without case")
+	}
+}
+
+// TestCandidates compares the pass with running each pattern: no match may be lost, and texts may be cut anywhere.
+func TestCandidates(t *testing.T) {
+	t.Parallel()
+	patterns := []string{`ab+c`, `(?:foo|bar)[0-9]`, `x.*yz`, `(?i)Hello|world`, `\d+`, `ab`, `bca`, `^foo bar$`, `[ab]c[de]`, `aaaa`}
+	required := make([]Required, len(patterns))
+	compiled := make([]*regexp.Regexp, len(patterns))
+	for i, p := range patterns {
+		required[i], compiled[i] = Extract(p), regexp.MustCompile(p)
+	}
+	scan := New(required).NewScan()
+	rng := rand.New(rand.NewPCG(1, 1))
+	words := []string{"a", "b", "c", "ab", "foo", "bar", "1", "x", "y", "yz", "HELLO", "world", " ", "d", "aa"}
+	named := 0
+	for range 50_000 {
+		var b strings.Builder
+		for range rng.IntN(6) {
+			b.WriteString(words[rng.IntN(len(words))])
+		}
+		text := b.String()
+		cut := rng.IntN(len(text) + 1)
+		got := slices.Clone(scan.Candidates(text[:cut], text[cut:], true))
+		slices.Sort(got)
+		if diff := cmp.Diff(slices.Compact(slices.Clone(got)), got); diff != "" {
+			t.Fatalf("%q: named twice: %v", text, got)
+		}
+		named += len(got)
+		for i, re := range compiled {
+			if re.MatchString(text) && !slices.Contains(got, uint32(i)) {
+				t.Fatalf("%q: %s matches and is no candidate", text, patterns[i])
+			}
+		}
+	}
+	if named > 50_000*len(patterns)/2 {
+		t.Errorf("%d candidates: the pass rules out too little", named)
+	}
+}
