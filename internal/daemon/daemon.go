@@ -1,0 +1,347 @@
+// Package daemon is pfwarden running: it opens the sources, lets one goroutine lead their records through the engine, keeps PF, ledger
+// and snapshots up to date, and answers the control socket and Prometheus. What it decides, the engine's parts decide.
+package daemon
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"pfwarden/capture"
+	"pfwarden/detect"
+	"pfwarden/detect/filter"
+	"pfwarden/detect/filter/builtin"
+	"pfwarden/detect/probe"
+	"pfwarden/internal/config"
+	"pfwarden/internal/engine"
+	"pfwarden/internal/ledger"
+	"pfwarden/internal/metrics"
+	"pfwarden/internal/warden"
+	"pfwarden/pfctl"
+)
+
+// Options are what a daemon is made of besides its configuration.
+type Options struct {
+	Config  *config.Config
+	Load    func() (*config.Config, error) // reads the configuration again, for Reload
+	Runner  pfctl.Runner                   // how pfctl(8) is run, or PF in memory
+	Log     *slog.Logger
+	Version string
+	Capture string // how packets are captured, for build info
+
+	Now  func() time.Time // nil = time.Now
+	Tick time.Duration    // how often bans are ended and the detector forgets; 0 = 1 s
+
+	Open    func(path string) (*os.File, error) // nil = the file system
+	Journal io.Writer                           // flight recorder; nil = none
+	Watch   []string                            // interfaces, instead of the configuration's; nil = work them out
+}
+
+// Daemon is one run of pfwarden. Make one with New, let it work with Run.
+type Daemon struct {
+	o       Options
+	log     *slog.Logger
+	started time.Time
+
+	store    ledger.Store
+	db       *ledger.DB // the same, or nil
+	adopt    bool       // the ledger was lost: what PF holds is ours
+	never    *warden.NeverList
+	bans     *warden.Warden
+	driver   *pfctl.Driver
+	metrics  *metrics.Metrics
+	watcher  *watcher
+	detector *detect.Detector // used by the engine's goroutine only
+	journal  *detect.Journal
+	engine   *engine.Engine
+	seed     uint64
+
+	packets chan packet
+	lines   chan []capture.Line
+	asks    chan func(now time.Time)
+	hup     chan struct{}
+
+	positions map[string]capture.Position // behind the last line dealt with
+	pflogAt   capture.Position
+	caughtUp  bool
+	backlog   bool      // there may be old lines to read
+	saved     time.Time // when the last snapshot was taken
+	gapFrom   time.Time // packets up to here were dealt with before the restart
+	read      time.Time // when the record being dealt with was read
+
+	mu      sync.Mutex // guards what follows
+	config  *config.Config
+	plan    *engine.Plan
+	watch   []string
+	sources sources
+	faults  map[string]string // health items that are not as they should be, by name
+	state   metrics.State
+	stats   detect.Stats
+	reload  error
+}
+
+// packet is a record on its way to the engine.
+type packet struct {
+	capture.Packet
+	read time.Time
+	next capture.Position // in the pflog file; zero if it came from the interface
+}
+
+// Bounds of what waits between the sources and the engine.
+const (
+	packetQueue = 4096
+	lineQueue   = 64   // batches: what one read of one file gave
+	drain       = 1024 // records dealt with before a commit
+)
+
+// New reads the ledger and sets everything up. PF is not touched and nothing is opened for reading before Run.
+func New(ctx context.Context, o Options) (*Daemon, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Tick <= 0 {
+		o.Tick = time.Second
+	}
+	d := &Daemon{
+		o: o, log: o.Log, config: o.Config, started: o.Now(), never: &warden.NeverList{},
+		packets: make(chan packet, packetQueue), lines: make(chan []capture.Line, lineQueue),
+		asks: make(chan func(time.Time)), hup: make(chan struct{}, 1),
+		positions: make(map[string]capture.Position), faults: make(map[string]string),
+	}
+	if err := d.openStore(); err != nil {
+		return nil, err
+	}
+	if err := d.setUp(ctx); err != nil {
+		return nil, errors.Join(err, d.store.Close())
+	}
+	return d, nil
+}
+
+func (d *Daemon) setUp(ctx context.Context) error {
+	c := d.config
+	d.metrics = metrics.New(metrics.Options{Version: d.o.Version, Capture: d.o.Capture, Addresses: c.Metrics.Addresses, Runtime: true})
+	d.watcher = newWatcher(d.metrics)
+	d.watcher.now = d.o.Now
+	d.setNever(ctx, c)
+	seed, err := newSeed()
+	if err != nil {
+		return err
+	}
+	d.seed = seed
+	plan, err := d.makePlan(c)
+	if plan == nil || len(plan.Jails) == 0 && err != nil {
+		return err
+	}
+	if err != nil {
+		d.fault("jails", err.Error())
+	}
+	d.plan = plan
+	driver, err := pfctl.New(d.driverConfig(c), d.o.Runner, d.log.With("part", "pfctl"), clock{d.o.Now})
+	if err != nil {
+		return err
+	}
+	d.driver = driver
+	plan.Warden.OnEvent, plan.Warden.Log = d.event, d.log
+	if d.bans, err = warden.New(ctx, plan.Warden, d.store, &tables{d}, d.never, d.o.Now()); err != nil {
+		return err
+	}
+	if d.detector, err = detect.New(plan.Detector); err != nil {
+		return fmt.Errorf("setting up the detector: %w", err)
+	}
+	if err := d.restore(ctx); err != nil {
+		return err
+	}
+	return d.join(plan)
+}
+
+// join makes the engine of the parts.
+func (d *Daemon) join(plan *engine.Plan) error {
+	var front engine.Detector = d.detector
+	if d.o.Journal != nil {
+		journal, err := detect.NewJournal(d.o.Journal, d.detector)
+		if err != nil {
+			return err
+		}
+		d.journal, front = journal, journal
+	}
+	d.watcher.classifier = probe.New(plan.Probe)
+	d.engine = engine.New(engine.Options{
+		Detector: front, Classifier: d.watcher.classifier, Warden: d.bans, Jails: plan.Jails,
+		Watchers: []engine.Watcher{d.watcher},
+	})
+	phase := filter.Operation
+	if d.backlog && !d.caughtUp {
+		phase = filter.CatchUp
+	}
+	d.engine.SetPhase(phase)
+	return nil
+}
+
+func (d *Daemon) makePlan(c *config.Config) (*engine.Plan, error) {
+	own := ownAddresses()
+	watch := d.o.Watch
+	if watch == nil {
+		watch = d.interfaces(c)
+	}
+	d.watch = watch
+	return engine.NewPlan(c, engine.PlanOptions{
+		Filters: builtin.Lookup, Jails: c.ActiveJails(nil), Own: own, Never: d.never, Watch: watch, Seed: d.seed,
+	})
+}
+
+// Run works until ctx is done and then stops in order: sources, engine, snapshot, PF, ledger.
+func (d *Daemon) Run(ctx context.Context) error {
+	defer d.store.Close()
+	work, stop := context.WithCancel(context.WithoutCancel(ctx))
+	defer stop()
+	closeServers, err := d.serve(work)
+	if err != nil {
+		return err
+	}
+	defer closeServers()
+	if err := d.startPF(work); err != nil {
+		d.log.Error("pf is not as it should be; bans are kept and tried again", "error", err)
+	}
+	var parts sync.WaitGroup
+	parts.Go(func() { _ = d.driver.Run(work) })
+	parts.Go(func() { d.readCounters(work) })
+	d.startSources(work)
+	d.log.Info("pfwarden watches", "version", d.o.Version, "backend", d.config.PF.Backend, "jails", len(d.plan.Jails), "interfaces", d.watch, "bans", len(d.bans.Live()))
+	d.loop(ctx, work)
+
+	d.stopSources()
+	d.finish(work)
+	closeServers()
+	if err := d.driver.Sync(limited(work, 10*time.Second)); err != nil {
+		d.log.Warn("pf does not yet hold what it should; that is made good at the next start", "error", err)
+	}
+	stop()
+	parts.Wait()
+	if err := d.driver.Stop(limited(context.WithoutCancel(ctx), 30*time.Second)); err != nil {
+		d.log.Warn("stopping pf's tables", "error", err)
+	}
+	d.log.Info("pfwarden stopped", "bans", len(d.bans.Live()))
+	return nil
+}
+
+// limited gives a context that ends by itself after a while.
+func limited(ctx context.Context, t time.Duration) context.Context {
+	ctx, cancel := context.WithTimeout(ctx, t)
+	context.AfterFunc(ctx, cancel)
+	return ctx
+}
+
+// loop is the engine's goroutine.
+func (d *Daemon) loop(ctx, work context.Context) {
+	ticker := time.NewTicker(d.o.Tick)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case p := <-d.packets:
+			d.packet(p)
+			d.morePackets()
+		case batch := <-d.lines:
+			d.batch(batch)
+		case f := <-d.asks:
+			f(d.o.Now())
+		case <-d.hup:
+			d.reloadNow(work)
+		case <-ticker.C:
+			d.tick(work)
+		}
+		d.commit(work)
+	}
+}
+
+func (d *Daemon) morePackets() {
+	for range drain {
+		select {
+		case p := <-d.packets:
+			d.packet(p)
+		default:
+			return
+		}
+	}
+}
+
+func (d *Daemon) packet(p packet) {
+	d.read = p.read
+	d.engine.Packet(d.o.Now(), p.read, &p.Packet)
+	if p.next.Path != "" {
+		d.pflogAt = p.next
+	}
+}
+
+func (d *Daemon) batch(lines []capture.Line) {
+	for i := range lines {
+		l := &lines[i]
+		d.read = l.Read
+		d.engine.Line(d.o.Now(), l)
+		d.positions[l.Next.Path] = l.Next
+	}
+	d.watcher.dealt(len(lines))
+}
+
+func (d *Daemon) tick(ctx context.Context) {
+	now := d.o.Now()
+	d.engine.Tick(now)
+	d.catchUp()
+	stats := d.detector.Stats()
+	d.mu.Lock()
+	d.stats = stats
+	d.mu.Unlock()
+	d.snapshotIfDue(ctx, now)
+}
+
+func (d *Daemon) commit(ctx context.Context) {
+	if err := d.engine.Commit(ctx); err != nil {
+		d.log.Debug("decisions wait to be carried out", "error", err)
+	}
+}
+
+// ask runs f on the engine's goroutine and waits for it.
+func (d *Daemon) ask(ctx context.Context, f func(now time.Time)) error {
+	done := make(chan struct{})
+	select {
+	case d.asks <- func(now time.Time) { defer close(done); f(now) }:
+	case <-ctx.Done():
+		return fmt.Errorf("the daemon is busy: %w", ctx.Err())
+	}
+	<-done
+	return nil
+}
+
+// Reload reads the configuration again, soon, and compares PF's tables with what they should hold.
+func (d *Daemon) Reload() {
+	select {
+	case d.hup <- struct{}{}:
+	default:
+	}
+}
+
+// Metrics gives the metrics, for tests and for whoever serves them elsewhere.
+func (d *Daemon) Metrics() *metrics.Metrics { return d.metrics }
+
+// fault sets a health item to red, or, with an empty text, to green.
+func (d *Daemon) fault(item, text string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if text == "" {
+		delete(d.faults, item)
+	} else {
+		d.faults[item] = text
+	}
+}
+
+// clock gives the driver the daemon's time.
+type clock struct{ now func() time.Time }
+
+func (c clock) Now() time.Time                         { return c.now() }
+func (c clock) After(d time.Duration) <-chan time.Time { return time.After(d) }

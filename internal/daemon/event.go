@@ -1,0 +1,94 @@
+package daemon
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+	"time"
+
+	"pfwarden/internal/config"
+	"pfwarden/internal/control"
+	"pfwarden/internal/warden"
+)
+
+// event logs and counts what the warden did. It is called during Commit, on the engine's goroutine.
+func (d *Daemon) event(e warden.Event) {
+	b := &e.Ban
+	address := b.Ident
+	if b.Prefix.IsValid() {
+		address = control.FormatPrefix(b.Prefix)
+	}
+	log := d.log.With("address", address, "table", b.Table, "jail", jailName(b.Jail))
+	reason := strings.Join(b.Reasons, "; ")
+	switch e.Kind {
+	case warden.EventBan:
+		d.metrics.Bans.With(jailName(b.Jail), b.Table).Inc()
+		if e.Verdict != nil && !d.read.IsZero() {
+			d.metrics.BanLatency.Observe(max(0, d.o.Now().Sub(d.read).Seconds()))
+		}
+		log.Info("banned", "until", until(b.Until), "step", b.Step, "proven", b.Proven, "by", b.By, "reason", reason)
+	case warden.EventExtend:
+		d.metrics.Extended.With(jailName(b.Jail)).Inc()
+		log.Info("ban extended", "until", until(b.Until), "reason", reason)
+	case warden.EventProlong:
+		d.metrics.Prolonged.With(jailName(b.Jail)).Inc()
+		log.Info("ban prolonged: it is still hit", "until", until(b.Until), "packets", b.Packets)
+	case warden.EventUnban:
+		d.metrics.Unbans.With(b.Table, e.Why).Inc()
+		log.Info("unbanned", "why", e.Why, "by", b.EndedBy, "packets", b.Packets)
+	case warden.EventRefuse:
+		d.metrics.Refused.With(e.Why).Inc()
+		log.Log(context.Background(), refusalLevel(e.Why), "not banned", "why", e.Why, "text", e.Text, "reason", reason)
+	}
+}
+
+// refusalLevel keeps refusals that come in floods out of the usual log.
+func refusalLevel(why string) slog.Level {
+	if why == "gate" || why == "daily" || why == "paused" {
+		return slog.LevelDebug
+	}
+	return slog.LevelInfo
+}
+
+// jailName is what bans by hand are counted under.
+func jailName(jail string) string {
+	if jail == "" {
+		return "manual"
+	}
+	return jail
+}
+
+// fixed says which settings cannot change while running.
+func fixed(old, new *config.Config) []string {
+	var keys []string
+	check := func(key string, same bool) {
+		if !same {
+			keys = append(keys, key)
+		}
+	}
+	check("observe", old.Observe == new.Observe)
+	check("pf.backend", old.PF.Backend == new.PF.Backend)
+	check("pf.pfctl", old.PF.Pfctl == new.PF.Pfctl)
+	check("pf.anchor", old.PF.Anchor == new.PF.Anchor)
+	check("pf.banned", old.PF.Banned == new.PF.Banned)
+	check("pf.suspects", old.PF.Suspects == new.PF.Suspects)
+	check("pf.rules_file", old.PF.RulesFile == new.PF.RulesFile)
+	check("pf.log", old.PF.Log == new.PF.Log)
+	check("pf.foreign", old.PF.Foreign == new.PF.Foreign)
+	check("pf.reconcile", old.PF.Reconcile == new.PF.Reconcile)
+	check("store.file", old.Store.File == new.Store.File)
+	check("control.socket", old.Control.Socket == new.Control.Socket)
+	check("control.group", old.Control.Group == new.Control.Group)
+	check("metrics.listen", old.Metrics.Listen == new.Metrics.Listen)
+	check("metrics.addresses", old.Metrics.Addresses == new.Metrics.Addresses)
+	check("log", old.Log == new.Log)
+	return keys
+}
+
+// until writes a ban's end for the log.
+func until(t time.Time) string {
+	if t.IsZero() {
+		return "for ever"
+	}
+	return t.UTC().Format(time.RFC3339)
+}

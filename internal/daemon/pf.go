@@ -1,0 +1,201 @@
+package daemon
+
+import (
+	"context"
+	"errors"
+	"net/netip"
+	"os"
+	"time"
+
+	"pfwarden/internal/config"
+	"pfwarden/internal/ledger"
+	"pfwarden/internal/metrics"
+	"pfwarden/internal/warden"
+	"pfwarden/pfctl"
+)
+
+func (d *Daemon) driverConfig(c *config.Config) pfctl.Config {
+	cfg := pfctl.Config{
+		Anchor: c.PF.Anchor, Banned: c.PF.Banned, Suspects: c.PF.Suspects, NoLog: !c.PF.Log, KillStates: c.PF.KillStates,
+		Flush: !c.PF.KeepOnStop, RemoveForeign: c.PF.Foreign == "remove", Reconcile: c.PF.Reconcile,
+		Refuse: func(p netip.Prefix) string {
+			if e, never := d.never.Overlaps(p); never {
+				return "never-listed: " + e.String()
+			}
+			return ""
+		},
+		Known: d.known,
+	}
+	if c.PF.RulesFile != "" {
+		text, err := os.ReadFile(c.PF.RulesFile)
+		if err != nil {
+			d.log.Error("the anchor's own rules cannot be read; the default ones are used", "error", err)
+			d.fault("rules_file", err.Error())
+		}
+		cfg.Rules = string(text)
+	}
+	return cfg
+}
+
+// known tells whether an entry that PF holds was ever put there by us.
+func (d *Daemon) known(t pfctl.Table, p netip.Prefix) bool {
+	if d.adopt {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	bans, err := d.store.History(ctx, ledger.Query{Prefix: p, Table: d.tableName(t), WithoutStory: true})
+	if err != nil {
+		d.log.Warn("asking the ledger about an entry of pf's table; it is left alone", "address", p, "error", err)
+		return false
+	}
+	for i := range bans {
+		if bans[i].Prefix == p {
+			return true
+		}
+	}
+	return false
+}
+
+// tableName is what a part of the driver's is called in PF and in the ledger.
+func (d *Daemon) tableName(t pfctl.Table) string {
+	switch t {
+	case pfctl.Banned:
+		return d.config.PF.Banned
+	case pfctl.Suspects:
+		return d.config.PF.Suspects
+	}
+	return string(t)
+}
+
+func (d *Daemon) tablePart(name string) pfctl.Table {
+	switch name {
+	case d.config.PF.Banned:
+		return pfctl.Banned
+	case d.config.PF.Suspects:
+		return pfctl.Suspects
+	}
+	return pfctl.Table(name)
+}
+
+// tables hands the warden's entries to the driver.
+type tables struct{ d *Daemon }
+
+func (t *tables) entries(list []warden.Entry) []pfctl.Entry {
+	out := make([]pfctl.Entry, len(list))
+	for i, e := range list {
+		out[i] = pfctl.Entry{Table: t.d.tablePart(e.Table), Prefix: e.Prefix, KillStates: e.KillStates}
+	}
+	return out
+}
+
+// Add hands additions over. An entry that the driver refuses at the last step is not tried again: its refusal is told and counted.
+func (t *tables) Add(_ context.Context, list ...warden.Entry) error {
+	err := t.d.driver.Add(t.entries(list)...)
+	if err != nil && errors.Is(err, pfctl.ErrRefused) {
+		t.d.log.Error("refused at the last step before pf", "error", err)
+		return nil
+	}
+	return err
+}
+
+// Delete hands deletions over.
+func (t *tables) Delete(_ context.Context, list ...warden.Entry) error {
+	return t.d.driver.Delete(t.entries(list)...)
+}
+
+// startPF brings PF's tables to what they should hold.
+func (d *Daemon) startPF(ctx context.Context) error {
+	if d.adopt {
+		d.takeOver(ctx)
+	}
+	desired := (&tables{d}).entries(d.bans.Desired())
+	err := d.driver.Start(ctx, desired)
+	return errors.Join(err, d.bans.Commit(ctx))
+}
+
+// takeOver makes bans of what PF's tables hold, since the ledger that knew them is lost.
+func (d *Daemon) takeOver(ctx context.Context) {
+	if err := d.driver.Start(ctx, nil); err != nil {
+		d.log.Error("pf's tables cannot be read to take over their bans", "error", err)
+		return
+	}
+	counters, err := d.driver.Counters(ctx, 0)
+	if err != nil {
+		d.log.Error("pf's tables cannot be read to take over their bans", "error", err)
+		return
+	}
+	for _, t := range counters.Tables {
+		var prefixes []netip.Prefix
+		for _, a := range t.Addresses {
+			prefixes = append(prefixes, a.Prefix)
+		}
+		d.engine.Notices(d.bans.Adopt(d.o.Now(), d.tableName(t.Table), prefixes))
+	}
+	d.adopt = false
+}
+
+// countersEvery is how often PF's counters are read at least while bans are in force; reading takes at most a twentieth of the time.
+const countersEvery = 10 * time.Second
+
+// readCounters keeps the bans' counters up to date.
+func (d *Daemon) readCounters(ctx context.Context) {
+	for wait := countersEvery; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(wait):
+		}
+		began := time.Now()
+		if len(d.bans.Desired()) > 0 {
+			d.freshCounters(ctx, countersEvery/2)
+		}
+		wait = max(countersEvery, 20*time.Since(began))
+	}
+}
+
+// freshCounters hands PF's counters, at most so old, to the warden.
+func (d *Daemon) freshCounters(ctx context.Context, age time.Duration) pfctl.Counters {
+	counters, err := d.driver.Counters(ctx, age)
+	if err != nil {
+		d.log.Debug("reading pf's counters", "error", err)
+	}
+	var counts []warden.Count
+	for _, t := range counters.Tables {
+		for _, a := range t.Addresses {
+			b := a.Counts.Blocked()
+			counts = append(counts, warden.Count{Table: d.tableName(t.Table), Prefix: a.Prefix, Packets: b.Packets, Bytes: b.Bytes})
+		}
+	}
+	d.bans.Counters(counters.Taken, counts)
+	return counters
+}
+
+// pfCounters gives PF's counters as metrics.
+func (d *Daemon) pfCounters() (metrics.PFCounters, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	c := d.freshCounters(ctx, time.Second)
+	out := metrics.PFCounters{Read: c.Taken}
+	for _, t := range c.Tables {
+		m := metrics.TableCounters{Table: t.Name, Cleared: t.Cleared, Addresses: len(t.Addresses), Totals: counts(t.Totals)}
+		for _, a := range t.Addresses {
+			m.ByAddress = append(m.ByAddress, metrics.AddressCounters{Prefix: a.Prefix, Counts: counts(a.Counts)})
+		}
+		out.Tables = append(out.Tables, m)
+	}
+	return out, c.Err
+}
+
+func counts(c pfctl.Counts) metrics.Counts {
+	sum := func(list ...pfctl.Count) (m metrics.Count) {
+		for _, x := range list {
+			m.Packets += x.Packets
+			m.Bytes += x.Bytes
+		}
+		return m
+	}
+	return metrics.Counts{
+		InBlock: sum(c.InBlock), InPass: sum(c.InPass, c.InXPass), OutBlock: sum(c.OutBlock), OutPass: sum(c.OutPass, c.OutXPass),
+	}
+}

@@ -1,0 +1,108 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"pfwarden/detect"
+	"pfwarden/internal/config"
+)
+
+// reloadNow takes over a changed configuration as a whole, or keeps the old one if the new one has a fault. Suspicion, bans and log positions
+// stay; PF's tables are compared with what they should hold.
+func (d *Daemon) reloadNow(ctx context.Context) {
+	d.driver.Reload()
+	if d.o.Load == nil {
+		return
+	}
+	err := d.takeConfig(ctx)
+	d.mu.Lock()
+	d.reload = err
+	d.mu.Unlock()
+	if err != nil {
+		d.metrics.ConfigAccepted.Set(0)
+		d.log.Error("the configuration was not taken over; the old one stays", "error", err)
+		return
+	}
+	d.metrics.ConfigAccepted.Set(1)
+	d.metrics.ConfigTime.Set(float64(d.o.Now().Unix()))
+	d.log.Info("configuration taken over", "jails", len(d.plan.Jails))
+}
+
+func (d *Daemon) takeConfig(ctx context.Context) error {
+	c, err := d.o.Load()
+	if err != nil {
+		return err
+	}
+	if keys := fixed(d.config, c); len(keys) > 0 {
+		return fmt.Errorf("%s can only change with a restart", strings.Join(keys, ", "))
+	}
+	plan, err := d.makePlan(c)
+	if err != nil {
+		return err
+	}
+	detector, err := d.sameDetector(plan.Detector)
+	if err != nil {
+		return err
+	}
+	plan.Warden.OnEvent, plan.Warden.Log = d.event, d.log
+	if err := d.bans.Reload(plan.Warden); err != nil {
+		return err
+	}
+	// From here on nothing fails.
+	d.stopSources()
+	d.drainSources()
+	d.mu.Lock()
+	d.config, d.plan = c, plan
+	d.mu.Unlock()
+	d.detector = detector
+	d.setNeverNow(ctx, c)
+	d.backlog = false
+	if err := d.join(plan); err != nil {
+		d.log.Error("the journal ends here", "error", err)
+		d.o.Journal, d.journal = nil, nil
+		_ = d.join(plan) // fails for the journal only
+	}
+	d.startSources(ctx)
+	return nil
+}
+
+// sameDetector makes a detector for new settings that knows all that the present one does.
+func (d *Daemon) sameDetector(c detect.Config) (*detect.Detector, error) {
+	var b bytes.Buffer
+	if err := d.detector.Snapshot(&b); err != nil {
+		return nil, err
+	}
+	detector, err := detect.New(c)
+	if err != nil {
+		return nil, err
+	}
+	if err := detector.Restore(&b, time.Time{}); err != nil {
+		return nil, errors.Join(errors.New("handing suspicion over to the new settings"), err)
+	}
+	return detector, nil
+}
+
+// drainSources deals with what the stopped sources had handed over.
+func (d *Daemon) drainSources() {
+	for {
+		select {
+		case p := <-d.packets:
+			d.packet(p)
+		case batch := <-d.lines:
+			d.batch(batch)
+		default:
+			return
+		}
+	}
+}
+
+// setNeverNow replaces the configured part of the never-list and ends the bans that it forbids.
+func (d *Daemon) setNeverNow(_ context.Context, c *config.Config) {
+	prefixes, _ := c.NeverList()
+	d.engine.Notices(d.bans.SetNever(d.o.Now(), originConfig, prefixes))
+}

@@ -1,0 +1,162 @@
+package daemon
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"pfwarden/capture"
+	"pfwarden/detect"
+	"pfwarden/detect/filter"
+	"pfwarden/internal/ledger"
+)
+
+// snapshotEvery is how much work a crash may cost to be done again; nothing is lost by it.
+const snapshotEvery = 2 * time.Minute
+
+func newSeed() (uint64, error) {
+	var b [8]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return 0, fmt.Errorf("drawing a secret seed: %w", err)
+	}
+	return binary.LittleEndian.Uint64(b[:]), nil
+}
+
+// openStore opens the ledger; without a file (demonstration) it is kept in memory.
+func (d *Daemon) openStore() error {
+	if d.config.Store.File == "" || d.config.Store.File == ":memory:" {
+		d.store = &ledger.Memory{}
+		return nil
+	}
+	db, err := ledger.Open(d.config.Store.File, ledger.Options{Now: d.o.Now, Log: d.log})
+	if err != nil {
+		return err
+	}
+	d.store, d.db = db, db
+	if q, yes := db.Quarantined(); yes {
+		d.adopt = true
+		d.log.Error("the ledger was damaged: it is put aside and a new one begun; bans are taken over from pf's tables", "kept", q.Path, "error", q.Cause)
+		d.fault("ledger_replaced", fmt.Sprintf("the ledger was damaged (%v) and is kept as %s; bans were taken over from pf's tables", q.Cause, q.Path))
+	}
+	return nil
+}
+
+// restore brings the detector to the last snapshot and tells it what the ledger knows beyond.
+func (d *Daemon) restore(ctx context.Context) error {
+	snap, ok, err := d.store.LoadSnapshot(ctx)
+	if err != nil {
+		return fmt.Errorf("reading the last snapshot: %w", err)
+	}
+	if !ok {
+		return nil
+	}
+	if err := d.detector.Restore(bytes.NewReader(snap.Detector), d.o.Now()); err != nil {
+		d.log.Warn("the detector begins anew: its last snapshot cannot be used", "error", err)
+		d.metrics.Rejected.With("snapshot", snapshotCause(err)).Inc()
+	}
+	for _, p := range snap.Positions {
+		if p.Path == d.config.Pflog.File {
+			d.pflogAt = p
+		} else {
+			d.positions[p.Path] = p
+		}
+	}
+	d.backlog, d.saved, d.gapFrom = true, snap.Time, snap.Time
+	notices, err := d.bans.Since(ctx, snap.Time)
+	if err != nil {
+		return err
+	}
+	for _, n := range notices {
+		d.detector.Notice(n)
+	}
+	return nil
+}
+
+// snapshotIfDue saves the detector's state with the positions that belong to it.
+func (d *Daemon) snapshotIfDue(ctx context.Context, now time.Time) {
+	if d.saved.IsZero() {
+		d.saved = now.Add(-snapshotEvery)
+	}
+	// A clock that was set back must not stop the snapshots.
+	if since := now.Sub(d.saved); since >= 0 && since < snapshotEvery {
+		return
+	}
+	d.snapshot(ctx, now)
+}
+
+func (d *Daemon) snapshot(ctx context.Context, now time.Time) {
+	d.saved = now
+	var b bytes.Buffer
+	if err := d.detector.Snapshot(&b); err != nil {
+		d.log.Error("taking a snapshot of the detector", "error", err)
+		return
+	}
+	s := ledger.Snapshot{Time: now, Detector: b.Bytes()}
+	for _, p := range d.startsOfLogs() {
+		if _, read := d.positions[p.Path]; !read {
+			d.positions[p.Path] = p
+		}
+	}
+	for _, p := range d.positions {
+		s.Positions = append(s.Positions, p)
+	}
+	if at := d.pflogPosition(ctx); at != (capture.Position{}) {
+		at.Path = d.config.Pflog.File
+		s.Positions = append(s.Positions, at)
+	}
+	if err := d.store.SaveSnapshot(ctx, s); err != nil {
+		d.metrics.LedgerErrors.With("snapshot").Inc()
+		d.log.Error("saving a snapshot", "error", err)
+		d.fault("snapshot", err.Error())
+		return
+	}
+	d.fault("snapshot", "")
+	d.mu.Lock()
+	d.state.LastSnapshot = now
+	d.mu.Unlock()
+	if d.journal != nil {
+		if err := d.journal.Flush(); err != nil {
+			d.log.Error("writing the journal", "error", err)
+		}
+	}
+	if _, err := d.store.Purge(ctx, now.Add(-d.config.Store.History)); err != nil {
+		d.metrics.LedgerErrors.With("purge").Inc()
+	}
+}
+
+// finish deals with what the sources had handed over when they stopped, and saves everything.
+func (d *Daemon) finish(ctx context.Context) {
+	d.drainSources()
+	d.commit(ctx)
+	d.snapshot(ctx, d.o.Now())
+}
+
+// catchUp notices when the logs' backlog has been read, from when on time stamps far from the present are taken for wrong.
+func (d *Daemon) catchUp() {
+	if !d.backlog || d.caughtUp || len(d.lines) > 0 {
+		return
+	}
+	for _, s := range d.logStats() {
+		if s.Behind > 0 {
+			return
+		}
+	}
+	d.caughtUp = true
+	d.engine.SetPhase(filter.Operation)
+}
+
+func snapshotCause(err error) string {
+	switch {
+	case errors.Is(err, detect.ErrSnapshotDamaged):
+		return "damaged"
+	case errors.Is(err, detect.ErrSnapshotVersion):
+		return "version"
+	case errors.Is(err, detect.ErrSnapshotStale):
+		return "stale"
+	}
+	return "other"
+}
