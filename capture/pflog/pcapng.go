@@ -3,6 +3,7 @@ package pflog
 import (
 	"encoding/binary"
 	"fmt"
+	"io"
 	"math/bits"
 	"time"
 
@@ -108,7 +109,7 @@ func (r *Reader) nextBlock(p *capture.Packet) (Cause, error) {
 
 // asCut makes of the end of the file within a block what peek would have made of it.
 func asCut(err error) error {
-	if err.Error() == "EOF" {
+	if err == io.EOF { //nolint:errorlint // a wrapped EOF is an error of the stream
 		return errCut
 	}
 	return err
