@@ -127,7 +127,8 @@ func (d *Driver) Add(entries ...Entry) error {
 	return errors.Join(errs...)
 }
 
-// Delete says that entries shall not be in their tables any more. It returns at once.
+// Delete says that entries shall not be in their tables any more. It returns at once. Before Start it names entries that an earlier
+// life may have left behind: they go even where PF does not let us read a table.
 func (d *Driver) Delete(entries ...Entry) error {
 	var errs []error
 	d.mu.Lock()
@@ -142,6 +143,9 @@ func (d *Driver) Delete(entries ...Entry) error {
 			continue
 		}
 		delete(t.desired, p)
+		if _, have := t.in[p]; !have && (!d.probe.loaded || t.blind) {
+			t.in[p] = false // it may be there from an earlier life
+		}
 		d.kills.drop(p)
 		d.touch(t, p)
 	}

@@ -11,7 +11,7 @@ import (
 // Backing off after an error.
 const (
 	firstBackoff = 250 * time.Millisecond
-	lastBackoff  = 15 * time.Second
+	lastBackoff  = 5 * time.Second
 )
 
 // step does what is due and says how long to wait before the next one; 0 is no wait, and there is always something to wait for.

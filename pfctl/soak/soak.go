@@ -230,9 +230,9 @@ func (s *session) act(ctx context.Context) {
 			fmt.Println("counters:", err)
 		}
 		s.packets()
-	case n < 990:
+	case n < 963:
 		s.fault()
-	default:
+	case n < 966:
 		s.administrator(ctx)
 	}
 }
