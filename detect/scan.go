@@ -26,6 +26,7 @@ const (
 	// slack is what decay may take of a full threshold: the sequential test needs ln 9900 at ln 4 a door, which is 6.64 doors and not 7.
 	slack        = 0.9482
 	companySlack = 0.88 // members of a company are spread over hours
+	spreadSlack  = 0.8  // of the doors, where one more than needed was knocked on: eight doors over a day are as good as seven in an hour
 	halfLives    = 4    // after as many a score is forgotten
 	fewAddresses = 4    // fewer than these
 	ttlSpread    = 8    // routes move by 1 to 3 hops; more looks like several senders
@@ -38,7 +39,7 @@ func newScan(c *Config) scan {
 		companies: newCompanies(c.Limits.Companies, newKeyed(^c.Seed)), victims: newVictims(),
 		few: p.Addresses > 0 && p.Addresses < fewAddresses, halfLife: p.HalfLife.Seconds(), forget: halfLives * p.HalfLife.Seconds(),
 	}
-	s.leastFull = max(math.Floor(p.Threshold/2), 1) * companySlack / 2
+	s.leastFull = max(math.Floor(p.Threshold/2), 1) * spreadSlack / 2
 	for _, port := range p.TrapPorts {
 		s.traps[port>>6] |= 1 << (port & 63)
 	}
@@ -105,7 +106,7 @@ func (s *scan) fraction(x *slot, now uint32) (float64, limit) {
 	l := s.limit(x)
 	doors := s.doors(x, now, l.doors)
 	f := doors / l.doors
-	if doors >= l.full {
+	if doors >= l.full || doors >= spreadSlack*l.doors && x.undecayed() >= math.Ceil(l.doors)+1 {
 		f = max(f, 1)
 	}
 	return f, l
@@ -239,19 +240,21 @@ func (d *Detector) count(x *slot, o *Observation, now uint32, th uint64, w float
 
 // add moves the slot's score to the newer of its time and now, and adds w where it belongs.
 func (s *scan) add(x *slot, now uint32, w float32) {
+	late := float32(1)
 	if now >= x.last {
 		f := s.decay(float64(now - x.last))
 		x.hard *= f
 		x.weak = uint16(float32(x.weak) * f)
 		x.last = now
 	} else {
-		w *= s.decay(float64(x.last - now))
+		late = s.decay(float64(x.last - now))
 		x.first = min(x.first, now)
 	}
-	if w <= 0.25 {
-		x.weak += uint16(w * weakUnit)
+	if w == 0.25 {
+		x.weak += uint16(w * late * weakUnit)
 	} else {
-		x.hard += w
+		x.hard += w * late
+		x.count(w)
 	}
 }
 
@@ -314,6 +317,7 @@ func (d *Detector) admit(o *Observation, k key, h, th uint64, now uint32, w floa
 		x.weak = uint16(credit * weakUnit)
 	} else {
 		x.hard = credit
+		x.count(credit)
 	}
 	return x
 }

@@ -46,6 +46,14 @@ func (s *slot) knocks() int {
 	return n
 }
 
+// count adds w to the doors that are counted without decay, in halves, in the upper byte of the flags.
+func (s *slot) count(w float32) {
+	s.flags += min(uint16(w*2), 255-s.flags>>8) << 8
+}
+
+// undecayed is how many doors of probes and stealth probes were ever counted.
+func (s *slot) undecayed() float64 { return float64(s.flags>>8) / 2 }
+
 // seen says whether a target's fingerprint is kept.
 func (s *slot) seen(print uint16) bool {
 	for _, p := range s.prints[:min(int(s.n), len(s.prints))] {
