@@ -65,15 +65,6 @@ func checkInterface(s string) error {
 	return nil
 }
 
-var dialectName = regexp.MustCompile(`^(auto|old|len[1-9][0-9]{0,2})$`)
-
-func checkDialect(s string) error {
-	if !dialectName.MatchString(s) {
-		return fmt.Errorf(`got %q, expected "auto", "old" or "len" with the header's length, such as "len100"`, s)
-	}
-	return nil
-}
-
 func checkListen(s string) error {
 	if s == "" {
 		return nil

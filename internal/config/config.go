@@ -50,7 +50,7 @@ type Pflog struct {
 	File      string   // pflogd's file; "" = not used
 	Watch     []string // interfaces and interface groups whose blocks are evidence
 	Snaplen   int      // bytes
-	Dialect   string   // "auto", "old" or "lenL"
+	Dialect   string   // "auto" or the system that writes the log, as pflog.ParseSystem reads it
 }
 
 // Portscan is the packet jail.

@@ -117,7 +117,7 @@ var faultCases = []faultCase{
 	},
 	{
 		name: "pf",
-		text: "[pf]\nbackend = \"ipfw\"\nanchor = \"a//b\"\nbanned = \"<b>\"\nsuspects = \"\"\nforeign = \"kep\"\nreconcile = \"0s\"\npfctl = \"\"\n[pflog]\ninterface = \"pflog 0\"\nsnaplen = 20\ndialect = \"len\"\nwatch = [\"\"]\n",
+		text: "[pf]\nbackend = \"ipfw\"\nanchor = \"a//b\"\nbanned = \"<b>\"\nsuspects = \"\"\nforeign = \"kep\"\nreconcile = \"0s\"\npfctl = \"\"\n[pflog]\ninterface = \"pflog 0\"\nsnaplen = 20\ndialect = \"opensbd\"\nwatch = [\"\"]\n",
 		want: []string{
 			`t.toml:2: pf.backend: got "ipfw", expected one of "pfctl", "memory"`,
 			`t.toml:3: pf.anchor: got "a//b", expected names of letters, digits, _ - . with a / between them, each at most 63 characters`,
@@ -128,7 +128,7 @@ var faultCases = []faultCase{
 			`t.toml:8: pf.pfctl: empty, expected the path of pfctl(8)`,
 			`t.toml:10: pflog.interface: got "pflog 0", expected the name of an interface or interface group`,
 			`t.toml:11: pflog.snaplen: got 20, expected a whole number of bytes from 96 to 65535`,
-			`t.toml:12: pflog.dialect: got "len", expected "auto", "old" or "len" with the header's length, such as "len100"`,
+			`t.toml:12: pflog.dialect: got "opensbd", expected one of "auto", "openbsd", "freebsd", "netbsd", "dragonfly", "darwin"; did you mean "openbsd"?`,
 			`t.toml:13: pflog.watch: empty, expected the name of an interface or interface group`,
 		},
 	},

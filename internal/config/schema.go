@@ -103,7 +103,8 @@ func pflogKeys() []key[Pflog] {
 		field("watch", func(p *Pflog) *[]string { return &p.Watch }, distinct(list(text(checkWatch), "interface names and groups")),
 			"interfaces whose blocks are evidence: names or groups; egress = those with a default route"),
 		field("snaplen", func(p *Pflog) *int { return &p.Snaplen }, whole(96, 65535, "bytes"), "bytes of a packet that are read"),
-		field("dialect", func(p *Pflog) *string { return &p.Dialect }, text(checkDialect), "of the log's headers; auto = told by each record"),
+		field("dialect", func(p *Pflog) *string { return &p.Dialect }, oneOf("auto", "openbsd", "freebsd", "netbsd", "dragonfly", "darwin"),
+			"system that writes the log, where its records leave that open"),
 	}
 }
 
