@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pfwarden/capture"
@@ -21,6 +22,7 @@ import (
 	"pfwarden/internal/engine"
 	"pfwarden/internal/ledger"
 	"pfwarden/internal/metrics"
+	"pfwarden/internal/screen"
 	"pfwarden/internal/warden"
 	"pfwarden/pfctl"
 )
@@ -48,18 +50,21 @@ type Daemon struct {
 	log     *slog.Logger
 	started time.Time
 
-	store    ledger.Store
-	db       *ledger.DB // the same, or nil
-	adopt    bool       // the ledger was lost: what PF holds is ours
-	never    *warden.NeverList
-	bans     *warden.Warden
-	driver   *pfctl.Driver
-	metrics  *metrics.Metrics
-	watcher  *watcher
-	detector *detect.Detector // used by the engine's goroutine only
-	journal  *detect.Journal
-	engine   *engine.Engine
-	seed     uint64
+	store     ledger.Store
+	db        *ledger.DB // the same, or nil
+	adopt     bool       // the ledger was lost: what PF holds is ours
+	never     *warden.NeverList
+	screen    *screen.Screen
+	neverList *screen.List // its configured part and this machine's own
+	running   atomic.Bool
+	bans      *warden.Warden
+	driver    *pfctl.Driver
+	metrics   *metrics.Metrics
+	watcher   *watcher
+	detector  *detect.Detector // used by the engine's goroutine only
+	journal   *detect.Journal
+	engine    *engine.Engine
+	seed      uint64
 
 	packets chan packet
 	lines   chan []capture.Line
@@ -73,6 +78,8 @@ type Daemon struct {
 	saved     time.Time // when the last snapshot was taken
 	gapFrom   time.Time // packets up to here were dealt with before the restart
 	read      time.Time // when the record being dealt with was read
+
+	stopScreen func()
 
 	mu      sync.Mutex // guards what follows
 	config  *config.Config
@@ -127,7 +134,11 @@ func (d *Daemon) setUp(ctx context.Context) error {
 	d.metrics = metrics.New(metrics.Options{Version: d.o.Version, Capture: d.o.Capture, Addresses: c.Metrics.Addresses, Runtime: true})
 	d.watcher = newWatcher(d.metrics)
 	d.watcher.now = d.o.Now
-	d.setNever(ctx, c)
+	var err error
+	if d.screen, d.neverList, err = d.newScreen(c); err != nil {
+		return err
+	}
+	d.screen.Refresh(ctx)
 	seed, err := newSeed()
 	if err != nil {
 		return err
@@ -172,7 +183,7 @@ func (d *Daemon) join(plan *engine.Plan) error {
 	d.watcher.classifier = probe.New(plan.Probe)
 	d.engine = engine.New(engine.Options{
 		Detector: front, Classifier: d.watcher.classifier, Warden: d.bans, Jails: plan.Jails,
-		Watchers: []engine.Watcher{d.watcher},
+		Candidates: d.screen, Watchers: []engine.Watcher{d.watcher},
 	})
 	phase := filter.Operation
 	if d.backlog && !d.caughtUp {
@@ -210,11 +221,14 @@ func (d *Daemon) Run(ctx context.Context) error {
 	var parts sync.WaitGroup
 	parts.Go(func() { _ = d.driver.Run(work) })
 	parts.Go(func() { d.readCounters(work) })
+	d.running.Store(true)
+	d.startScreen(work)
 	d.startSources(work)
 	d.log.Info("pfwarden watches", "version", d.o.Version, "backend", d.config.PF.Backend, "jails", len(d.plan.Jails), "interfaces", d.watch, "bans", len(d.bans.Live()))
 	d.loop(ctx, work)
 
 	d.stopSources()
+	d.stopScreen()
 	d.finish(work)
 	closeServers()
 	if err := d.driver.Sync(limited(work, 10*time.Second)); err != nil {
@@ -249,6 +263,8 @@ func (d *Daemon) loop(ctx, work context.Context) {
 			d.morePackets()
 		case batch := <-d.lines:
 			d.batch(batch)
+		case obs := <-d.screen.Results():
+			d.engine.Observed(d.o.Now(), obs...)
 		case f := <-d.asks:
 			f(d.o.Now())
 		case <-d.hup:
@@ -303,6 +319,31 @@ func (d *Daemon) tick(ctx context.Context) {
 func (d *Daemon) commit(ctx context.Context) {
 	if err := d.engine.Commit(ctx); err != nil {
 		d.log.Debug("decisions wait to be carried out", "error", err)
+	}
+}
+
+// startScreen lets the screening stage work until stopScreen.
+func (d *Daemon) startScreen(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	s := d.screen
+	go func() {
+		defer close(ended)
+		_ = s.Run(ctx)
+	}()
+	d.stopScreen = func() {
+		cancel()
+		// It may wait for the engine to take a result, or a change of the never-list.
+		for {
+			select {
+			case <-ended:
+				return
+			case f := <-d.asks:
+				f(d.o.Now())
+			case obs := <-s.Results():
+				d.engine.Observed(d.o.Now(), obs...)
+			}
+		}
 	}
 }
 

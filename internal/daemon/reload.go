@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"pfwarden/detect"
-	"pfwarden/internal/config"
 )
 
 // reloadNow takes over a changed configuration as a whole, or keeps the old one if the new one has a fault. Suspicion, bans and log positions
@@ -45,6 +44,12 @@ func (d *Daemon) takeConfig(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	d.running.Store(false) // the new never-list is taken over as a whole, below
+	defer d.running.Store(true)
+	screen, list, err := d.newScreen(c)
+	if err != nil {
+		return err
+	}
 	detector, err := d.sameDetector(plan.Detector)
 	if err != nil {
 		return err
@@ -60,13 +65,18 @@ func (d *Daemon) takeConfig(ctx context.Context) error {
 	d.config, d.plan = c, plan
 	d.mu.Unlock()
 	d.detector = detector
-	d.setNeverNow(ctx, c)
+	d.stopScreen()
+	old := d.neverList
+	d.screen, d.neverList = screen, list
+	d.screen.Refresh(ctx)
+	d.replaceNever(list, old)
 	d.backlog = false
 	if err := d.join(plan); err != nil {
 		d.log.Error("the journal ends here", "error", err)
 		d.o.Journal, d.journal = nil, nil
 		_ = d.join(plan) // fails for the journal only
 	}
+	d.startScreen(ctx)
 	d.startSources(ctx)
 	return nil
 }
@@ -99,10 +109,4 @@ func (d *Daemon) drainSources() {
 			return
 		}
 	}
-}
-
-// setNeverNow replaces the configured part of the never-list and ends the bans that it forbids.
-func (d *Daemon) setNeverNow(_ context.Context, c *config.Config) {
-	prefixes, _ := c.NeverList()
-	d.engine.Notices(d.bans.SetNever(d.o.Now(), originConfig, prefixes))
 }
