@@ -21,7 +21,7 @@ import (
 // Options of New. Zero values mean the defaults.
 type Options struct {
 	Labels []Label // score against them
-	Bound  int     // keys that a ranking follows at most, 65536
+	Bound  int     // keys that a ranking follows at most, 131072
 	Bans   int     // bans that are listed at most, 100000
 }
 
@@ -104,7 +104,7 @@ type JailSum struct {
 // New returns an empty collector.
 func New(o Options) *Collector {
 	if o.Bound <= 0 {
-		o.Bound = 1 << 16
+		o.Bound = 1 << 17
 	}
 	if o.Bans <= 0 {
 		o.Bans = 100_000
@@ -160,8 +160,9 @@ func (c *Collector) observation(o *detect.Observation) {
 	if !o.Source.IsValid() {
 		return
 	}
-	c.sources.add(o.Source)
-	c.bySource.add(o.Source, 1)
+	if c.bySource.add(o.Source, 1) { // what is followed was counted already
+		c.sources.add(o.Source)
+	}
 	if c.score != nil {
 		c.score.record(o.Source)
 	}

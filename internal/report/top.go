@@ -20,10 +20,11 @@ func newTally[K comparable](limit int) *tally[K] {
 	return &tally[K]{counts: make(map[K]*uint64), limit: limit}
 }
 
-func (t *tally[K]) add(k K, n uint64) {
+// add counts n more of k, and tells whether k was not followed before.
+func (t *tally[K]) add(k K, n uint64) (fresh bool) {
 	if t.at != nil && t.recent == k {
 		*t.at += n
-		return
+		return false
 	}
 	at := t.counts[k]
 	if at == nil {
@@ -32,9 +33,11 @@ func (t *tally[K]) add(k K, n uint64) {
 		}
 		at = new(uint64)
 		t.counts[k] = at
+		fresh = true
 	}
 	*at += n
 	t.recent, t.at = k, at
+	return fresh
 }
 
 func (t *tally[K]) halve() {
