@@ -112,9 +112,32 @@ func (f *Filter) Stats() Stats {
 // pattern is one regular expression with what is known of its groups.
 type pattern struct {
 	*pyre.Regexp
-	source   string
-	required literal.Required
-	skips    []int // numbers of the groups that SKIPLINES made
+	source       string
+	required     literal.Required
+	skips        []int        // numbers of the groups that SKIPLINES made
+	alternatives bool         // has alt_ or tuple_ groups
+	head         *pyre.Regexp // prefregex only: the pattern without its ending, if that is "the rest of the line is the content"
+}
+
+// rest is how most prefregexes end.
+const rest = `<F-CONTENT>.+</F-CONTENT>$`
+
+// findPrefix is Find, without walking through the content where the pattern takes it whole.
+func (p *pattern) findPrefix(text string) ([]int, error) {
+	if p.head == nil {
+		return p.Find(text)
+	}
+	m, err := p.head.Find(text)
+	if m == nil || err != nil {
+		return m, err
+	}
+	end := len(text) - 1
+	if m[1] >= end || strings.IndexByte(text[m[1]:end], '\n') >= 0 { // the engine would have to go back
+		return p.Find(text)
+	}
+	m = append(m, m[1], end)
+	m[1] = end
+	return m, nil
 }
 
 // RegexError says which regular expression of a definition is at fault.
@@ -167,6 +190,12 @@ func Compile(def Definition, o Options) (*Filter, error) {
 	if def.Prefregex != "" {
 		if pre := many("prefregex", []string{def.Prefregex}, false); len(pre) > 0 {
 			f.pre = pre[0]
+			if head, ok := strings.CutSuffix(def.Prefregex, rest); ok && f.pre.Linear() && len(f.pre.Names()) > 1 &&
+				f.pre.Names()[len(f.pre.Names())-1] == "content" {
+				if p, err := compilePattern(head, def.UseDNS, false, o); err == nil && p.Linear() {
+					f.pre.head = p.Regexp
+				}
+			}
 		}
 	}
 	if len(faults) == 0 {
@@ -203,6 +232,9 @@ func compilePattern(regex, useDNS string, multi bool, o Options) (*pattern, erro
 	}
 	p := &pattern{Regexp: re, source: regex, required: literal.Extract(re.Relaxed())}
 	for i, name := range re.Names() {
+		if strings.HasPrefix(name, "alt_") || strings.HasPrefix(name, "tuple_") {
+			p.alternatives = true
+		}
 		if strings.HasPrefix(name, "skiplines") {
 			p.skips = append(p.skips, i)
 		}

@@ -72,20 +72,18 @@ func (f *Filter) process(w *work) (ignored bool) {
 	if f.early && f.ignores(text) {
 		return true
 	}
-	base := map[string]string{}
+	var base map[string]string
+	var pre []int
+	whole := text
 	if f.pre != nil {
-		m, err := f.pre.Find(text)
+		m, err := f.pre.findPrefix(text)
 		if m == nil || err != nil {
 			f.gaveUp(err, -1)
 			return false
 		}
-		f.pre.fields(text, m, base)
+		pre = m
 		w.spans(f.pre, m, w.content)
-		if content := base["content"]; content != "" {
-			text = content + "\n"
-			w.content = f.contentAt(w.content, m)
-		}
-		delete(base, "content")
+		text = f.content(w, text, m)
 	}
 	done := false
 	for i, p := range f.fail {
@@ -113,6 +111,9 @@ func (f *Filter) process(w *work) (ignored bool) {
 			continue
 		}
 		done = true
+		if base == nil {
+			base = f.base(whole, pre)
+		}
 		w.spans(p, m, w.content)
 		next := text
 		lines := 1
@@ -126,7 +127,7 @@ func (f *Filter) process(w *work) (ignored bool) {
 		}
 	}
 	if !done && w.when.OK {
-		f.logins(w, text, base)
+		f.logins(w, text, whole, pre)
 	}
 	return ignored
 }
@@ -143,14 +144,33 @@ func (f *Filter) find(p *pattern, index int, text string) ([]int, error) {
 	return m, err
 }
 
-// contentAt is where F-CONTENT begins.
-func (f *Filter) contentAt(offset int, m []int) int {
+// content is what failregexes see behind a prefregex: the group F-CONTENT, or all of it if that is empty.
+func (f *Filter) content(w *work, text string, m []int) string {
 	for i, name := range f.pre.Names() {
-		if name == "content" && offset >= 0 {
-			return offset + m[2*i]
+		if name == "content" && m[2*i] >= 0 && m[2*i] < m[2*i+1] {
+			if w.content >= 0 {
+				w.content += m[2*i]
+			}
+			if m[2*i+1] == len(text)-1 {
+				return text[m[2*i]:]
+			}
+			return text[m[2*i]:m[2*i+1]] + "\n"
 		}
 	}
-	return offset
+	return text
+}
+
+// base are the fields that the prefregex found.
+func (f *Filter) base(text string, m []int) map[string]string {
+	base := map[string]string{}
+	if m != nil {
+		f.pre.fields(text, m, base)
+		delete(base, "content")
+		if f.pre.alternatives {
+			f.pre.merge(base)
+		}
+	}
+	return base
 }
 
 func (f *Filter) gaveUp(err error, regex int) {
@@ -181,11 +201,10 @@ func (f *Filter) ignores(text string) bool {
 // report makes a candidate of a match, after joining it with what is known of its multi-line id.
 func (f *Filter) report(w *work, p *pattern, index int, text string, m []int, base map[string]string, lines int) {
 	own := &failure{fields: maps.Clone(base), matches: lines}
-	if own.fields == nil {
-		own.fields = map[string]string{}
-	}
 	p.fields(text, m, own.fields)
-	own.lists = p.merge(own.fields)
+	if p.alternatives {
+		own.lists = p.merge(own.fields)
+	}
 	for _, g := range p.skips {
 		delete(own.fields, p.Names()[g])
 	}
@@ -245,7 +264,7 @@ func (f *Filter) send(w *work, c *Candidate, fields map[string]string) {
 }
 
 // logins looks for a successful log-in.
-func (f *Filter) logins(w *work, text string, base map[string]string) {
+func (f *Filter) logins(w *work, text, whole string, pre []int) {
 	for i, p := range f.login {
 		if f.MaxLines == 1 && !w.may(i, true) {
 			continue
@@ -258,13 +277,12 @@ func (f *Filter) logins(w *work, text string, base map[string]string) {
 		if m == nil {
 			continue
 		}
-		fields := maps.Clone(base)
-		if fields == nil {
-			fields = map[string]string{}
-		}
+		fields := f.base(whole, pre)
 		p.fields(text, m, fields)
 		c := Candidate{Regex: i, Login: true, Attempts: 1, Lines: 1}
-		c.Lists = p.merge(fields)
+		if p.alternatives {
+			c.Lists = p.merge(fields)
+		}
 		if c.identify(fields, f.UseDNS) {
 			f.send(w, &c, fields)
 		}
