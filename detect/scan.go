@@ -176,7 +176,7 @@ func (d *Detector) packet(o *Observation, at int64, emit func(Verdict)) {
 func (d *Detector) reached(x *slot, o *Observation, k key, h uint64, at int64, emit func(Verdict)) {
 	s := &d.scan
 	s.table.update(x, h)
-	knocks, syn := x.knocks(), x.flags&flagSYN != 0
+	knocks, hard := x.knocks(), weight(o.Kind) > 0.25
 	if len(d.logs.sources) > 0 {
 		d.judge(o.Source, "", -1, at, emit)
 	} else if float64(x.hard)+float64(x.weak)/weakUnit >= s.leastFull {
@@ -188,7 +188,7 @@ func (d *Detector) reached(x *slot, o *Observation, k key, h uint64, at int64, e
 		}
 	}
 	// A company is made by sources with two doors or more.
-	if syn && knocks >= 2 && s.companies.knock(k, seconds(at), 1+boolInt(knocks == 2)) {
+	if hard && knocks >= 2 && s.companies.knock(k, seconds(at), 1+boolInt(knocks == 2)) {
 		d.judgeCompany(k, at, emit)
 	}
 }
@@ -205,7 +205,6 @@ func (d *Detector) count(x *slot, o *Observation, now uint32, th uint64, w float
 	s := &d.scan
 	switch o.Kind {
 	case UDPProbe:
-		x.flags |= flagUDP
 		if x.caps&15 >= weakCap || int(x.n) >= len(x.prints) {
 			return false
 		}
@@ -215,8 +214,6 @@ func (d *Detector) count(x *slot, o *Observation, now uint32, th uint64, w float
 			return false
 		}
 		x.caps += 16
-	default:
-		x.flags |= flagSYN
 	}
 	s.add(x, now, w)
 	x.keep(uint16(th))

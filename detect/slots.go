@@ -29,8 +29,6 @@ const (
 	flagStopped   = 1 << 0 // a gate stopped the verdict that is due
 	flagFloodBorn = 1 << 1 // first seen in flood mode
 	flagMark      = 1 << 2 // carries a known tool's mark
-	flagUDP       = 1 << 3 // knocked by UDP
-	flagSYN       = 1 << 4 // knocked by plain SYN or stealth probe
 	flagVictim    = 1 << 5 // looks like the victim of somebody else's attack
 	flagCredit    = 1 << 6 // its score holds the door that it was marked for before it was admitted
 )
