@@ -30,6 +30,7 @@ install: build
 	install -d $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/share/examples/pfwarden
 	install -m 755 pfwarden $(DESTDIR)$(PREFIX)/sbin/pfwarden
 	cp -R etc/* $(DESTDIR)$(PREFIX)/share/examples/pfwarden/
+	rm -f $(DESTDIR)$(PREFIX)/share/examples/pfwarden/*_test.go
 	for f in man/*.[1-9]; do test ! -f $$f || { s=$${f##*.}; install -d $(DESTDIR)$(MANDIR)/man$$s && install -m 644 $$f $(DESTDIR)$(MANDIR)/man$$s/; } || exit 1; done
 
 clean:
