@@ -28,8 +28,6 @@ func Canonical(p netip.Prefix) (netip.Prefix, error) {
 	switch {
 	case !p.IsValid():
 		return p, fmt.Errorf("%w: %v is not an address or network", ErrRefused, p)
-	case a.Zone() != "":
-		return p, fmt.Errorf("%w: %v has a zone, which pf drops silently", ErrRefused, p)
 	case a.Is4In6():
 		if bits < 96 {
 			return p, fmt.Errorf("%w: %v holds all of IPv4", ErrRefused, p)
@@ -41,6 +39,15 @@ func Canonical(p netip.Prefix) (netip.Prefix, error) {
 		return out, fmt.Errorf("%w: %v %s", ErrRefused, out, why)
 	}
 	return out, nil
+}
+
+// CanonicalAddr is Canonical for one host. An address with a zone is refused: PF would drop the zone silently, and a Prefix cannot
+// hold one.
+func CanonicalAddr(a netip.Addr) (netip.Prefix, error) {
+	if a.Zone() != "" {
+		return netip.Prefix{}, fmt.Errorf("%w: %v has a zone", ErrRefused, a)
+	}
+	return Canonical(netip.PrefixFrom(a, a.BitLen()))
 }
 
 // special says why a network must not be blocked by anyone: it is everything, or holds addresses that are no other host's.

@@ -32,7 +32,7 @@ func OpenEnv(env Getenv) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", EnvProfile, err)
 	}
-	var opts []Option
+	opts := []Option{WithZone(time.Local)}
 	if text := env(EnvIfs); text != "" {
 		ifs, err := parseIfs(text)
 		if err != nil {

@@ -8,7 +8,9 @@ import (
 	"time"
 )
 
-func ctime(ns int64) string { return time.Unix(0, ns).Format("Mon Jan _2 15:04:05 2006") }
+func (pf *PF) ctime(ns int64) string {
+	return time.Unix(0, ns).In(pf.zone).Format("Mon Jan _2 15:04:05 2006")
+}
 
 // show is -s.
 func (c *call) show() error {
@@ -244,7 +246,7 @@ func (c *call) showTableLine(t *table) {
 	if pf.faults[FaultAddresses] != 0 {
 		n = n*2 + 18
 	}
-	fmt.Fprintf(&c.out, "\tAddresses:   %d\n\tCleared:     %s\n", n, ctime(t.cleared))
+	fmt.Fprintf(&c.out, "\tAddresses:   %d\n\tCleared:     %s\n", n, pf.ctime(t.cleared))
 	fmt.Fprintf(&c.out, "\tReferences:  [ Anchors: %-18d Rules: %-18d ]\n", held, t.refs+t.linger)
 	fmt.Fprintf(&c.out, "\tEvaluations: [ NoMatch: %-18d Match: %-18d ]\n", t.nomatch, t.match)
 	c.showCounters(&t.c, true)
@@ -285,7 +287,7 @@ func (c *call) showTable() error {
 		if c.o.verbose == 0 {
 			continue
 		}
-		c.out.WriteString("\tCleared:     " + ctime(e.cleared) + "\n")
+		c.out.WriteString("\tCleared:     " + pf.ctime(e.cleared) + "\n")
 		if e.weight > 0 {
 			fmt.Fprintf(&c.out, "\tWeight:             %d\n", e.weight)
 		}

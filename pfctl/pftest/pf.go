@@ -22,6 +22,7 @@ type Iface struct {
 type PF struct {
 	prof  Profile
 	clock func() time.Time
+	zone  *time.Location // of printed dates
 	ifs   []Iface
 
 	mu      sync.Mutex
@@ -60,12 +61,15 @@ type Option func(*PF)
 // WithClock gives PF another clock than the machine's.
 func WithClock(now func() time.Time) Option { return func(pf *PF) { pf.clock = now } }
 
+// WithZone prints dates in another zone than UTC, as a pfctl with another TZ does.
+func WithZone(zone *time.Location) Option { return func(pf *PF) { pf.zone = zone } }
+
 // WithInterfaces gives the machine other interfaces than lo0 and em0.
 func WithInterfaces(ifs []Iface) Option { return func(pf *PF) { pf.ifs = ifs } }
 
 // New returns an empty PF that is not enabled, as at the start of a machine without rules.
 func New(p Profile, opts ...Option) *PF {
-	pf := &PF{prof: p, clock: time.Now, changed: make(chan struct{}), ifs: []Iface{
+	pf := &PF{prof: p, clock: time.Now, zone: time.UTC, changed: make(chan struct{}), ifs: []Iface{
 		{Name: "lo0", Addrs: []netip.Prefix{netip.MustParsePrefix("127.0.0.1/8")}},
 		{Name: "em0", Addrs: []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}},
 	}}
