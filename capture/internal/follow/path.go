@@ -34,7 +34,7 @@ type path struct {
 }
 
 // maxOld bounds the renamed files of one path that are read at once.
-const maxOld = 16
+const maxOld = 128
 
 // coarseClock is the coarsest modification time that a file system keeps. A file changed so recently may change again
 // without showing it by time or size.

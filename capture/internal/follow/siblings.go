@@ -192,17 +192,39 @@ func (p *path) findStored(now time.Time, st os.FileInfo) {
 }
 
 // findMissed finds the files that stood at the path after f and were renamed before they were seen: those that the
-// rotation's numbers or dates place behind f.
+// rotation's numbers or dates place behind f. Files may be renamed on while it looks; it looks again until they stand still.
 func (p *path) findMissed(f *File, now time.Time) {
-	all := p.siblings()
-	i := slices.IndexFunc(all, func(s sibling) bool { return s.key == f.key })
-	if i < 0 {
-		return
+	for range 20 {
+		own, all, ok := p.placeOf(f)
+		if ok && own.number == 0 {
+			return // nothing can be younger
+		}
+		p.w.dirs = nil
+		again, list, okAgain := p.placeOf(f)
+		if okAgain != ok || again != own || !slices.EqualFunc(all, list, func(a, b sibling) bool { return a.name == b.name && a.key == b.key }) {
+			p.w.dirs = nil
+			continue
+		}
+		if !ok || p.addMissed(own, list, now) {
+			return
+		}
+		p.w.dirs = nil
 	}
-	own, ok := rotationOf(p.name, all[i].name)
-	if !ok {
-		return
+	p.lost(f.identity(), f.off)
+}
+
+// placeOf finds a file's rotated name.
+func (p *path) placeOf(f *File) (own rotation, all []sibling, ok bool) {
+	all = p.siblings()
+	slices.SortFunc(all, func(a, b sibling) int { return strings.Compare(a.name, b.name) })
+	if i := slices.IndexFunc(all, func(s sibling) bool { return s.key == f.key }); i >= 0 {
+		own, ok = rotationOf(p.name, all[i].name)
 	}
+	return own, all, ok
+}
+
+// addMissed adds the files that are younger than own; it reports false if one of them was renamed meanwhile.
+func (p *path) addMissed(own rotation, all []sibling, now time.Time) bool {
 	type missed struct {
 		sibling
 		rotation
@@ -225,19 +247,27 @@ func (p *path) findMissed(f *File, now time.Time) {
 	})
 	present := p.presentHead()
 	for i, s := range found {
-		if i > 0 && !s.after(found[i-1].rotation) || len(p.old) > maxOld {
+		if i > 0 && !s.after(found[i-1].rotation) {
+			continue
+		}
+		if len(p.old) >= maxOld {
+			p.stats.Lost++
+			p.fail(nil, causeFiles)
 			continue
 		}
 		file, err := p.w.open(s.name)
 		if err != nil {
-			p.fail(err, causeOf(err))
-			continue
+			return false
 		}
 		old, err := p.openOld(file, 0, now)
 		if err != nil {
 			file.Close()
 			p.fail(err, causeIO)
 			continue
+		}
+		if old.key != s.key {
+			old.close()
+			return false
 		}
 		if len(old.head) >= sureHead && bytes.HasPrefix(present, old.head) {
 			old.close() // a copy of what stands at the path now, which is about to be truncated
@@ -251,6 +281,7 @@ func (p *path) findMissed(f *File, now time.Time) {
 		p.stats.Rotations++
 		p.addOld(old)
 	}
+	return true
 }
 
 // presentHead gives the first bytes of the file that stands at the path.
