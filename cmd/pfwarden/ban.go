@@ -77,7 +77,7 @@ func ban(cmd *cobra.Command, streams stdio, o control.BanOrder) error {
 		return err
 	}
 	h := streams.human()
-	return report(cmd, streams, r, func(p *painter, b control.Ban) {
+	return printResult(cmd, streams, r, func(p *painter, b control.Ban) {
 		until := "for ever"
 		if b.Until != nil {
 			until = "for " + h.left(b.Until) + ", until " + h.date(*b.Until)

@@ -41,8 +41,8 @@ type refused struct {
 	Refused string `json:"refused"`
 }
 
-// report prints what became of an order: each ban by say, or as JSON Lines, and what was refused. Refusals end in exitFailed.
-func report(cmd *cobra.Command, streams stdio, r control.BanResult, say func(p *painter, b control.Ban)) error {
+// printResult prints what became of an order: each ban by say, or as JSON Lines, and what was refused. Refusals end in exitFailed.
+func printResult(cmd *cobra.Command, streams stdio, r control.BanResult, say func(p *painter, b control.Ban)) error {
 	p := newPainter(streams.Out)
 	for _, b := range r.Bans {
 		if !commonOf(cmd).json() {

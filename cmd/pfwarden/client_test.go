@@ -30,8 +30,8 @@ func at(d time.Duration) *time.Time {
 	return &t
 }
 
-// daemon answers as a gateway that has had some visitors.
-func daemon() *controltest.Service {
+// serveFake answers as a gateway that has had some visitors.
+func serveFake() *controltest.Service {
 	long := control.Ban{
 		Address: "192.0.2.7", Table: "banned", Jail: "sshd", Proven: true, Since: *at(-26 * time.Hour), Until: at(46 * time.Hour), Step: 3,
 		Reason: "5 failures in 41 s: user root, admin …", Packets: 41212, Bytes: 2472720, LastHit: at(-3 * time.Minute),
@@ -204,7 +204,7 @@ func TestClientVerbs(t *testing.T) {
 					tt.calls[i] = strings.Replace(c, "by root", fmt.Sprintf("by uid %d", os.Geteuid()), 1)
 				}
 			}
-			s := daemon()
+			s := serveFake()
 			if tt.with != nil {
 				tt.with(s)
 			}
@@ -263,7 +263,7 @@ func TestNoDaemon(t *testing.T) {
 
 func TestOutputIsNoTerminalControl(t *testing.T) {
 	t.Parallel()
-	out, _, _ := invoke("bans", "--socket", serve(t, daemon()))
+	out, _, _ := invoke("bans", "--socket", serve(t, serveFake()))
 	if strings.ContainsRune(out, '\x1b') {
 		t.Errorf("escape sequences reached the output:\n%q", out)
 	}

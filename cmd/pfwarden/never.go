@@ -108,7 +108,7 @@ func neverChange(cmd *cobra.Command, streams stdio, args []string, done string, 
 	if p.err != nil {
 		return p.err
 	}
-	return report(cmd, streams, r, func(p *painter, b control.Ban) {
+	return printResult(cmd, streams, r, func(p *painter, b control.Ban) {
 		p.printf("unbanned %s from table %s\n", p.paint(green, clean(b.Address)), clean(b.Table))
 	})
 }

@@ -81,6 +81,8 @@ func newRootCommand(streams stdio) *cobra.Command {
 // verbs are all there are, in the order of the manual.
 func verbs(streams stdio) []*cobra.Command {
 	return []*cobra.Command{
+		newRunCommand(streams),
+		newReplayCommand(streams),
 		newPflogCommand(streams),
 		newTestCommand(streams),
 		newCheckCommand(streams),

@@ -42,7 +42,7 @@ func unban(cmd *cobra.Command, streams stdio, o control.UnbanOrder) error {
 	if err != nil {
 		return err
 	}
-	if err := report(cmd, streams, r, func(p *painter, b control.Ban) {
+	if err := printResult(cmd, streams, r, func(p *painter, b control.Ban) {
 		p.printf("unbanned %s from table %s; %s packets were stopped\n", p.paint(green, clean(b.Address)), clean(b.Table), count(b.Packets))
 	}); err != nil {
 		return err

@@ -61,6 +61,7 @@ type Totals struct {
 	Faults                            []error   // files that could not be read to their end
 	Detector                          detect.Stats
 	Skipped                           map[string]uint64 // packets that were no evidence, by cause
+	Live                              []ledger.Ban      // in force at the end
 	NoTime, Unresolved                uint64            // matches passed over: without time, naming a host instead of an address
 }
 
@@ -150,6 +151,7 @@ func Run(ctx context.Context, o Options) (*Totals, error) {
 	}
 	counts := p.engine.Counts()
 	totals.Detector, totals.Skipped = detector.Stats(), classifier.Skipped()
+	totals.Live = bans.Live()
 	totals.NoTime, totals.Unresolved = counts.NoTime, counts.Unresolved
 	return totals, nil
 }

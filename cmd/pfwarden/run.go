@@ -1,0 +1,151 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"log/syslog"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"pfwarden/capture/pflog"
+	"pfwarden/internal/config"
+	"pfwarden/internal/daemon"
+	"pfwarden/pfctl"
+	"pfwarden/pfctl/pftest"
+)
+
+func newRunCommand(streams stdio) *cobra.Command {
+	var (
+		set     []string
+		journal string
+	)
+	cmd := &cobra.Command{
+		Use:   "run",
+		Short: "watch and ban: the daemon, in the foreground",
+		Long: `Watch PF's log and the servers' logs, and keep attackers in the tables of a PF anchor. It stays in the foreground; the
+system's rc(8) puts it into the background.
+
+SIGHUP reads the configuration again (refused as a whole if it has a fault: the old one stays) and compares PF's tables
+with what they should hold; SIGTERM and SIGINT stop in order, leaving the tables in place unless pf.keep_on_stop is false.`,
+		Example: `  pfwarden run
+  pfwarden run -f ./pfwarden.toml --set observe=true --set log.target=stderr`,
+		Args: nArgs(cobra.NoArgs),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := loadConfig(cmd, set)
+			if err != nil {
+				return err
+			}
+			log, err := newLog(c.Log, streams.Err)
+			if err != nil {
+				return err
+			}
+			o := daemon.Options{
+				Config: c, Log: log, Version: version, Capture: pflog.CaptureKind(),
+				Load: func() (*config.Config, error) { return loadConfig(cmd, set) },
+			}
+			if o.Runner, err = newRunner(c); err != nil {
+				return err
+			}
+			if journal != "" {
+				f, err := os.OpenFile(journal, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+				if err != nil {
+					return err
+				}
+				defer f.Close()
+				o.Journal = f
+			}
+			return runDaemon(cmd.Context(), o)
+		},
+	}
+	cmd.Flags().StringArrayVar(&set, "set", nil, "override a `key=value` of the configuration, as in jail.sshd.maxretry=3 (may be repeated)")
+	cmd.Flags().StringVar(&journal, "journal", "", "flight recorder: write every input of the detector to this `file`")
+	return cmd
+}
+
+// runDaemon runs until SIGTERM or SIGINT.
+func runDaemon(ctx context.Context, o daemon.Options) error {
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	defer stop()
+	d, err := daemon.New(ctx, o)
+	if err != nil {
+		return err
+	}
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	go func() {
+		for {
+			select {
+			case <-hup:
+				d.Reload()
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return d.Run(ctx)
+}
+
+// newRunner says how pfctl(8) is run, or gives a PF in memory.
+func newRunner(c *config.Config) (pfctl.Runner, error) {
+	if c.PF.Backend == "memory" {
+		profile, err := pftest.ProfileByName("openbsd")
+		if err != nil {
+			return nil, err
+		}
+		pf, err := pftest.NewGateway(profile, c.PF.Anchor)
+		if err != nil {
+			return nil, fmt.Errorf("setting up the PF in memory: %w", err)
+		}
+		return pf, nil
+	}
+	return &pfctl.ExecRunner{Path: c.PF.Pfctl, Env: standInEnv(os.Environ())}, nil
+}
+
+// standInEnv keeps of the environment what the stand-in pfctl of our tests is told by it; pfctl(8) itself knows no variable.
+func standInEnv(environ []string) []string {
+	var keep []string
+	for _, v := range environ {
+		if strings.HasPrefix(v, "PFTEST_") {
+			keep = append(keep, v)
+		}
+	}
+	return keep
+}
+
+// newLog opens the daemon's own log.
+func newLog(c config.Log, stderr io.Writer) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
+		return nil, usagef("log.level: %w", err)
+	}
+	o := &slog.HandlerOptions{Level: level}
+	w := stderr
+	if c.Target == "syslog" {
+		s, err := syslog.New(syslog.LOG_DAEMON|syslog.LOG_INFO, "pfwarden")
+		if err != nil {
+			fmt.Fprintf(stderr, "pfwarden: syslog cannot be reached (%v): the log goes to standard error\n", err)
+		} else {
+			w = s
+			o.ReplaceAttr = withoutTime
+		}
+	}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o)), nil
+	}
+	return slog.New(slog.NewTextHandler(w, o)), nil
+}
+
+// withoutTime leaves the time to syslogd(8).
+func withoutTime(groups []string, a slog.Attr) slog.Attr {
+	if len(groups) == 0 && a.Key == slog.TimeKey {
+		return slog.Attr{}
+	}
+	return a
+}
