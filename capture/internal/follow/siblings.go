@@ -77,6 +77,30 @@ func (w *Follower) list(dir string) []sibling {
 // first bytes and by mark, the bytes before the offset, if they are known. It is opened at the offset; nil if there is none.
 func (p *path) locate(at place, mark []byte, now time.Time) *File {
 	candidates := p.siblings()
+	for range 20 {
+		if f := p.locateIn(candidates, at, mark, now); f != nil {
+			return f
+		}
+		p.w.dirs = nil
+		again := p.siblings()
+		if sameFiles(candidates, again) {
+			return nil
+		}
+		candidates = again // files were renamed meanwhile
+	}
+	return nil
+}
+
+// sameFiles tells whether two listings, in any order, name the same files.
+func sameFiles(a, b []sibling) bool {
+	names := make(map[string]fileKey, len(a))
+	for _, s := range a {
+		names[s.name] = s.key
+	}
+	return len(a) == len(b) && !slices.ContainsFunc(b, func(s sibling) bool { return names[s.name] != s.key })
+}
+
+func (p *path) locateIn(candidates []sibling, at place, mark []byte, now time.Time) *File {
 	for _, s := range candidates {
 		if s.key.ino == at.id.ino && (s.size >= at.off || looksPacked(s.name)) {
 			if f := p.try(s, at, mark, now); f != nil {
@@ -201,7 +225,7 @@ func (p *path) findMissed(f *File, now time.Time) {
 		}
 		p.w.dirs = nil
 		again, list, okAgain := p.placeOf(f)
-		if okAgain != ok || again != own || !slices.EqualFunc(all, list, func(a, b sibling) bool { return a.name == b.name && a.key == b.key }) {
+		if okAgain != ok || again != own || !sameFiles(all, list) {
 			p.w.dirs = nil
 			continue
 		}
