@@ -35,7 +35,7 @@ func (d *day) flooded(n, k int, from, to float64) *day {
 
 // TestEvictionAttack: a flood of sources with three probes each, four times as many as the table holds, changes no verdict on anybody else.
 func TestEvictionAttack(t *testing.T) {
-	if testing.Short() {
+	if testing.Short() || raceEnabled {
 		t.Skip("three million packets")
 	}
 	d := makeDay(1, 256)

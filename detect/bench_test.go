@@ -93,7 +93,7 @@ func TestPacketsAllocate(t *testing.T) {
 
 // TestMemory: ten million sources of one packet each, and the tables of the default size, cost less than 64 MiB.
 func TestMemory(t *testing.T) {
-	if testing.Short() {
+	if testing.Short() || raceEnabled {
 		t.Skip("ten million packets")
 	}
 	heap := func() uint64 {

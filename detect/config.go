@@ -68,6 +68,15 @@ type PrefixConfig struct {
 	Bits6   int           // 0 = 48
 }
 
+// GuessConfig is what distributed guessing leads to: many addresses of one prefix, or many that try one user name, each of which stays below
+// its jail's threshold.
+type GuessConfig struct {
+	Act       bool          // failures of jails that combine weigh double for sources that take part; else it is only reported
+	Addresses int           // addresses that make it one; 0 = 12
+	Failures  int           // and failures; 0 = 24
+	Window    time.Duration // within which, from the first on; 0 = 6 h
+}
+
 // Never is the never-list. An implementation that also has OverlapsPrefix(netip.Prefix) bool, as bart.Lite does, is asked that for prefixes.
 type Never interface {
 	Contains(netip.Addr) bool
@@ -90,6 +99,7 @@ type Config struct {
 	Jails    []JailConfig
 	Portscan PortscanConfig
 	Prefix   PrefixConfig
+	Guess    GuessConfig
 	Never    Never        // nil = empty
 	Own      []netip.Addr // our own addresses
 	Limits   Limits
@@ -179,6 +189,13 @@ func (c *Config) fill() error {
 		fault("prefix: %d members within %v, expected 2 to %d and a window above 0", x.Members, x.Window, maxMembers)
 	}
 	checkBits("prefix", x.Bits4, x.Bits6)
+	g := &c.Guess
+	setDefault(&g.Addresses, 12)
+	setDefault(&g.Failures, 24)
+	setDefault(&g.Window, 6*time.Hour)
+	if g.Addresses < 2 || g.Addresses > maxMembers || g.Failures < 2 || g.Window <= 0 {
+		fault("guessing: %d addresses and %d failures within %v, expected 2 to %d addresses, 2 failures or more and a window above 0", g.Addresses, g.Failures, g.Window, maxMembers)
+	}
 	l := &c.Limits
 	setDefault(&l.Sources, 1<<16)
 	setDefault(&l.EvidenceBytes, 8<<20)

@@ -82,7 +82,7 @@ func New(config Config) (*Detector, error) {
 	d.contacts = newContacts(d.config.Limits.Contacts)
 	d.bans = newBans(d.config.Limits.Bans)
 	d.groups = newPrefixes()
-	d.guesses = newGuesses()
+	d.guesses = newGuesses(&d.config.Guess)
 	d.stats.observations = make([][NumKinds]uint64, len(d.config.Jails)+1)
 	d.stats.verdicts = make([]verdictCount, len(d.config.Jails)+1)
 	return d, nil

@@ -20,10 +20,9 @@ type Guess struct {
 }
 
 const (
-	guessAddresses = 12
-	guessLife      = 24 * time.Hour
-	guessMost      = 4096
-	guessSample    = 8
+	guessLife   = 24 * time.Hour
+	guessMost   = 4096
+	guessSample = 8
 )
 
 type guessKey struct {
@@ -51,28 +50,39 @@ func (g *guess) addresses() int {
 
 // guesses counts who guesses what, for reports. Where it is full, of a few entries taken in turn the weakest goes.
 type guesses struct {
-	of      map[guessKey]int // place in list
-	list    []*guess
-	hand    int
-	dropped uint64
+	of        map[guessKey]int // place in list
+	list      []*guess
+	hand      int
+	window    time.Duration // within which a case must form
+	addresses int
+	dropped   uint64
 }
 
-func newGuesses() guesses { return guesses{of: map[guessKey]int{}} }
+func newGuesses(c *GuessConfig) guesses {
+	return guesses{of: map[guessKey]int{}, window: c.Window, addresses: c.Addresses}
+}
 
-// guess counts a failure for its user name and for its prefix.
-func (d *Detector) guess(o *Observation, at int64) {
+// guess counts a failure for its user name and for its prefix, and says whether one of them is a case of distributed guessing.
+func (d *Detector) guess(o *Observation, at int64) bool {
 	if !o.Source.IsValid() {
-		return
+		return false
 	}
 	c := &d.config.Prefix
 	h := d.hash.key(d.scanKey(o.Source))
+	one := false
 	if o.User != "" {
-		d.guesses.note(guessKey{user: o.User[:min(len(o.User), 64)]}, h, at)
+		one = d.isCase(d.guesses.note(guessKey{user: o.User[:min(len(o.User), 64)]}, h, at))
 	}
-	d.guesses.note(guessKey{prefix: maskKey(o.Source, c.Bits4, c.Bits6).prefix(c.Bits4, c.Bits6)}, h, at)
+	many := d.isCase(d.guesses.note(guessKey{prefix: maskKey(o.Source, c.Bits4, c.Bits6).prefix(c.Bits4, c.Bits6)}, h, at))
+	return one || many
 }
 
-func (g *guesses) note(k guessKey, h uint64, at int64) {
+func (d *Detector) isCase(g *guess) bool {
+	c := &d.config.Guess
+	return g.failures >= c.Failures && g.addresses() >= c.Addresses
+}
+
+func (g *guesses) note(k guessKey, h uint64, at int64) *guess {
 	i, ok := g.of[k]
 	if !ok {
 		if len(g.list) < guessMost {
@@ -88,12 +98,13 @@ func (g *guesses) note(k guessKey, h uint64, at int64) {
 		g.of[k] = i
 	}
 	x := g.list[i]
-	if at-x.last > int64(guessLife) {
+	if at-x.last > int64(guessLife) || at-x.first > int64(g.window) && x.addresses() < g.addresses {
 		*x = guess{key: x.key, first: at, last: at}
 	}
 	x.bits[h>>6&3] |= 1 << (h & 63)
 	x.failures = min(x.failures+1, math.MaxInt32)
 	x.last = max(x.last, at)
+	return x
 }
 
 func (g *guesses) weakest(at int64) int {
@@ -116,7 +127,7 @@ func (g *guesses) weakest(at int64) int {
 func (d *Detector) Guesses() []Guess {
 	var list []Guess
 	for _, x := range d.guesses.list {
-		if n := x.addresses(); n >= guessAddresses && d.now-x.last <= int64(guessLife) {
+		if n := x.addresses(); n >= d.config.Guess.Addresses && x.failures >= d.config.Guess.Failures && d.now-x.last <= int64(guessLife) {
 			list = append(list, Guess{
 				User: x.key.user, Prefix: x.key.prefix, Addresses: n, Failures: x.failures,
 				First: time.Unix(0, x.first).UTC(), Last: time.Unix(0, x.last).UTC(),

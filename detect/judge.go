@@ -46,6 +46,9 @@ func (d *Detector) weigh(a netip.Addr, at int64) *tally {
 				continue
 			}
 			if sh := js.count(j, at); sh.own > 0 {
+				if s.guesser != 0 && at-s.guesser <= int64(d.config.Guess.Window) {
+					sh.double()
+				}
 				t.add(sh)
 			}
 		}
@@ -76,6 +79,12 @@ func (t *tally) add(sh share) {
 		proven += t.shares[i].provenSum
 	}
 	t.proven = max(t.proven, proven)
+}
+
+// double lets the failures of one who takes part in distributed guessing weigh double.
+func (sh *share) double() {
+	sh.guesser = true
+	sh.own, sh.sum, sh.provenOwn, sh.provenSum = 2*sh.own, 2*sh.sum, 2*sh.provenOwn, 2*sh.provenSum
 }
 
 // scanShare is what the packet jail says of a.

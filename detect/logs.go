@@ -29,8 +29,9 @@ type sourceKey struct {
 type source struct {
 	key            sourceKey
 	jails          []jailState
-	stopped        bool // a gate stopped the verdict that is due
-	counts, texts  int  // bytes accounted for
+	stopped        bool  // a gate stopped the verdict that is due
+	guesser        int64 // when it last took part in distributed guessing that is acted on; 0 = never
+	counts, texts  int   // bytes accounted for
 	newer, older   *source
 	newerT, olderT *source // list of those that keep evidence
 	hasEvidence    bool
@@ -234,7 +235,9 @@ func (d *Detector) failure(o *Observation, jail int, at int64, emit func(Verdict
 	}
 	js.failures = min(js.failures+n, math.MaxInt32)
 	d.keep(s, js, j, o)
-	d.guess(o, at)
+	if guessed := d.guess(o, at); guessed && d.config.Guess.Act && j.Combine {
+		s.guesser = at
+	}
 	d.logs.settle(s, d.safety)
 	d.touched = append(d.touched, touch{addr: o.Source, id: o.ID, jail: jail, at: at})
 }
@@ -361,6 +364,7 @@ type share struct {
 	provenSum    float64
 	failures     int
 	allProven    bool
+	guesser      bool  // counts double: takes part in distributed guessing
 	limit        limit // packet jail
 	first, last  int64
 	bits4, bits6 int

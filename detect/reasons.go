@@ -51,6 +51,9 @@ func (d *Detector) reason(a netip.Addr, id string, sh *share, at int64) string {
 		text += ", as " + users
 	}
 	text += "; score " + score(sh)
+	if sh.guesser {
+		text += ", doubled: it takes part in distributed guessing"
+	}
 	if !sh.allProven {
 		text += "; the address is not proven"
 	}

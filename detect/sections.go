@@ -159,6 +159,7 @@ func (d *Detector) saveLogs(e *encoder, flush func() error) error {
 	for s := l.oldest; s != nil; s = s.newer {
 		e.sourceKey(s.key)
 		e.bool(s.stopped)
+		e.i(s.guesser)
 		e.n(len(s.jails))
 		for i := range s.jails {
 			js := &s.jails[i]
@@ -210,13 +211,13 @@ func (d *Detector) loadLogs(x *decoder) {
 	l := &d.logs
 	for range x.n(1 << 28) {
 		k := x.sourceKey()
-		stopped := x.bool()
+		stopped, guesser := x.bool(), x.i()
 		jails := x.n(1 << 16)
 		if x.err != nil {
 			return
 		}
 		s := l.get(k)
-		s.stopped = stopped
+		s.stopped, s.guesser = stopped, guesser
 		for range jails {
 			if d.loadState(x, s); x.err != nil {
 				return

@@ -1,0 +1,147 @@
+package detect
+
+import (
+	"fmt"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestExplain(t *testing.T) {
+	const a = "192.0.2.7"
+	b := newBench(t, Config{
+		Jails: []JailConfig{jail("sshd", 5, 10*time.Minute), {Name: "old", Strategy: Fail2ban, Threshold: 10, Findtime: time.Hour}},
+		Never: neverSet{addr("192.0.2.99"): true},
+	})
+	for i := range 2 {
+		o := fail("sshd", a, float64(i)*60)
+		o.User, o.Text = []string{"root", "admin"}[i], "Failed password for root"
+		b.feed(o)
+	}
+	b.feed(fail("old", a, 70))
+	for _, o := range scanOf(a, 100, 3) {
+		b.feed(o)
+	}
+	b.Notice(Notice{Time: at(110), Kind: Contact, Source: netip.MustParsePrefix(a + "/32")})
+	e := b.Explain(addr(a), at(120))
+	if e.Score < 0.82 || e.Score > 0.83 {
+		t.Errorf("score %v, expected 2/5 + 3/7", e.Score)
+	}
+	var shares []string
+	for _, s := range e.Shares {
+		shares = append(shares, fmt.Sprintf("%s %.2f %v", s.Jail, s.Fraction, s.Proven))
+	}
+	if got, want := strings.Join(shares, ", "), "portscan 0.43 false, sshd 0.40 true, old 0.10 true"; got != want {
+		t.Errorf("shares: %s\nexpected: %s", got, want)
+	}
+	if len(e.Evidence) != 6 || !e.Evidence[0].Time.Before(e.Evidence[5].Time) {
+		t.Errorf("evidence: %v", e.Evidence)
+	}
+	text := e.String()
+	for _, want := range []string{
+		"192.0.2.7 at 2026-03-01T12:02:00Z: score 0.83 of 1",
+		`sshd: 2 failures of 5 within 10 minutes, in 60 seconds, as "root", "admin"; score 0.40`,
+		"portscan: 3 new doors in 2 seconds: 203.0.113.5 ports 100, 101, 102; score 0.43 (3.0 of 7 doors)",
+		"stop contact  our side spoke to it in the last 24 hours",
+		"open never    not on the never-list",
+		"2026-03-01T12:01:40Z portscan probe to tcp 203.0.113.5:100",
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("missing %q in\n%s", want, text)
+		}
+	}
+	if len(b.verdicts) != 0 {
+		t.Error("explaining judged somebody")
+	}
+	if e := b.Explain(addr("192.0.2.99"), at(120)); !e.Gates[0].Stopped || e.Score != 0 || !strings.Contains(e.String(), "nothing counts against it") {
+		t.Errorf("never-listed: %v", e)
+	}
+}
+
+// TestGuesses: many addresses that each stay below the threshold are reported, and judged where that is set.
+func TestGuesses(t *testing.T) {
+	for _, act := range []bool{false, true} {
+		b := newBench(t, Config{Jails: []JailConfig{jail("sshd", 5, time.Hour)}, Guess: GuessConfig{Act: act}})
+		for round := range 3 {
+			for i := range 30 {
+				o := fail("sshd", fmt.Sprintf("%d.%d.1.1", 20+i, i), float64(round*600+i))
+				o.User = "oracle"
+				b.feed(o)
+			}
+		}
+		list := b.Guesses()
+		if len(list) != 1 || list[0].User != "oracle" || list[0].Addresses < 27 || list[0].Addresses > 33 || list[0].Failures != 90 {
+			t.Errorf("guesses: %+v", list)
+		}
+		want := 0
+		if act {
+			want = 30
+		}
+		if len(b.verdicts) != want {
+			t.Errorf("act %v: %d verdicts, expected %d", act, len(b.verdicts), want)
+		}
+		for _, v := range b.verdicts {
+			if !v.Proven || !strings.Contains(v.Reasons[0], "distributed guessing") {
+				t.Errorf("verdict %+v", v)
+			}
+		}
+	}
+}
+
+// TestStats: every input is counted once, under a stable name.
+func TestStats(t *testing.T) {
+	b := newBench(t, Config{Jails: []JailConfig{jail("sshd", 2, time.Hour)}, Never: neverSet{addr("192.0.2.1"): true}})
+	b.feed(fail("sshd", "192.0.2.1", 0))
+	b.feed(fail("sshd", "192.0.2.1", 1))
+	b.feed(fail("sshd", "192.0.2.2", 2))
+	b.feed(fail("sshd", "192.0.2.2", 3))
+	b.feed(fail("nosuch", "192.0.2.2", 3))
+	b.Notice(Notice{Time: at(4), Kind: Banned, Source: netip.MustParsePrefix("192.0.2.2/32"), Jail: "sshd"})
+	b.feed(fail("sshd", "192.0.2.2", 1))
+	b.feed(probe("192.0.2.3", 5, "203.0.113.5", 1))
+	s := b.Stats()
+	if len(s.Jails) != 2 || s.Jails[0].Jail != "sshd" || s.Jails[1].Jail != "portscan" {
+		t.Fatalf("jails: %+v", s.Jails)
+	}
+	for _, c := range []struct {
+		name string
+		got  uint64
+		want uint64
+	}{
+		{"failures", s.Jails[0].Observations[Failure], 5},
+		{"probes", s.Jails[1].Observations[Probe], 1},
+		{"proven verdicts", s.Jails[0].Proven, 1},
+		{"stopped verdicts", s.Jails[0].Stopped, 1},
+		{"never gate", s.Gates[GateNever], 1},
+		{"unknown", s.Drops["unknown"], 1},
+		{"before ban", s.Drops["before_ban"], 1},
+		{"banned notices", s.Notices["banned"], 1},
+		{"slots", uint64(s.SlotsUsed), 1},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %d, expected %d", c.name, c.got, c.want)
+		}
+	}
+	for k := range Kind(NumKinds) {
+		if k.String() == "" || k.String() == "invalid" {
+			t.Errorf("kind %d has no name", k)
+		}
+	}
+}
+
+// TestConfigFaults: all faults are told at once.
+func TestConfigFaults(t *testing.T) {
+	_, err := New(Config{
+		Jails:    []JailConfig{{Name: "a", Findtime: time.Hour}, {Name: "a", Threshold: 1}, {Threshold: 1, Findtime: 1, Prefix4: 33}},
+		Portscan: PortscanConfig{Threshold: 100},
+	})
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{"jail a: threshold is 0", "jail a is there twice", "jail a: findtime is 0s", "jail 2 has no name", "prefix lengths 33 and 64", "jail portscan: threshold is 100"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("missing %q in %v", want, err)
+		}
+	}
+}
