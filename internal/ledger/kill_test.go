@@ -57,7 +57,7 @@ func writeUntilKilled(path string) {
 
 // Killed at any moment in the middle of 1,000 bans, the ledger holds every ban it promised, no half batch, and is not corrupt.
 func TestKill(t *testing.T) {
-	runs := 12
+	runs := 8
 	if testing.Short() {
 		runs = 3
 	}

@@ -222,6 +222,11 @@ func New(ctx context.Context, cfg Config, store ledger.Store, pf PF, never *Neve
 		return nil, fmt.Errorf("reading bans from the ledger: %w", err)
 	}
 	w.lastID, w.pause = start.LastID, start.Pause
+	if n := len(start.Unsettled); n > 0 { // a restart with many bans shall be quick
+		w.live, w.refs = make(map[key]*held, n), make(map[place]int, n)
+		w.kill, w.told = make(map[place]bool, n), make(map[place]struct{}, n)
+		w.touched, w.past.records = make(map[place]struct{}, n), make(map[key]*record, n)
+	}
 	runtime := make([]netip.Prefix, 0, len(start.Never))
 	for _, n := range start.Never {
 		runtime = append(runtime, n.Prefix)
