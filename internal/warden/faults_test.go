@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"pfwarden/detect"
 	"pfwarden/internal/ledger"
 	"pfwarden/pfctl"
 )
@@ -245,4 +246,8 @@ func TestOverSQLite(t *testing.T) {
 	}
 	h.Tick(t0.Add(time.Hour))
 	h.table()
+	n, err = h.Since(t.Context(), t0.Add(5*time.Minute))
+	if err != nil || len(n) != 2 || n[0].Kind != detect.Unbanned || !n[0].Time.Equal(t0.Add(10*time.Minute)) {
+		t.Errorf("ends since: %+v, %v", n, err)
+	}
 }

@@ -2,6 +2,7 @@ package warden
 
 import (
 	"context"
+	"fmt"
 	"net/netip"
 	"time"
 
@@ -161,29 +162,31 @@ func (w *Warden) covering(a netip.Addr) func(yield func(*held) bool) {
 	}
 }
 
-// Since returns a Banned notice for every ban that began after t and is still in force, and what ended after t: what a detector
+// Since returns a Banned notice for every ban that began after t, and one for every end after t, in order of time: what a detector
 // restored from a snapshot of t has missed.
 func (w *Warden) Since(ctx context.Context, t time.Time) ([]detect.Notice, error) {
-	bans, err := w.store.History(ctx, ledger.Query{OldestFirst: true, WithoutStory: true, Limit: 1 << 20})
-	if err != nil {
-		return nil, err
-	}
+	w.mu.Lock()
+	from := t.Add(-w.longestBan())
+	w.mu.Unlock()
 	var notices []detect.Notice
-	for i := range bans {
-		b := &bans[i]
+	err := w.store.Walk(ctx, from, func(b ledger.Past) error {
 		n := detect.Notice{Source: b.Prefix, ID: b.Ident, Jail: b.Jail, Count: b.Count}
 		if b.Since.After(t) {
 			n.Time, n.Kind, n.Until = b.Since, detect.Banned, b.Until
 			notices = append(notices, n)
 		}
 		if b.State.Live() || !b.Ended.After(t) {
-			continue
+			return nil
 		}
 		n.Time, n.Kind, n.Until = b.Ended, detect.Unbanned, time.Time{}
 		if forgiven(b.EndWhy) {
 			n.Kind, n.Jail = detect.Forgiven, ""
 		}
 		notices = append(notices, n)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("reading bans since %s: %w", t.UTC().Format(time.RFC3339), err)
 	}
 	sortNotices(notices)
 	return notices, nil
