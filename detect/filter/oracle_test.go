@@ -99,12 +99,15 @@ func FuzzSetMatch(f *testing.F) {
 	f.Add("\x00[] 1.2.3.4")
 	o := Options{Location: time.UTC, Year: 2026, MatchTimeout: time.Second}
 	now := time.Date(2026, 11, 22, 15, 20, 0, 0, time.UTC)
-	fast := NewSet(compileAll(f, oracleDefinitions(), o)) // what they remember of earlier lines stays the same in both
-	slow := everything(NewSet(compileAll(f, oracleDefinitions(), o)))
+	one, two := compileAll(f, oracleDefinitions(), o), compileAll(f, oracleDefinitions(), o)
 	f.Fuzz(func(t *testing.T, line string) {
-		if strings.ContainsAny(line, "\n") {
+		if strings.ContainsAny(line, "\n") || len(line) > 300 { // the twin backtracks over all of it
 			t.Skip()
 		}
+		for _, flt := range slices.Concat(one, two) { // the same line must always do the same
+			flt.memory, flt.buffer = memory{}, nil
+		}
+		fast, slow := NewSet(one), everything(NewSet(two))
 		for range 2 {
 			if got, want := collect(fast, line, now), collect(slow, line, now); !slices.Equal(got, want) {
 				t.Fatalf("%q (-all regexes +literal pass):\n%s", line, cmp.Diff(want, got))

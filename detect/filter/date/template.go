@@ -58,8 +58,18 @@ type Format struct {
 	templates []*template
 }
 
+// defaultFormat is what most filters use; it is compiled once, since a Format never changes.
+var defaultFormat = sync.OnceValues(func() (*Format, error) { return compile("", Options{}) })
+
 // Compile reads a datepattern: one pattern a line, "" for the default formats.
 func Compile(pattern string, o Options) (*Format, error) {
+	if pattern == "" && o == (Options{}) {
+		return defaultFormat()
+	}
+	return compile(pattern, o)
+}
+
+func compile(pattern string, o Options) (*Format, error) {
 	f := &Format{}
 	c := compiler{decades: decades(o.LastYear), f: f}
 	for line := range strings.SplitSeq(pattern, "\n") {
