@@ -77,7 +77,7 @@ func (s *service) Status(ctx context.Context, jail string) (control.Status, erro
 		}
 		out.Bans = bans
 	}
-	out.Tables = tableStatus(d.freshCounters(ctx, time.Second))
+	out.Tables = tableStatus(d.freshCounters(ctx, queryAge))
 	return out, nil
 }
 
@@ -171,7 +171,7 @@ func (s *service) Health(context.Context) ([]control.HealthItem, error) { return
 
 // Bans implements control.Service.
 func (s *service) Bans(ctx context.Context, q control.BanQuery) ([]control.Ban, error) {
-	s.d.freshCounters(ctx, time.Second)
+	s.d.freshCounters(ctx, queryAge)
 	live := s.d.bans.Live()
 	if q.Prefix.IsValid() {
 		live = s.d.bans.Lookup(q.Prefix)
