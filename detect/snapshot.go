@@ -177,6 +177,9 @@ func (d *decoder) words(w []uint64) bool {
 		i += zeros
 		set := d.n(n - i)
 		for range set {
+			if d.err != nil {
+				return false
+			}
 			if v := d.word(); fits {
 				w[i] = v
 			}
