@@ -82,6 +82,7 @@ func newRootCommand(streams stdio) *cobra.Command {
 func verbs(streams stdio) []*cobra.Command {
 	return []*cobra.Command{
 		newRunCommand(streams),
+		newDemoCommand(streams),
 		newReplayCommand(streams),
 		newPflogCommand(streams),
 		newTestCommand(streams),
