@@ -35,7 +35,7 @@ func (c *call) add(list []address) error {
 	var added []address
 	for i := range list {
 		a := &list[i]
-		e := t.entries[a.key]
+		e := t.all()[a.key]
 		j, dup := fresh[a.key]
 		switch {
 		case dup && list[j].not != a.not, e != nil && e.not != a.not:
@@ -88,7 +88,7 @@ func (c *call) delete(list []address) error {
 	gone := map[key]bool{}
 	for i := range list {
 		a := &list[i]
-		switch e := t.entries[a.key]; {
+		switch e := t.all()[a.key]; {
 		case e == nil:
 		case e.not != a.not:
 			a.fb = 'Y'
@@ -135,7 +135,7 @@ func (c *call) replace(list []address) error {
 	var added, changed []address
 	for i := range list {
 		a := &list[i]
-		e := t.entries[a.key]
+		e := t.all()[a.key]
 		switch {
 		case seen[a.key]:
 			a.fb = 'X'
@@ -157,7 +157,7 @@ func (c *call) replace(list []address) error {
 		}
 		slices.Reverse(deleted)
 	} else {
-		for k, e := range t.entries {
+		for k, e := range t.all() {
 			if !seen[k] {
 				deleted = append(deleted, address{key: k, not: e.not})
 			}
@@ -169,7 +169,7 @@ func (c *call) replace(list []address) error {
 		}
 		now := c.pf.now()
 		for _, a := range changed {
-			e := t.entries[a.key]
+			e := t.all()[a.key]
 			e.not, e.cleared = a.not, now.UnixNano()
 			if e.c != nil {
 				*e.c = counters{}
@@ -275,7 +275,7 @@ func (c *call) expire() error {
 	if t == nil {
 		return c.missing()
 	}
-	if c.tooMany(len(t.entries), c.pf.requestMax) {
+	if c.tooMany(t.size(), c.pf.requestMax) {
 		return c.invalid()
 	}
 	now := c.pf.now().UnixNano()
@@ -310,7 +310,7 @@ func (c *call) flushTable() error {
 	case t.konst:
 		return c.tableError("Operation not permitted")
 	}
-	n := len(t.entries)
+	n := t.size()
 	if !c.o.dry {
 		t.clear()
 		c.pf.wake()
@@ -346,7 +346,7 @@ func (c *call) zeroTable() error {
 		if !c.o.dry {
 			now := c.pf.now().UnixNano()
 			t.c, t.match, t.nomatch, t.cleared = counters{}, 0, 0, now
-			for _, e := range t.entries {
+			for _, e := range t.all() {
 				c.pf.zeroEntry(e, now)
 			}
 		}
@@ -379,7 +379,7 @@ func (c *call) zeroAddresses(list []address) error {
 	n := 0
 	now := c.pf.now().UnixNano()
 	for i := range list {
-		e := t.entries[list[i].key]
+		e := t.all()[list[i].key]
 		switch {
 		case e == nil:
 		case e.not != list[i].not:
@@ -405,7 +405,7 @@ func (c *call) resetTable() error {
 	}
 	n := 0
 	now := c.pf.now().UnixNano()
-	for _, e := range t.entries {
+	for _, e := range t.all() {
 		if e.c != nil && *e.c != (counters{}) {
 			n++
 			if !c.o.dry {

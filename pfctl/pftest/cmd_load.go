@@ -130,11 +130,11 @@ func (c *call) define(rs *ruleset, def tableDef) {
 	t.persist, t.konst, t.counted = def.persist, def.konst, def.counted
 	switch {
 	case counted && !t.counted && pf.prof.CountersFreed:
-		for _, e := range t.entries {
+		for _, e := range t.all() {
 			e.c = nil
 		}
 	case !counted && t.counted && !pf.prof.CountersLazy:
-		for _, e := range t.entries {
+		for _, e := range t.all() {
 			if e.c == nil {
 				e.c = &counters{}
 			}
@@ -149,7 +149,7 @@ func (c *call) define(rs *ruleset, def tableDef) {
 			continue
 		}
 		keep[a.key] = true
-		e := t.entries[a.key]
+		e := t.all()[a.key]
 		switch {
 		case e == nil:
 			t.insert(pf.newEntry(t, a, now))

@@ -61,7 +61,7 @@ func (c *call) tableCount(anchor string) func(string) string {
 	}
 	return func(name string) string {
 		if t := c.pf.lookupTable(anchor, name); t != nil {
-			return strconv.Itoa(len(t.entries))
+			return strconv.Itoa(t.size())
 		}
 		return "*"
 	}
@@ -90,6 +90,7 @@ func (c *call) showRules(path string, depth int) error {
 			fmt.Fprintf(&c.out, "@%d ", i)
 		}
 		c.out.WriteString(pf.ruleText(r, names, c.tableCount(path)))
+		deep = deep && depth < anchorDepth
 		if deep {
 			c.out.WriteString(" {")
 		}
@@ -242,7 +243,7 @@ func (c *call) showTableLine(t *table) {
 	if c.o.verbose < 2 {
 		return
 	}
-	n := len(t.entries) + t.drift
+	n := t.size() + t.drift
 	if pf.faults[FaultAddresses] != 0 {
 		n = n*2 + 18
 	}
@@ -277,7 +278,7 @@ func (c *call) showTable() error {
 		return nil
 	case t == nil:
 		return c.missing()
-	case c.tooMany(len(t.entries), pf.requestMax):
+	case c.tooMany(t.size(), pf.requestMax):
 		return c.invalid()
 	}
 	var b []byte

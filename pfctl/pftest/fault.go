@@ -146,7 +146,7 @@ func (pf *PF) faultsBefore(c *call, cmd pfctl.Command) (killed bool, err error) 
 		list, _ := pf.parseAddress("203.0.113.66", true)
 		for path, rs := range pf.sets {
 			for _, t := range rs.tables {
-				if path != "" && t.active && t.entries[list[0].key] == nil {
+				if path != "" && t.active && t.all()[list[0].key] == nil {
 					t.insert(pf.newEntry(t, list[0], pf.now()))
 				}
 			}

@@ -13,6 +13,8 @@ func FuzzRun(f *testing.F) {
 	f.Add("-a fw/svc -f -", []byte("table <banned> persist counters\nblock drop log quick from <banned> to any\n"), uint8(0))
 	f.Add("-a fw/svc -t banned -vv -T replace -f -", []byte("1.2.3.4 !::1 10/8 weight 3 # x\n"), uint8(2))
 	f.Add("-f -", []byte("x = \"{ 1.2.3.4, 5.6.7.8 }\"\nanchor \"a/*\" in on em0 { block from $x to <t> port { 22 1:5 }\n}\npass out quick inet6 proto { tcp udp } from any port > 3 to ::1 flags any keep state (max 3) label \"l\"\n"), uint8(0))
+	f.Add("-f -", []byte("anchor \"/\"\nanchor \"*\"\nanchor \"/*\"\n"), uint8(0))
+	f.Add("-a * -s r", []byte("anchor \"/\"\n"), uint8(0))
 	f.Add("-s a -vv -k 1.2.3.4/8 -K ::1 -F all -z -d -e", []byte{}, uint8(3))
 	f.Fuzz(func(t *testing.T, args string, stdin []byte, which uint8) {
 		names := pftest.Profiles()

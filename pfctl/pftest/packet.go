@@ -42,8 +42,11 @@ type verdict struct {
 	path         string
 	index        int
 	matches      []matched // match rules on the way
-	quick        bool
+	depth        int       // of anchors
 }
+
+// anchorDepth is how deep anchors may call anchors (PF_ANCHOR_STACK_MAX).
+const anchorDepth = 64
 
 type matched struct {
 	rule *rule
@@ -155,9 +158,11 @@ func (pf *PF) countSides(r *rule, path string, src, dst netip.Addr, p *Packet, o
 // evaluate runs a packet through a ruleset: the last rule that matches decides, a quick one at once. It reports whether to stop.
 func (pf *PF) evaluate(path string, anchor *rule, p *Packet, v *verdict) bool {
 	rs := pf.sets[path]
-	if rs == nil || strings.Count(path, "/") > 64 {
+	if rs == nil || v.depth >= anchorDepth {
 		return false
 	}
+	v.depth++
+	defer func() { v.depth-- }()
 	for i := 0; i < len(rs.rules); i++ {
 		r := rs.rules[i]
 		r.Evaluations++

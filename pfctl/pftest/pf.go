@@ -169,7 +169,7 @@ func (pf *PF) entries() int {
 	n := 0
 	for _, rs := range pf.sets {
 		for _, t := range rs.tables {
-			n += len(t.entries)
+			n += t.size()
 		}
 	}
 	return n

@@ -74,11 +74,39 @@ func Open(dir string, prof Profile, opts ...Option) (*Store, error) {
 		return nil, fmt.Errorf("pf state: %w", err)
 	}
 	s := &Store{PF: New(prof, opts...), dir: dir, lock: lock}
+	if err := s.clock(); err != nil {
+		lock.Close()
+		return nil, fmt.Errorf("pf state: %w", err)
+	}
 	if err := s.read(); err != nil {
 		lock.Close()
 		return nil, fmt.Errorf("pf state %s: %w", s.path(), err)
 	}
 	return s, nil
+}
+
+// How the clock of a stored PF goes.
+const (
+	scriptGap  = 2 * time.Second       // runs that follow each other faster are one script's
+	scriptStep = 30 * time.Millisecond // and take so long at most
+)
+
+// clock sets PF's clock. It follows the machine's, but between runs that follow each other fast it goes on by scriptStep at most, so
+// that a script sees the same ages on a slow machine as on a fast one; pfpkt moves it on purpose.
+func (s *Store) clock() error {
+	path := filepath.Join(s.dir, "clock")
+	now := time.Now()
+	pf := now
+	if data, err := os.ReadFile(path); err == nil && len(data) == 16 {
+		gap := now.Sub(time.Unix(0, int64(binary.LittleEndian.Uint64(data))))
+		if gap < scriptGap {
+			gap = min(max(gap, 0), scriptStep)
+		}
+		pf = time.Unix(0, int64(binary.LittleEndian.Uint64(data[8:]))).Add(gap)
+	}
+	s.PF.clock = func() time.Time { return pf }
+	b := binary.LittleEndian.AppendUint64(nil, uint64(now.UnixNano()))
+	return os.WriteFile(path, binary.LittleEndian.AppendUint64(b, uint64(pf.UnixNano())), 0o644)
 }
 
 func (s *Store) path() string { return filepath.Join(s.dir, "state") }
@@ -147,7 +175,7 @@ func (pf *PF) encode(w io.Writer, faultText string) error {
 		sh := setHeader{Path: path, Rules: rs.rules}
 		for _, t := range rs.tables {
 			sh.Tables = append(sh.Tables, tableHeader{t.name, t.konst, t.persist, t.active, t.counted, t.refs, t.linger, t.lingerUntil,
-				t.match, t.nomatch, t.c, t.cleared, t.drift, len(t.entries)})
+				t.match, t.nomatch, t.c, t.cleared, t.drift, t.size()})
 			order = append(order, t)
 		}
 		h.Sets = append(h.Sets, sh)
@@ -170,6 +198,12 @@ func (pf *PF) encode(w io.Writer, faultText string) error {
 	}
 	var b []byte
 	for _, t := range order {
+		if t.raw != nil {
+			if _, err := w.Write(t.raw); err != nil {
+				return err
+			}
+			continue
+		}
 		for _, e := range t.entries {
 			if b = e.encode(b[:0]); err == nil {
 				_, err = w.Write(b)
@@ -274,31 +308,46 @@ func (pf *PF) decode(data []byte) (faultText string, err error) {
 	return h.FaultText, nil
 }
 
-// decode reads the entries of a table.
+// decode takes the records of a table, which are unpacked when somebody asks for them.
 func (t *table) decode(data []byte, n int) ([]byte, error) {
 	if n < 0 || n > len(data)/recordLen {
 		return nil, errDamaged
 	}
-	slab := make([]entry, n)
-	t.entries = make(map[key]*entry, n)
-	for i := range slab {
-		if len(data) < recordLen {
+	rest := data
+	for range n {
+		if len(rest) < recordLen || rest[1] > 128 || rest[0]&flagSix == 0 && rest[1] > 32 {
 			return nil, errDamaged
 		}
+		size := recordLen
+		if rest[0]&flagCount != 0 {
+			size += countersLen
+		}
+		if len(rest) < size {
+			return nil, errDamaged
+		}
+		rest = rest[size:]
+	}
+	if n > 0 {
+		t.raw, t.rawLen = data[:len(data)-len(rest)], n
+	}
+	return rest, nil
+}
+
+// unpack makes entries of records that decode has found sound.
+func (t *table) unpack() {
+	data := t.raw
+	slab := make([]entry, t.rawLen)
+	t.entries = make(map[key]*entry, t.rawLen)
+	t.raw, t.rawLen = nil, 0
+	for i := range slab {
 		e := &slab[i]
 		flags := data[0]
 		e.six, e.not, e.bits = flags&flagSix != 0, flags&flagNot != 0, data[1]
-		if e.bits > e.full() {
-			return nil, errDamaged
-		}
 		e.weight = int(binary.LittleEndian.Uint16(data[2:]))
 		e.cleared = int64(binary.LittleEndian.Uint64(data[4:]))
 		e.hi, e.lo = binary.LittleEndian.Uint64(data[12:]), binary.LittleEndian.Uint64(data[20:])
 		data = data[recordLen:]
 		if flags&flagCount != 0 {
-			if len(data) < countersLen {
-				return nil, errDamaged
-			}
 			e.c = &counters{}
 			for dir := range e.c {
 				for op := range e.c[dir] {
@@ -309,5 +358,4 @@ func (t *table) decode(data []byte, n int) ([]byte, error) {
 		}
 		t.insert(e)
 	}
-	return data, nil
 }

@@ -44,6 +44,8 @@ type table struct {
 	lingerUntil  int64 // and when they are, Unix nanoseconds
 
 	entries map[key]*entry
+	raw     []byte // records of a state file that nobody has asked for yet; rawLen entries
+	rawLen  int
 	lens    [2][129]int32 // entries by family and mask, so that a lookup asks only for masks that occur
 
 	match, nomatch uint64
@@ -56,6 +58,22 @@ func newTable(anchor, name string) *table {
 	return &table{name: name, anchor: anchor, entries: map[key]*entry{}}
 }
 
+// all returns the entries.
+func (t *table) all() map[key]*entry {
+	if t.raw != nil {
+		t.unpack()
+	}
+	return t.entries
+}
+
+// size returns their number.
+func (t *table) size() int {
+	if t.raw != nil {
+		return t.rawLen
+	}
+	return len(t.entries)
+}
+
 func fam(six bool) int {
 	if six {
 		return 1
@@ -64,30 +82,31 @@ func fam(six bool) int {
 }
 
 func (t *table) insert(e *entry) {
-	t.entries[e.key] = e
+	t.all()[e.key] = e
 	t.lens[fam(e.six)][e.bits]++
 }
 
 func (t *table) remove(k key) {
-	if _, ok := t.entries[k]; ok {
-		delete(t.entries, k)
+	if _, ok := t.all()[k]; ok {
+		delete(t.all(), k)
 		t.lens[fam(k.six)][k.bits]--
 	}
 }
 
 func (t *table) clear() {
-	t.entries = map[key]*entry{}
+	t.entries, t.raw, t.rawLen = map[key]*entry{}, nil, 0
 	t.lens = [2][129]int32{}
 }
 
 // lookup returns the entry of the longest network that holds k, negated or not, nil if there is none.
 func (t *table) lookup(k key) *entry {
+	t.all()
 	lens := &t.lens[fam(k.six)]
 	for n := int(k.full()); n >= 0; n-- {
 		if lens[n] == 0 {
 			continue
 		}
-		if e := t.entries[k.mask(uint8(n))]; e != nil {
+		if e := t.all()[k.mask(uint8(n))]; e != nil {
 			return e
 		}
 	}
@@ -96,8 +115,8 @@ func (t *table) lookup(k key) *entry {
 
 // sorted lists the entries in the order of a walk over PF's tree.
 func (t *table) sorted() []*entry {
-	out := make([]*entry, 0, len(t.entries))
-	for _, e := range t.entries {
+	out := make([]*entry, 0, t.size())
+	for _, e := range t.all() {
 		out = append(out, e)
 	}
 	slices.SortFunc(out, func(a, b *entry) int { return a.key.compare(b.key) })
@@ -123,7 +142,7 @@ func (t *table) settle(held bool) bool {
 	}
 	if !t.active {
 		t.konst, t.persist, t.counted = false, false, false
-		if len(t.entries) > 0 {
+		if t.size() > 0 {
 			t.clear()
 		}
 	}
