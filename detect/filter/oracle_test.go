@@ -69,7 +69,7 @@ func TestLiteralPassChangesNothing(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
 	now := time.Date(2026, 11, 22, 15, 20, 0, 0, time.UTC)
 	matched := 0
-	for range 12_000 {
+	for range 4_000 {
 		words := []string{"Nov 22 15:20:08"}
 		if rng.IntN(4) > 0 {
 			words = append(words, "host", []string{"sshd[12]:", "app[7]:", "sshd[13]:"}[rng.IntN(3)])
@@ -86,7 +86,7 @@ func TestLiteralPassChangesNothing(t *testing.T) {
 			t.Fatalf("%q (-all regexes +literal pass):\n%s", line, cmp.Diff(want, got))
 		}
 	}
-	if matched < 1000 {
+	if matched < 300 {
 		t.Errorf("only %d of the lines matched: the test shows little", matched)
 	}
 }

@@ -46,6 +46,9 @@ type group struct {
 	rolled    int        // years passed since --year
 }
 
+// maxDateAt bounds where in a line a time stamp is looked for.
+const maxDateAt = 4 << 10
+
 // patternRef says whose pattern a number of the literal pass stands for.
 type patternRef struct {
 	filter, index int
@@ -185,7 +188,7 @@ func (g *group) match(s *Set, line capture.Line, now time.Time, emit func(int, C
 	stamp := Stamp{}
 	if g.none {
 		stamp = Stamp{Time: line.Read, Found: !line.Read.IsZero()}
-	} else if m, ok := g.detector.Find(text, now.Unix()); ok {
+	} else if m, ok := g.detector.Find(text[:min(len(text), maxDateAt)], now.Unix()); ok {
 		p = part{before: text[:m.Start], stamp: text[m.Start:m.End], after: text[m.End:]}
 		stamp.Empty = m.Empty()
 		stamp.Time, stamp.Found = m.Time(g.reference(&m, line, now))

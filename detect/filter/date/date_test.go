@@ -98,7 +98,7 @@ func TestFastIsExact(t *testing.T) {
 	}
 	rng := rand.New(rand.NewPCG(3, 4))
 	sure, hits := 0, 0
-	for range 150_000 {
+	for range 25_000 {
 		line := randomLine(rng)
 		for _, tm := range f.templates {
 			if tm.fast == nil {
@@ -109,7 +109,7 @@ func TestFastIsExact(t *testing.T) {
 		}
 	}
 	t.Logf("%d sure answers, %d of them matches", sure, hits)
-	if hits < 1000 {
+	if hits < 300 {
 		t.Error("too few matches to show anything")
 	}
 }
