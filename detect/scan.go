@@ -3,7 +3,6 @@ package detect
 import (
 	"math"
 	"net/netip"
-	"time"
 )
 
 // scan is the packet jail: doors that sources knocked on.
@@ -334,77 +333,5 @@ func (d *Detector) label(o *Observation, at int64) {
 		if x := d.scan.table.find(k, h); x != nil {
 			x.flags |= flagVictim
 		}
-	}
-}
-
-// flood notices when new sources come at a rate far above the usual.
-type flood struct {
-	minute  uint32
-	count   uint32
-	recent  [60]uint32 // new sources of the last minutes
-	filled  int
-	median  uint32
-	minutes uint64 // minutes spent in flood mode
-	on      bool
-}
-
-const (
-	floodFactor = 10
-	floodLeast  = 3000 // new sources a minute below which nothing is a flood
-)
-
-// first counts a first-seen source and says whether there is a flood.
-func (f *flood) first(now uint32) bool {
-	if minute := now / 60; minute > f.minute {
-		if f.minute != 0 {
-			f.close(minute - f.minute)
-		}
-		f.minute, f.count = minute, 0
-		f.on = false
-	}
-	f.count++
-	if !f.on && f.count > max(floodLeast, floodFactor*f.median) {
-		f.on = true
-		f.minutes++
-	}
-	return f.on
-}
-
-// close files the minute that ended and the silent ones behind it. A minute of flood is filed as the median, so that a long flood does not
-// become the usual.
-func (f *flood) close(passed uint32) {
-	v := f.count
-	if f.on {
-		v = f.median
-	}
-	for i := range min(passed, uint32(len(f.recent))) {
-		f.recent[(f.minute+i)%uint32(len(f.recent))] = v
-		v = 0
-		f.filled = min(f.filled+1, len(f.recent))
-	}
-	var sorted [60]uint32
-	copy(sorted[:], f.recent[:])
-	n := len(sorted)
-	for i := 1; i < n; i++ { // insertion sort: 60 numbers once a minute
-		for j := i; j > 0 && sorted[j] < sorted[j-1]; j-- {
-			sorted[j], sorted[j-1] = sorted[j-1], sorted[j]
-		}
-	}
-	f.median = sorted[n-1-f.filled/2]
-}
-
-// span is a duration as a person says it.
-func span(d time.Duration) string {
-	switch {
-	case d < time.Second:
-		return "one second"
-	case d < 2*time.Minute:
-		return plural(int(d/time.Second), "second")
-	case d < 2*time.Hour:
-		return plural(int(d/time.Minute), "minute")
-	case d < 48*time.Hour:
-		return plural(int(d.Round(time.Hour)/time.Hour), "hour")
-	default:
-		return plural(int(d/(24*time.Hour)), "day")
 	}
 }
