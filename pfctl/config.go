@@ -19,6 +19,9 @@ type Config struct {
 	Rules      string      // the administrator's own text for the anchor; "" is the default rules
 	NoLog      bool        // default rules without "log"
 	PortTables []PortTable // further tables that block some ports only
+	// TablesOnly leaves the rules to others: tables are filled, nothing is loaded. Anchor may be empty then: the main ruleset's tables.
+	TablesOnly bool
+	LongAnchor bool // the anchor is the administrator's own and may be longer than what pflog shows
 
 	KillStates    bool // end the connections of entries that ask for it
 	Flush         bool // Stop empties our tables instead of leaving them
@@ -102,11 +105,14 @@ func (c Config) Validate() error {
 	fault := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	parts := strings.Split(c.Anchor, "/")
 	for _, p := range parts {
+		if c.TablesOnly && c.Anchor == "" {
+			break
+		}
 		if !component.MatchString(p) {
 			fault("anchor %q: %q is not a name; use letters, digits, '.', '_', '-', and no leading '_' or '/'", c.Anchor, p)
 		}
 	}
-	if last := parts[len(parts)-1]; len(last) > AnchorComponentMax {
+	if last := parts[len(parts)-1]; len(last) > AnchorComponentMax && !c.LongAnchor {
 		fault("anchor %q: last component has %d characters; pflog shows %d at most", c.Anchor, len(last), AnchorComponentMax)
 	}
 	if len(c.Anchor) >= 1024 {
@@ -125,7 +131,7 @@ func (c Config) Validate() error {
 		if !tableName.MatchString(n) {
 			fault("table %q: not a table name; use 1 to 31 letters, digits, '.', '_', '-'", n)
 		}
-		if slices.Contains(names[:i], n) && !(i == 1 && c.Rules != "") {
+		if slices.Contains(names[:i], n) && !(i == 1 && (c.Rules != "" || c.TablesOnly)) {
 			fault("table %q: named twice", n)
 		}
 	}

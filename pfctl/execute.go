@@ -94,10 +94,13 @@ func verbOf(args []string) string {
 }
 
 func (d *Driver) tableArgs(t *tableState, rest ...string) []string {
-	return append([]string{"-a", d.cfg.Anchor, "-t", t.name}, rest...)
+	return d.anchorArgs(append([]string{"-t", t.name}, rest...)...)
 }
 
 func (d *Driver) anchorArgs(rest ...string) []string {
+	if d.cfg.Anchor == "" {
+		return rest
+	}
 	return append([]string{"-a", d.cfg.Anchor}, rest...)
 }
 

@@ -76,6 +76,9 @@ type Call struct {
 
 // findCall looks for the rule that calls our anchor, going down through the anchors above it.
 func (d *Driver) findCall(ctx context.Context) (Call, error) {
+	if d.cfg.Anchor == "" {
+		return Call{}, nil
+	}
 	return findCall(d.cfg.Anchor, func(path string) (string, error) {
 		args := []string{"-s", "rules"}
 		if path != "" {
@@ -230,7 +233,7 @@ func (d *Driver) Health() []HealthItem {
 	if p.rules != nil {
 		add("rules", false, p.rules.Error(), "")
 	} else {
-		add("rules", true, "our rules are loaded in anchor "+d.cfg.Anchor, "")
+		add("rules", true, d.rulesText(), "")
 	}
 	if p.counters {
 		add("counters", true, "tables count by address", "")
@@ -261,6 +264,9 @@ func (d *Driver) Health() []HealthItem {
 }
 
 func (d *Driver) callHealth() HealthItem {
+	if d.cfg.Anchor == "" {
+		return HealthItem{"anchor", true, "the tables are the main ruleset's own", ""}
+	}
 	c := d.probe.call
 	line := fmt.Sprintf("anchor \"%s\"", d.cfg.Anchor)
 	switch {
@@ -292,4 +298,11 @@ func (d *Driver) limitHealth() HealthItem {
 		return HealthItem{"limit", true, "pf's limit of table entries is not known", ""}
 	}
 	return HealthItem{"limit", true, fmt.Sprintf("%d addresses, limit %d", desired, limit), ""}
+}
+
+func (d *Driver) rulesText() string {
+	if d.cfg.TablesOnly {
+		return "the rules are the administrator's own; only tables are filled"
+	}
+	return "our rules are loaded in anchor " + d.cfg.Anchor
 }

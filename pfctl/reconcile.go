@@ -61,7 +61,7 @@ func (d *Driver) reconcile(ctx context.Context, start bool) error {
 		if errors.Is(err, ErrTableMissing) { // gone since we looked
 			d.heal("table")
 			d.forget(t)
-			if err = d.loadAnchor(ctx); err == nil {
+			if err = d.loadAnchor(ctx); err == nil && !d.cfg.TablesOnly { // else the next add makes it
 				replaced, err = d.compare(ctx, t, start)
 			}
 		}
@@ -114,10 +114,10 @@ func (d *Driver) mendTables(ctx context.Context) error {
 	for _, t := range d.tables {
 		info := infos[t.name]
 		d.mu.Lock()
-		counted := d.probe.counters && d.cfg.Rules == ""
+		counted := d.probe.counters && d.cfg.Rules == "" && !d.cfg.TablesOnly
 		known, careful := len(t.in) > 0, !d.probe.openbsd
 		d.mu.Unlock()
-		named := d.cfg.Rules == "" || bytes.Contains([]byte(d.cfg.Rules), []byte("<"+t.name+">"))
+		named := d.cfg.Rules == "" && !d.cfg.TablesOnly || bytes.Contains([]byte(d.cfg.Rules), []byte("<"+t.name+">"))
 		switch {
 		case !info.Active && (known || named):
 			d.heal("table")

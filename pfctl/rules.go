@@ -94,6 +94,10 @@ const busyTries = 6
 
 // loadAnchor loads our rules. Addresses in the tables stay.
 func (d *Driver) loadAnchor(ctx context.Context) error {
+	if d.cfg.TablesOnly {
+		d.setRules(nil)
+		return nil
+	}
 	if err := d.probeCounters(ctx); err != nil {
 		d.setRules(err)
 		return err
