@@ -14,15 +14,19 @@ import (
 
 func gateway(t *testing.T, profile string) *pftest.PF {
 	t.Helper()
-	p, err := pftest.ProfileByName(profile)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pf, err := pftest.NewGateway(p, "pfwarden")
+	pf, err := newGateway(profile)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return pf
+}
+
+func newGateway(profile string) (*pftest.PF, error) {
+	p, err := pftest.ProfileByName(profile)
+	if err != nil {
+		return nil, err
+	}
+	return pftest.NewGateway(p, "pfwarden")
 }
 
 func entries(table pfctl.Table, list ...string) []pfctl.Entry {
