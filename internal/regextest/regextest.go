@@ -188,6 +188,7 @@ func (t *tester) readLine(r *bufio.Reader) (string, error) {
 }
 
 func (t *tester) line(text string) error {
+	text = strings.TrimRight(text, "\r")
 	l := capture.Line{Text: text, Origin: t.o.Log, Number: uint64(t.lines), Modified: t.modified, Read: t.o.Now}
 	t.failure = t.failure[:0]
 	collect := func(_ int, c filter.Candidate) {
