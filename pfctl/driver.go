@@ -365,3 +365,12 @@ func (d *Driver) ReconcileNow(ctx context.Context) error {
 		}
 	}
 }
+
+// Apply brings PF everything submitted so far before it returns, without a budget: for replay, which has no worker and whose PF is in
+// memory.
+func (d *Driver) Apply(ctx context.Context) error {
+	d.work.Lock()
+	defer d.work.Unlock()
+	_, err := d.apply(ctx, true)
+	return err
+}
