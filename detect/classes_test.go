@@ -144,7 +144,6 @@ func makeDay(seed uint64, hosts int) *day {
 
 func (d *day) judge(t *testing.T, c Config) (banned map[netip.Addr]bool, stats Stats) {
 	t.Helper()
-	c.Portscan.Addresses = d.hosts
 	x, err := New(c)
 	if err != nil {
 		t.Fatal(err)

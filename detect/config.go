@@ -48,7 +48,7 @@ type PortscanConfig struct {
 	Threshold float64       // doors; 0 = 7, at most MaxDoors
 	HalfLife  time.Duration // of a door; 0 = 24 h
 	TrapPorts []uint16      // nil = DefaultTrapPorts
-	Addresses int           // how many addresses the gateway protects; below 4 knocks on trap ports in a new hour count ½. 0 = unknown, many
+	Addresses int           // how many addresses the gateway protects; below 4 knocks on trap ports in a new hour count ½. 0 = learn it from what is knocked on
 
 	NoCombine        bool // keep the jail's fraction out of the sum over jails
 	Prefix4, Prefix6 int  // length of the prefix that counts as one source; 0 = 32 and 64

@@ -15,7 +15,7 @@ type scan struct {
 	victims   *victims
 	flood     flood
 	traps     [65536 / 64]uint64
-	few       bool    // so few addresses that time must stand in for space
+	hosts     hosts
 	halfLife  float64 // seconds
 	leastFull float64 // doors below which nothing is judged, whatever halves the threshold
 	forget    float64 // seconds after which a score is as good as none
@@ -36,7 +36,7 @@ func newScan(c *Config) scan {
 	s := scan{
 		config: p, table: newSlots(p.Slots, p.Threshold, p.HalfLife.Seconds()), door: newDoorkeeper(p.Doorkeeper), trails: newTrails(c.Limits.Trails),
 		companies: newCompanies(c.Limits.Companies, newKeyed(^c.Seed)), victims: newVictims(),
-		few: p.Addresses > 0 && p.Addresses < fewAddresses, halfLife: p.HalfLife.Seconds(), forget: halfLives * p.HalfLife.Seconds(),
+		hosts: newHosts(p.Addresses), halfLife: p.HalfLife.Seconds(), forget: halfLives * p.HalfLife.Seconds(),
 	}
 	s.leastFull = max(math.Floor(p.Threshold/2), 1) * spreadSlack / 2
 	for _, port := range p.TrapPorts {
@@ -130,6 +130,7 @@ func (d *Detector) packet(o *Observation, at int64, emit func(Verdict)) {
 		return
 	}
 	s := &d.scan
+	epochs := w == 1 && s.hosts.few(o.Target.Address) && s.trap(o.Target.Port)
 	now := seconds(at)
 	k := d.scanKey(o.Source)
 	h := d.hash.key(k)
@@ -143,7 +144,7 @@ func (d *Detector) packet(o *Observation, at int64, emit func(Verdict)) {
 		*x = slot{hi: k.hi, lo: k.lo, first: now, last: now, ttlMin: o.TTL, ttlMax: o.TTL}
 	}
 	if x != nil && x.seen(print) {
-		if w == 1 && s.few && s.trap(o.Target.Port) {
+		if epochs {
 			d.epoch(x, o, now, th)
 			d.reached(x, o, k, h, at, emit)
 		}
@@ -167,6 +168,9 @@ func (d *Detector) packet(o *Observation, at int64, emit func(Verdict)) {
 	}
 	if !d.count(x, o, now, th, w) {
 		return
+	}
+	if epochs {
+		d.newHour(x, now, th)
 	}
 	d.reached(x, o, k, h, at, emit)
 }
@@ -224,9 +228,6 @@ func (d *Detector) count(x *slot, o *Observation, now uint32, th uint64, w float
 	}
 	if o.Mark != NoMark {
 		x.flags |= flagMark
-	}
-	if w == 1 && s.few && s.trap(o.Target.Port) {
-		d.newHour(x, now, th)
 	}
 	if !s.flood.on || x.n > 1 { // in a flood first knocks are too many to keep
 		s.trails.add(x, o, now, d.hash.key(x.key()))

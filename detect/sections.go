@@ -24,6 +24,7 @@ func (d *Detector) saveScan(e *encoder, flush func() error) error {
 		return err
 	}
 	e.u(uint64(s.companies.walked))
+	s.hosts.save(e)
 	if err := raw[victim](e, s.victims.entry, flush); err != nil {
 		return err
 	}
@@ -76,6 +77,7 @@ func (d *Detector) loadScan(x *decoder) {
 		}
 	})
 	s.companies.walked = uint32(x.n(math.MaxUint32))
+	s.hosts.load(x)
 	entries(x, func(i, size int, v *victim) {
 		if same && size == len(s.victims.entry) {
 			s.victims.entry[i] = *v

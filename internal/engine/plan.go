@@ -43,7 +43,7 @@ func NewPlan(c *config.Config, o PlanOptions) (*Plan, error) {
 			Seed: o.Seed, Never: o.Never, Own: o.Own,
 			Portscan: detect.PortscanConfig{
 				Disabled: !c.Portscan.Enabled, Threshold: c.Portscan.Threshold, HalfLife: c.Portscan.HalfLife,
-				TrapPorts: c.Portscan.TrapPorts, Slots: c.Portscan.TableSlots, Addresses: len(o.Own),
+				TrapPorts: c.Portscan.TrapPorts, Slots: c.Portscan.TableSlots,
 				Prefix4: c.Defaults.Prefix4, Prefix6: c.Defaults.Prefix6, NoCombine: !c.Defaults.Combine,
 			},
 			Prefix: detect.PrefixConfig{Enabled: c.Prefix.Enabled, Members: c.Prefix.Members, Window: c.Prefix.Window},
