@@ -8,10 +8,11 @@ import "time"
 
 // Config is a whole configuration. Each field stands for the key of the same name in pfwarden.toml(5).
 type Config struct {
-	Observe       bool     // decide and report, never touch PF
-	Fail2ban      string   // a fail2ban folder to run as it is; "" = none
-	Never         []string // addresses, prefixes and names that are never banned; see Config.NeverList
-	NeverDefaults bool     // also never: own addresses, connected networks, gateways, resolvers …
+	Observe        bool     // decide and report, never touch PF
+	Fail2ban       string   // a fail2ban folder to run as it is; "" = none
+	Fail2banStrict bool     // a fault in it stops the start, as with fail2ban; else it costs the jail it is in
+	Never          []string // addresses, prefixes and names that are never banned; see Config.NeverList
+	NeverDefaults  bool     // also never: own addresses, connected networks, gateways, resolvers …
 
 	PF       PF
 	Pflog    Pflog

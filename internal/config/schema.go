@@ -73,6 +73,7 @@ func rootKeys() []key[Config] {
 	return []key[Config]{
 		field("observe", func(c *Config) *bool { return &c.Observe }, boolean(), "decide and report, never touch PF"),
 		field("fail2ban", func(c *Config) *string { return &c.Fail2ban }, text(anything), `a fail2ban folder to run as it is, e.g. "/etc/fail2ban"`),
+		field("fail2ban_strict", func(c *Config) *bool { return &c.Fail2banStrict }, boolean(), "a fault in that folder stops the start, as with fail2ban; else it costs its jail"),
 		field("never", func(c *Config) *[]string { return &c.Never }, distinct(list(text(checkNever), "addresses, prefixes and names")),
 			"addresses, prefixes and names (re-resolved; the last answer is kept) that are never banned"),
 		field("never_defaults", func(c *Config) *bool { return &c.NeverDefaults }, boolean(),

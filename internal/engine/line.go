@@ -60,6 +60,9 @@ func (e *Engine) candidate(index int, c filter.Candidate) {
 	}
 	if jail.Exact && (!c.Addr.IsValid() || c.ID != c.Addr.String()) {
 		o.ID = c.ID
+		if c.Prefix.IsValid() && c.ID == c.Prefix.String() {
+			o.Source = c.Prefix.Addr() // one source, whatever its host bits
+		}
 	}
 	if c.Host != "" {
 		if e.o.Candidates == nil {

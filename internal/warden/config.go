@@ -10,6 +10,7 @@ import (
 // Jail is what the warden needs to know of a jail. Thresholds and windows are the detector's.
 type Jail struct {
 	Table      string          // table of its bans; "" = by proof, see Config
+	NoTable    bool            // only hooks learn of its bans: PF is told nothing
 	Ladder     []time.Duration // ban times of proven bans, step by step; the last one repeats; 0 or less = for ever
 	Memory     time.Duration   // a step is forgotten this long after its ban ended
 	Jitter     time.Duration   // up to this much is added to a ban's time

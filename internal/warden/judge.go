@@ -79,6 +79,9 @@ func (w *Warden) draft(now time.Time, v *detect.Verdict, j Jail) (b ledger.Ban, 
 	case w.pause.Paused:
 		return b, "paused", "banning is paused since " + w.pause.Since.UTC().Format(time.RFC3339)
 	}
+	if p, err := netip.ParsePrefix(v.ID); err == nil && j.Fail2ban != nil && v.Source.IsValid() && p.Contains(v.Source.Addr()) {
+		v.Source = p // a filter of fail2ban's that names networks
+	}
 	if v.Source.IsValid() {
 		if b.Prefix, why, text = w.allowed(v.Source, j); why != "" {
 			return b, why, text
@@ -87,7 +90,7 @@ func (w *Warden) draft(now time.Time, v *detect.Verdict, j Jail) (b ledger.Ban, 
 	proven := v.Proven || j.Fail2ban != nil
 	wide := b.Prefix.IsValid() && isWide(b.Prefix)
 	switch {
-	case !b.Prefix.IsValid(): // an identifier that only hooks understand
+	case !b.Prefix.IsValid(), j.NoTable: // an identifier that only hooks understand, or a jail that only they serve
 	case !proven && wide:
 		return b, "wide", "a prefix is never banned on spoofable evidence"
 	case !proven, wide && j.Table == "":

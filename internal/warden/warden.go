@@ -300,6 +300,9 @@ func (w *Warden) changed(h *held) {
 }
 
 func (w *Warden) killStates(h *held) bool {
+	if j := w.jail(h.Jail); j.Fail2ban != nil {
+		return j.KillStates
+	}
 	if h.Table == w.cfg.Banned {
 		return w.cfg.KillStates && h.Proven
 	}

@@ -1,0 +1,313 @@
+package fail2ban
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"strings"
+	"time"
+
+	"pfwarden/detect"
+	"pfwarden/detect/filter"
+	"pfwarden/internal/engine"
+	"pfwarden/internal/screen"
+	"pfwarden/internal/warden"
+)
+
+// RunOptions say what a set-up does not.
+type RunOptions struct {
+	Filter     filter.Options // common to all filters; FindTime is set by jail
+	Own        []netip.Addr   // our own addresses, for ignoreself
+	Resolver   screen.Resolver
+	Taken      []string                          // names that jails of pfwarden's own have
+	MainAnchor string                            // pfwarden's own anchor: an action may fill its table Banned, no other
+	Banned     string                            // that table
+	Reserved   []string                          // names of tables that are not free
+	KillStates bool                              // end connections of what is kept from all ports
+	ReadFile   func(path string) ([]byte, error) // nil = os.ReadFile
+}
+
+// Running is a set-up ready to run: every jail as the settings of pfwarden's parts.
+type Running struct {
+	Setup   *Setup
+	Jails   []RunningJail
+	Anchors []Anchor // of PF that the jails' actions fill
+	Lists   []*screen.List
+	Faults  []JailFault // jails that were left out, those of the Setup among them
+}
+
+// RunningJail is one jail.
+type RunningJail struct {
+	Jail     *Jail
+	Engine   engine.Jail
+	Detect   detect.JailConfig
+	Warden   warden.Jail
+	Screen   screen.Jail
+	PF       *PFAction // nil: none of its actions is PF's
+	Actions  []Action  // that are run as commands
+	Warnings []string
+}
+
+// What fail2ban's server assumes where the configuration says nothing.
+const (
+	defaultMaxRetry   = 3
+	defaultMaxMatches = 50
+	defaultTime       = "600"
+	defaultPurge      = "1d"
+)
+
+// Compile makes every jail ready to run. A jail with a fault is left out, and said so; the others are not touched by it.
+func (s *Setup) Compile(o RunOptions) *Running {
+	if o.ReadFile == nil {
+		o.ReadFile = os.ReadFile
+	}
+	r := &Running{Setup: s, Faults: append([]JailFault(nil), s.Faults...)}
+	taken := map[string]bool{"portscan": true}
+	for _, n := range o.Taken {
+		taken[n] = true
+	}
+	for i := range s.Jails {
+		j := &s.Jails[i]
+		c, lists, err := s.compile(j, o)
+		if err == nil && taken[j.Name] {
+			err = errors.New("pfwarden has a jail of that name already: rename one of the two")
+		}
+		if err != nil {
+			r.Faults = append(r.Faults, JailFault{j.Name, err})
+			continue
+		}
+		r.Jails = append(r.Jails, *c)
+		r.Lists = append(r.Lists, lists...)
+	}
+	r.place(o)
+	return r
+}
+
+// settings reads a jail's options and remembers the first fault.
+type settings struct {
+	jail *Jail
+	err  error
+}
+
+func (s *settings) fail(name string, err error) {
+	if s.err == nil {
+		s.err = fmt.Errorf("%s: %w", name, err)
+	}
+}
+
+func (s *settings) number(name string, def int) int {
+	v, ok := s.jail.Options[name]
+	if !ok {
+		return def
+	}
+	n, ok := v.(int)
+	if !ok {
+		s.fail(name, errors.New("not a whole number"))
+	}
+	return n
+}
+
+func (s *settings) text(name, def string) string {
+	if v, ok := s.jail.Options[name].(string); ok {
+		return v
+	}
+	return def
+}
+
+func (s *settings) flag(name string, def bool) bool {
+	if v, ok := s.jail.Options[name].(bool); ok {
+		return v
+	}
+	return def
+}
+
+func (s *settings) seconds(name, def string) float64 {
+	text := s.text(name, def)
+	if strings.TrimSpace(text) == "" || strings.EqualFold(strings.TrimSpace(text), "none") {
+		return 0
+	}
+	v, err := Seconds(text)
+	if err != nil {
+		s.fail(name, err)
+	}
+	return v
+}
+
+func (s *Setup) compile(j *Jail, o RunOptions) (*RunningJail, []*screen.List, error) {
+	x := &settings{jail: j}
+	c := &RunningJail{Jail: j}
+	retry := max(x.number("maxretry", defaultMaxRetry), 1)
+	find := seconds(x.seconds("findtime", defaultTime))
+	matches := x.number("maxmatches", defaultMaxMatches)
+	growth, err := warden.NewGrowth(warden.GrowthOptions{
+		BanTime: x.seconds("bantime", defaultTime), Increment: x.flag("bantime.increment", false), Factor: x.text("bantime.factor", ""),
+		Formula: x.text("bantime.formula", ""), Multipliers: x.text("bantime.multipliers", ""), MaxTime: x.seconds("bantime.maxtime", ""),
+		RndTime: x.seconds("bantime.rndtime", ""), Overall: x.flag("bantime.overalljails", false),
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	if find <= 0 && x.err == nil {
+		x.fail("findtime", fmt.Errorf("%s is not above 0", x.text("findtime", "")))
+	}
+	purge := s.Main["dbpurgeage"]
+	if purge == "" {
+		purge = defaultPurge
+	}
+	memory, err := Seconds(purge)
+	if err != nil {
+		return nil, nil, fmt.Errorf("fail2ban.conf: dbpurgeage: %w", err)
+	}
+	if strings.HasPrefix(j.Backend, "systemd") {
+		return nil, nil, errors.New("it reads the journal of systemd, which pfwarden does not: give it a logpath and another backend")
+	}
+	if len(j.LogPath) == 0 {
+		return nil, nil, errors.New("it has no logpath: there is nothing to read")
+	}
+	lists, err := c.screen(x, s, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	if x.err != nil {
+		return nil, nil, x.err
+	}
+	options := o.Filter
+	options.FindTime = find
+	f, err := filter.Compile(j.Definition(), options)
+	if err != nil {
+		return nil, nil, fmt.Errorf("filter %s: %w", j.Filter.Name, err)
+	}
+	c.Engine = engine.Jail{Name: j.Name, Filter: f, Logs: j.LogPath, Exact: true}
+	c.Detect = detect.JailConfig{
+		Name: j.Name, Strategy: detect.Fail2ban, Threshold: retry, Findtime: find, BypassGates: true, KeepMatches: max(matches, 1),
+		Increment: x.flag("bantime.increment", false),
+	}
+	c.Warden = warden.Jail{Fail2ban: growth, Memory: seconds(memory)}
+	c.actions(o)
+	return c, lists, nil
+}
+
+func seconds(s float64) time.Duration {
+	const longest = 100 * 365 * 24 * 3600
+	return time.Duration(max(min(s, longest), -longest) * float64(time.Second))
+}
+
+// screen sets up what is asked before a failure counts.
+func (c *RunningJail) screen(x *settings, s *Setup, o RunOptions) ([]*screen.List, error) {
+	c.Screen.Warn = c.Jail.Filter.UseDNS == "" || c.Jail.Filter.UseDNS == "warn"
+	var entries []string
+	for _, e := range c.Jail.IgnoreIP {
+		if _, err := screen.NewList([]string{e}, o.Resolver, nil); err != nil {
+			c.Warnings = append(c.Warnings, fmt.Sprintf("ignoreip: %v; it is passed over", err))
+			continue
+		}
+		entries = append(entries, e)
+	}
+	self := x.flag("ignoreself", true)
+	if self {
+		entries = append(entries, "localhost")
+		for _, a := range o.Own {
+			entries = append(entries, a.String())
+		}
+	}
+	var lists []*screen.List
+	if len(entries) > 0 {
+		list, err := screen.NewList(entries, o.Resolver, nil)
+		if err != nil {
+			return nil, fmt.Errorf("ignoreip: %w", err)
+		}
+		c.Screen.Ignore, lists = []*screen.List{list}, []*screen.List{list}
+	}
+	text := strings.TrimSpace(x.text("ignorecommand", ""))
+	if text == "" || text == "False" {
+		return lists, nil
+	}
+	keep, err := cacheTime(x.text("ignorecache", ""))
+	if err != nil {
+		return nil, fmt.Errorf("ignorecache: %w", err)
+	}
+	if c.Screen.Command, err = screen.NewShellCommand(text, commandTimeout, keep); err != nil {
+		return nil, fmt.Errorf("ignorecommand: %w", err)
+	}
+	return lists, nil
+}
+
+// commandTimeout is fail2ban's limit on any command.
+const commandTimeout = time.Minute
+
+// cacheTime reads how long the answer of an ignore command is kept: key="…", max-count=…, max-time=…. Without the option it is asked
+// each time.
+func cacheTime(text string) (time.Duration, error) {
+	if text = strings.TrimSpace(text); text == "" {
+		return time.Nanosecond, nil
+	}
+	_, given, err := extractOptions("cache[" + text + "]")
+	if err != nil {
+		return 0, err
+	}
+	keep := 5 * time.Minute
+	for _, p := range given {
+		if p.key == "max-time" {
+			v, err := Seconds(p.value)
+			if err != nil {
+				return 0, err
+			}
+			keep = max(seconds(v), time.Nanosecond)
+		}
+	}
+	return keep, nil
+}
+
+// actions sorts the jail's actions into PF's and those that are run.
+func (c *RunningJail) actions(o RunOptions) {
+	for i := range c.Jail.Actions {
+		a := &c.Jail.Actions[i]
+		p, ok := a.pf()
+		switch {
+		case ok && c.PF == nil:
+			if p.RulesFile != "" {
+				text, err := o.ReadFile(p.RulesFile)
+				if err != nil {
+					c.Warnings = append(c.Warnings, fmt.Sprintf("action %s: the rules that it loads cannot be read (%v): those that block everything from <%s> take their place", a.Name, err, p.Table))
+					text = []byte(defaultRules(p.Table))
+				}
+				p.Rules = string(text)
+			}
+			c.PF = p
+		case a.Python:
+			c.Warnings = append(c.Warnings, fmt.Sprintf("action %s is written in Python, which pfwarden does not run: it is left out", a.Name))
+		default:
+			c.Actions = append(c.Actions, *a)
+		}
+	}
+	if len(c.Jail.Actions) == 0 {
+		c.Warnings = append(c.Warnings, "it has no action: its bans are only written down")
+	}
+}
+
+func defaultRules(table string) string {
+	return fmt.Sprintf("table <%s> persist counters\nblock drop log quick from <%s> to any\n", table, table)
+}
+
+// Extend adds the jails to what the configuration came to.
+func (r *Running) Extend(p *engine.Plan) {
+	for _, j := range r.Jails {
+		p.Jails = append(p.Jails, j.Engine)
+		p.Detector.Jails = append(p.Detector.Jails, j.Detect)
+		p.Warden.Jails[j.Engine.Name] = j.Warden
+	}
+}
+
+// Jail finds a jail by its name, nil if there is none.
+func (r *Running) Jail(name string) *RunningJail {
+	if r == nil {
+		return nil
+	}
+	for i := range r.Jails {
+		if r.Jails[i].Engine.Name == name {
+			return &r.Jails[i]
+		}
+	}
+	return nil
+}
