@@ -89,14 +89,12 @@ func Open(path string, options Options) (*Reader, error) {
 func NewReader(src io.Reader, name string, options Options) (*Reader, error) {
 	r := &Reader{name: name, options: options}
 	in := newInput(src)
-	plain, closer, err := decompress(in)
+	plain, err := decompress(in)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
-	if closer != nil {
-		r.closers = append(r.closers, closer)
-	}
 	if plain != nil {
+		r.closers = append(r.closers, plain)
 		in = newInput(plain)
 	}
 	r.in = in

@@ -1,15 +1,19 @@
 // Package unpack reads compressed input by its content, never by its name: gzip, zstd, bzip2 and xz are recognised by
 // their first bytes, everything else passes through as it is.
+//
+// Compressed input is taken to be hostile. Unpacking never holds more than a window of 128 MiB, and input that turns out to be
+// a decompression bomb ends with ErrBomb.
 package unpack
 
 import (
 	"bufio"
 	"bytes"
 	"compress/bzip2"
-	"compress/gzip"
+	"errors"
 	"fmt"
 	"io"
 
+	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
 	"github.com/ulikunitz/xz"
 )
@@ -29,8 +33,20 @@ const (
 // MagicLen is how many bytes Detect needs at most.
 const MagicLen = 6
 
-// maxWindow bounds the memory that a hostile file can ask for: zstd's own tools refuse more without --long, too.
+// maxWindow bounds the memory that a compressed file may ask for: 128 MiB, the window of zstd --long=27, twice that of xz -9.
 const maxWindow = 128 << 20
+
+// ErrBomb is wrapped by what reading a decompression bomb ends with: input that unpacks to more than 250 times its size, and to
+// more than 256 MiB. Real logs shrink to a tenth, very uniform ones to a hundredth.
+var ErrBomb = errors.New("a decompression bomb")
+
+// bounds of how much input may unpack to: more than both is a bomb.
+type bounds struct {
+	ratio int64 // bytes for each byte of input
+	free  int64 // bytes whatever the input
+}
+
+var usual = bounds{ratio: 250, free: 256 << 20}
 
 // Detect tells the format from the first bytes of a file; fewer than MagicLen are enough for a file that short.
 func Detect(head []byte) Format {
@@ -61,29 +77,44 @@ func NewReader(r io.Reader) (*Reader, error) {
 	if err != nil && err != io.EOF { // a shorter file is a file, too
 		return nil, fmt.Errorf("read the first bytes: %w", err)
 	}
-	out := &Reader{Reader: b, Format: Detect(head), close: func() {}}
-	switch out.Format {
+	return New(Detect(head), b)
+}
+
+// New unpacks r, which is known to be of the format. The result must be closed; r is not closed by that. Errors name the format.
+func New(format Format, r io.Reader) (*Reader, error) { return newBounded(format, r, usual) }
+
+func newBounded(format Format, r io.Reader, limit bounds) (*Reader, error) {
+	out := &Reader{Reader: r, Format: format, close: func() {}}
+	if format == Plain {
+		return out, nil
+	}
+	packed := &counted{r: r}
+	guard := &guarded{packed: packed, name: format, bounds: limit}
+	switch format {
 	case Gzip:
-		z, err := gzip.NewReader(b)
+		z, err := gzip.NewReader(packed)
 		if err != nil {
 			return nil, fmt.Errorf("gzip: %w", err)
 		}
-		out.Reader = z
+		guard.r = z
 	case Zstd:
-		z, err := zstd.NewReader(b, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow))
+		z, err := zstd.NewReader(packed, zstd.WithDecoderConcurrency(1), zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxWindow))
 		if err != nil {
 			return nil, fmt.Errorf("zstd: %w", err)
 		}
-		out.Reader, out.close = z, z.Close
+		guard.r, out.close = z, z.Close
 	case Bzip2:
-		out.Reader = bzip2.NewReader(b)
+		guard.r = bzip2.NewReader(packed)
 	case XZ:
-		z, err := xz.NewReader(b)
+		z, err := xz.NewReader(&xzGuard{r: packed})
 		if err != nil {
 			return nil, fmt.Errorf("xz: %w", err)
 		}
-		out.Reader = z
+		guard.r = z
+	default:
+		return nil, fmt.Errorf("%q: unknown compression", format)
 	}
+	out.Reader = guard
 	return out, nil
 }
 
@@ -91,4 +122,37 @@ func NewReader(r io.Reader) (*Reader, error) {
 func (r *Reader) Close() error {
 	r.close()
 	return nil
+}
+
+// counted counts the packed bytes.
+type counted struct {
+	r io.Reader
+	n int64
+}
+
+func (c *counted) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+// guarded ends a bomb, and says in errors which decompressor failed.
+type guarded struct {
+	r      io.Reader
+	packed *counted
+	name   Format
+	bounds bounds
+	n      int64 // bytes unpacked
+}
+
+func (g *guarded) Read(p []byte) (int, error) {
+	n, err := g.r.Read(p)
+	g.n += int64(n)
+	if g.n > g.bounds.free && g.n/g.bounds.ratio > g.packed.n {
+		err = fmt.Errorf("%w: %d bytes so far came of %d; the rest is not read", ErrBomb, g.n, g.packed.n)
+	}
+	if err != nil && err != io.EOF { //nolint:errorlint // a wrapped EOF is an error of the stream
+		err = fmt.Errorf("%s: %w", g.name, err)
+	}
+	return n, err
 }

@@ -1,4 +1,4 @@
-package pflog
+package unpack
 
 import (
 	"encoding/binary"
