@@ -138,6 +138,9 @@ func (t *Tailer) Positions() []capture.Position {
 	return t.files.Positions()
 }
 
+// Looked tells whether every file that was there at the start has been found: what is written from then on is read.
+func (t *Tailer) Looked() bool { return t.files == nil || t.files.Looked() }
+
 // Starts says where reading of each path began: what to store for a path of which no line was dealt with yet, so that what
 // is written to it while nobody reads is not skipped.
 func (t *Tailer) Starts() []capture.Position {

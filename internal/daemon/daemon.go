@@ -20,6 +20,7 @@ import (
 	"pfwarden/detect/probe"
 	"pfwarden/internal/config"
 	"pfwarden/internal/engine"
+	"pfwarden/internal/fail2ban"
 	"pfwarden/internal/ledger"
 	"pfwarden/internal/metrics"
 	"pfwarden/internal/screen"
@@ -59,6 +60,7 @@ type Daemon struct {
 	running   atomic.Bool
 	bans      *warden.Warden
 	driver    *pfctl.Driver
+	anchors   []anchor // of PF beside our own, that fail2ban's jails fill
 	metrics   *metrics.Metrics
 	watcher   *watcher
 	detector  *detect.Detector // used by the engine's goroutine only
@@ -81,15 +83,16 @@ type Daemon struct {
 
 	stopScreen func()
 
-	mu      sync.Mutex // guards what follows
-	config  *config.Config
-	plan    *engine.Plan
-	watch   []string
-	sources sources
-	faults  map[string]string // health items that are not as they should be, by name
-	state   metrics.State
-	stats   detect.Stats
-	reload  error
+	mu       sync.Mutex // guards what follows
+	config   *config.Config
+	plan     *engine.Plan
+	fail2ban *fail2ban.Running // nil: none
+	watch    []string
+	sources  sources
+	faults   map[string]string // health items that are not as they should be, by name
+	state    metrics.State
+	stats    detect.Stats
+	reload   error
 }
 
 // packet is a record on its way to the engine.
@@ -135,7 +138,11 @@ func (d *Daemon) setUp(ctx context.Context) error {
 	d.watcher = newWatcher(d.metrics)
 	d.watcher.now = d.o.Now
 	var err error
-	if d.screen, d.neverList, err = d.newScreen(c); err != nil {
+	f, err := d.readFail2ban(c)
+	if err != nil {
+		return err
+	}
+	if d.screen, d.neverList, err = d.newScreen(c, f); err != nil {
 		return err
 	}
 	d.screen.Refresh(ctx)
@@ -144,19 +151,22 @@ func (d *Daemon) setUp(ctx context.Context) error {
 		return err
 	}
 	d.seed = seed
-	plan, err := d.makePlan(c)
+	plan, err := d.makePlan(c, f)
 	if plan == nil || len(plan.Jails) == 0 && err != nil {
 		return err
 	}
 	if err != nil {
 		d.fault("jails", err.Error())
 	}
-	d.plan = plan
+	d.plan, d.fail2ban = plan, f
 	driver, err := pfctl.New(d.driverConfig(c), d.o.Runner, d.log.With("part", "pfctl"), clock{d.o.Now})
 	if err != nil {
 		return err
 	}
 	d.driver = driver
+	if d.anchors, err = d.newAnchors(f); err != nil {
+		return err
+	}
 	plan.Warden.OnEvent, plan.Warden.Log = d.event, d.log
 	if d.bans, err = warden.New(ctx, plan.Warden, d.store, &tables{d}, d.never, d.o.Now()); err != nil {
 		return err
@@ -193,16 +203,20 @@ func (d *Daemon) join(plan *engine.Plan) error {
 	return nil
 }
 
-func (d *Daemon) makePlan(c *config.Config) (*engine.Plan, error) {
+func (d *Daemon) makePlan(c *config.Config, f *fail2ban.Running) (*engine.Plan, error) {
 	own := ownAddresses()
 	watch := d.o.Watch
 	if watch == nil {
 		watch = d.interfaces(c)
 	}
 	d.watch = watch
-	return engine.NewPlan(c, engine.PlanOptions{
-		Filters: builtin.Lookup, Jails: c.ActiveJails(nil), Own: own, Never: d.never, Watch: watch, Seed: d.seed,
+	plan, err := engine.NewPlan(c, engine.PlanOptions{
+		Filters: builtin.Lookup, Jails: ownJails(c, f), Own: own, Never: d.never, Watch: watch, Seed: d.seed,
 	})
+	if plan != nil {
+		extend(plan, f)
+	}
+	return plan, err
 }
 
 // Run works until ctx is done and then stops in order: sources, engine, snapshot, PF, ledger.
@@ -210,7 +224,8 @@ func (d *Daemon) Run(ctx context.Context) error {
 	defer d.store.Close()
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	closeServers, err := d.serve(work)
+	ready := make(chan struct{})
+	closeServers, err := d.serve(work, ready) // fails before PF is touched if another daemon is running
 	if err != nil {
 		return err
 	}
@@ -219,11 +234,18 @@ func (d *Daemon) Run(ctx context.Context) error {
 		d.log.Error("pf is not as it should be; bans are kept and tried again", "error", err)
 	}
 	var parts sync.WaitGroup
-	parts.Go(func() { _ = d.driver.Run(work) })
+	for _, driver := range d.drivers() {
+		parts.Go(func() { _ = driver.Run(work) })
+	}
 	parts.Go(func() { d.readCounters(work) })
 	d.running.Store(true)
 	d.startScreen(work)
 	d.startSources(work)
+	parts.Go(func() {
+		// Whoever is answered may rely on it that what is logged from then on is read.
+		d.awaitStart(work)
+		close(ready)
+	})
 	d.log.Info("pfwarden watches", "version", d.o.Version, "backend", d.config.PF.Backend, "jails", len(d.plan.Jails), "interfaces", d.watch, "bans", len(d.bans.Live()))
 	d.loop(ctx, work)
 
@@ -231,12 +253,12 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.stopScreen()
 	d.finish(work)
 	closeServers()
-	if err := d.driver.Sync(limited(work, 10*time.Second)); err != nil {
+	if err := d.each(func(x *pfctl.Driver) error { return x.Sync(limited(work, 10*time.Second)) }); err != nil {
 		d.log.Warn("pf does not yet hold what it should; that is made good at the next start", "error", err)
 	}
 	stop()
 	parts.Wait()
-	if err := d.driver.Stop(limited(context.WithoutCancel(ctx), 30*time.Second)); err != nil {
+	if err := d.each(func(x *pfctl.Driver) error { return x.Stop(limited(context.WithoutCancel(ctx), 30*time.Second)) }); err != nil {
 		d.log.Warn("stopping pf's tables", "error", err)
 	}
 	d.log.Info("pfwarden stopped", "bans", len(d.bans.Live()))

@@ -10,16 +10,18 @@ import (
 	"time"
 
 	"pfwarden/internal/config"
+	"pfwarden/internal/fail2ban"
 	"pfwarden/internal/screen"
 )
 
 // newScreen makes the stage between filters and detector, and the never-list that it keeps fresh.
-func (d *Daemon) newScreen(c *config.Config) (*screen.Screen, *screen.List, error) {
+func (d *Daemon) newScreen(c *config.Config, f *fail2ban.Running) (*screen.Screen, *screen.List, error) {
 	list, err := screen.NewList(c.Never, nil, d.neverChanged)
 	if err != nil {
 		return nil, nil, fmt.Errorf("never-list: %w", err)
 	}
-	o := screen.Options{Refresh: []*screen.List{list}, Now: d.o.Now, Log: d.log.With("part", "screen")}
+	jails, lists := screenJails(f)
+	o := screen.Options{Jails: jails, Refresh: append([]*screen.List{list}, lists...), Now: d.o.Now, Log: d.log.With("part", "screen")}
 	if c.NeverDefaults {
 		o.Defaults = list
 	}

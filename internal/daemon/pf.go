@@ -38,13 +38,15 @@ func (d *Daemon) driverConfig(c *config.Config) pfctl.Config {
 }
 
 // known tells whether an entry that PF holds was ever put there by us.
-func (d *Daemon) known(t pfctl.Table, p netip.Prefix) bool {
+func (d *Daemon) known(t pfctl.Table, p netip.Prefix) bool { return d.knownAs(d.tableName(t), p) }
+
+func (d *Daemon) knownAs(table string, p netip.Prefix) bool {
 	if d.adopt {
 		return true
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	bans, err := d.store.History(ctx, ledger.Query{Prefix: p, Table: d.tableName(t), WithoutStory: true})
+	bans, err := d.store.History(ctx, ledger.Query{Prefix: p, Table: table, WithoutStory: true})
 	if err != nil {
 		d.log.Warn("asking the ledger about an entry of pf's table; it is left alone", "address", p, "error", err)
 		return false
@@ -91,7 +93,11 @@ func (t *tables) entries(list []warden.Entry) []pfctl.Entry {
 
 // Add hands additions over. An entry that the driver refuses at the last step is not tried again: its refusal is told and counted.
 func (t *tables) Add(_ context.Context, list ...warden.Entry) error {
-	err := t.d.driver.Add(t.entries(list)...)
+	var errs []error
+	for driver, entries := range t.d.route(t.entries(list)) {
+		errs = append(errs, driver.Add(entries...))
+	}
+	err := errors.Join(errs...)
 	if err != nil && errors.Is(err, pfctl.ErrRefused) {
 		t.d.log.Error("refused at the last step before pf", "error", err)
 		return nil
@@ -101,7 +107,11 @@ func (t *tables) Add(_ context.Context, list ...warden.Entry) error {
 
 // Delete hands deletions over.
 func (t *tables) Delete(_ context.Context, list ...warden.Entry) error {
-	return t.d.driver.Delete(t.entries(list)...)
+	var errs []error
+	for driver, entries := range t.d.route(t.entries(list)) {
+		errs = append(errs, driver.Delete(entries...))
+	}
+	return errors.Join(errs...)
 }
 
 // startPF brings PF's tables to what they should hold.
@@ -110,7 +120,8 @@ func (d *Daemon) startPF(ctx context.Context) error {
 		d.takeOver(ctx)
 	}
 	desired := (&tables{d}).entries(d.bans.Desired())
-	err := d.driver.Start(ctx, desired)
+	by := d.route(desired)
+	err := d.each(func(x *pfctl.Driver) error { return x.Start(ctx, by[x]) })
 	return errors.Join(err, d.bans.Commit(ctx))
 }
 
@@ -159,7 +170,7 @@ func (d *Daemon) readCounters(ctx context.Context) {
 
 // freshCounters hands PF's counters, at most so old, to the warden.
 func (d *Daemon) freshCounters(ctx context.Context, age time.Duration) pfctl.Counters {
-	counters, err := d.driver.Counters(ctx, age)
+	counters, err := d.allCounters(ctx, age)
 	if err != nil {
 		d.log.Debug("reading pf's counters", "error", err)
 	}

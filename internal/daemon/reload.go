@@ -14,7 +14,9 @@ import (
 // reloadNow takes over a changed configuration as a whole, or keeps the old one if the new one has a fault. Suspicion, bans and log positions
 // stay; PF's tables are compared with what they should hold.
 func (d *Daemon) reloadNow(ctx context.Context) {
-	d.driver.Reload()
+	for _, driver := range d.drivers() {
+		driver.Reload()
+	}
 	if d.o.Load == nil {
 		return
 	}
@@ -40,13 +42,20 @@ func (d *Daemon) takeConfig(ctx context.Context) error {
 	if keys := fixed(d.config, c); len(keys) > 0 {
 		return fmt.Errorf("%s can only change with a restart", strings.Join(keys, ", "))
 	}
-	plan, err := d.makePlan(c)
+	f, err := d.readFail2ban(c)
+	if err != nil {
+		return err
+	}
+	if !sameAnchors(d.fail2ban, f) {
+		return errors.New("the anchors and rules of PF that fail2ban's actions use can only change with a restart")
+	}
+	plan, err := d.makePlan(c, f)
 	if err != nil {
 		return err
 	}
 	d.running.Store(false) // the new never-list is taken over as a whole, below
 	defer d.running.Store(true)
-	screen, list, err := d.newScreen(c)
+	screen, list, err := d.newScreen(c, f)
 	if err != nil {
 		return err
 	}
@@ -62,7 +71,7 @@ func (d *Daemon) takeConfig(ctx context.Context) error {
 	d.stopSources()
 	d.drainSources()
 	d.mu.Lock()
-	d.config, d.plan = c, plan
+	d.config, d.plan, d.fail2ban = c, plan, f
 	d.mu.Unlock()
 	d.detector = detector
 	d.stopScreen()

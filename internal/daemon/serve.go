@@ -10,8 +10,9 @@ import (
 	"pfwarden/internal/metrics"
 )
 
-// serve opens the control socket and the metrics listener; the function returned closes both and waits for them.
-func (d *Daemon) serve(ctx context.Context) (stop func(), err error) {
+// serve opens the control socket and the metrics listener, and answers once ready is closed; the function returned closes both and waits for
+// them.
+func (d *Daemon) serve(ctx context.Context, ready <-chan struct{}) (stop func(), err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	stop = sync.OnceFunc(func() {
@@ -26,6 +27,10 @@ func (d *Daemon) serve(ctx context.Context) (stop func(), err error) {
 		}
 		server := control.NewServer(&service{d}, d.log.With("part", "control"), control.Limits{})
 		running.Go(func() {
+			defer listener.Close()
+			if await(ctx, ready) != nil {
+				return
+			}
 			if err := server.Serve(ctx, listener); err != nil {
 				d.log.Error("the control socket is closed", "error", err)
 				d.fault("control", err.Error())
@@ -41,6 +46,10 @@ func (d *Daemon) serve(ctx context.Context) (stop func(), err error) {
 		d.attach()
 		handler := d.metrics.Handler(d.o.Version, d.log.With("part", "metrics"))
 		running.Go(func() {
+			defer listener.Close()
+			if await(ctx, ready) != nil {
+				return
+			}
 			if err := metrics.Serve(ctx, listener, handler, d.log.With("part", "metrics")); err != nil {
 				d.log.Error("metrics are not served any more", "error", err)
 				d.fault("metrics", err.Error())
@@ -50,6 +59,16 @@ func (d *Daemon) serve(ctx context.Context) (stop func(), err error) {
 	d.metrics.ConfigAccepted.Set(1)
 	d.metrics.ConfigTime.Set(float64(d.o.Now().Unix()))
 	return stop, nil
+}
+
+// await waits until ready is closed, or gives ctx's error.
+func await(ctx context.Context, ready <-chan struct{}) error {
+	select {
+	case <-ready:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // attach says what the metrics ask for at each scrape.

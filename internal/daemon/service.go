@@ -26,7 +26,7 @@ var _ control.Service = (*service)(nil)
 func (s *service) Status(ctx context.Context, jail string) (control.Status, error) {
 	d := s.d
 	d.mu.Lock()
-	c, plan := d.config, d.plan
+	c, plan, f := d.config, d.plan, d.fail2ban
 	stats := d.stats
 	d.mu.Unlock()
 	out := control.Status{
@@ -61,6 +61,10 @@ func (s *service) Status(ctx context.Context, jail string) (control.Status, erro
 		add(control.JailStatus{Name: "portscan", Threshold: c.Portscan.Threshold, Window: config.FormatDuration(c.Portscan.HalfLife)})
 	}
 	for _, j := range plan.Jails {
+		if x := f.Jail(j.Name); x != nil {
+			add(control.JailStatus{Name: j.Name, Filter: x.Jail.Filter.Name, Logs: j.Logs, Threshold: float64(x.Detect.Threshold), Window: config.FormatDuration(x.Detect.Findtime)})
+			continue
+		}
 		x := c.Jail(j.Name)
 		if x == nil {
 			continue
@@ -137,7 +141,7 @@ func (d *Daemon) sourceStatus() []control.SourceStatus {
 func (d *Daemon) health() []control.HealthItem {
 	var out []control.HealthItem
 	if d.config.PF.Backend != "memory" {
-		for _, h := range d.driver.Health() {
+		for _, h := range append(d.driver.Health(), d.anchorHealth()...) {
 			out = append(out, control.HealthItem{Name: "pf_" + strings.ReplaceAll(h.Name, "-", "_"), OK: h.OK, Text: h.Text, Remedy: h.Fix})
 		}
 	}
@@ -239,7 +243,7 @@ func (s *service) change(ctx context.Context, f func(now time.Time)) error {
 	if failed != nil {
 		return fmt.Errorf("decided, but not all of it could be carried out yet; it is tried again: %w", failed)
 	}
-	if err := s.d.driver.Sync(ctx); err != nil {
+	if err := s.d.each(func(x *pfctl.Driver) error { return x.Sync(ctx) }); err != nil {
 		return fmt.Errorf("decided and written down, but pf could not be changed yet; it is tried again: %w", err)
 	}
 	return nil

@@ -52,6 +52,30 @@ func (d *Daemon) startSources(ctx context.Context) {
 	}
 }
 
+// startLimit bounds the wait for the first look at all files; ten thousand logs take a fraction of it.
+const startLimit = 10 * time.Second
+
+// awaitStart waits until every file that there is has been found, so that what is written to it from now on is read.
+func (d *Daemon) awaitStart(ctx context.Context) {
+	d.mu.Lock()
+	s := d.sources
+	d.mu.Unlock()
+	ctx, cancel := context.WithTimeout(ctx, startLimit)
+	defer cancel()
+	looked := func() bool {
+		return (s.tail == nil || s.tail.Looked()) && (s.follower == nil || s.follower.Looked())
+	}
+	ticker := time.NewTicker(time.Millisecond)
+	defer ticker.Stop()
+	for !looked() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
 func (d *Daemon) newTailer(paths []string) *logtail.Tailer {
 	var positions []capture.Position
 	for _, p := range d.positions {

@@ -123,6 +123,15 @@ func within(t *testing.T, limit time.Duration, what string, done func() bool) ti
 	}
 }
 
+// openDir is a temporary folder that servers running as other users can read.
+func openDir(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	must(t, os.Chmod(filepath.Dir(dir), 0o755))
+	must(t, os.Chmod(dir, 0o755))
+	return dir
+}
+
 // apache starts a real httpd with Basic authentication on /priv/ and returns the path of its error log.
 func apache(t *testing.T, n network) string {
 	t.Helper()
@@ -131,14 +140,14 @@ func apache(t *testing.T, n network) string {
 	if _, err := os.Stat(modules); err != nil {
 		t.Skip("Apache's modules are not where Debian puts them")
 	}
-	dir := t.TempDir()
-	must(t, os.Chmod(dir, 0o755))
+	dir := openDir(t)
 	must(t, os.MkdirAll(filepath.Join(dir, "htdocs", "priv"), 0o755))
 	must(t, os.WriteFile(filepath.Join(dir, "htdocs", "index.html"), []byte("hello\n"), 0o644))
 	// bob's password is "secret", hashed by openssl passwd -apr1
 	hash := strings.TrimSpace(command(t, tool(t, "openssl"), "passwd", "-apr1", "secret"))
 	must(t, os.WriteFile(filepath.Join(dir, "users"), []byte("bob:"+hash+"\n"), 0o644))
 	errorLog := filepath.Join(dir, "error_log")
+	showOnFailure(t, errorLog)
 	conf := fmt.Sprintf(`ServerRoot %[1]s
 ServerName %[2]s
 Listen %[2]s:80
@@ -166,7 +175,7 @@ LogLevel info
 `, dir, serverAddress, modules)
 	must(t, os.WriteFile(filepath.Join(dir, "httpd.conf"), []byte(conf), 0o644))
 	start(t, "apache2", nil, in(n.server, bin, "-X", "-f", filepath.Join(dir, "httpd.conf"))...)
-	within(t, 10*time.Second, "httpd answers", func() bool { return request(n, attacker(attackers-1), "/", "") == 200 })
+	within(t, 10*time.Second, "httpd answers", func() bool { return request(n, attacker(attackers-1), "/index.html", "") == 200 })
 	return errorLog
 }
 
@@ -190,8 +199,9 @@ func sshd(t *testing.T, n network) string {
 	if _, err := os.Stat("/dev/log"); err == nil {
 		t.Skip("a syslogd of this machine's own holds /dev/log")
 	}
-	dir := t.TempDir()
+	dir := openDir(t)
 	authlog := filepath.Join(dir, "auth.log")
+	showOnFailure(t, authlog)
 	conf := fmt.Sprintf(`module(load="imuxsock" SysSock.Use="off")
 input(type="imuxsock" Socket="/dev/log" CreatePath="on")
 $WorkDirectory %[1]s
@@ -199,7 +209,6 @@ $ActionFileDefaultTemplate RSYSLOG_TraditionalFileFormat
 *.* %[1]s/auth.log
 `, dir)
 	must(t, os.WriteFile(filepath.Join(dir, "rsyslog.conf"), []byte(conf), 0o644))
-	must(t, os.Chmod(dir, 0o755))
 	start(t, "rsyslogd", nil, syslogd, "-n", "-f", filepath.Join(dir, "rsyslog.conf"), "-i", filepath.Join(dir, "pid"))
 	t.Cleanup(func() { _ = os.Remove("/dev/log") })
 	within(t, 10*time.Second, "syslogd listens", func() bool { _, err := os.Stat("/dev/log"); return err == nil })
@@ -214,6 +223,16 @@ $ActionFileDefaultTemplate RSYSLOG_TraditionalFileFormat
 		return bytes.Contains(text, []byte("Server listening"))
 	})
 	return authlog
+}
+
+// showOnFailure prints a log if the test fails.
+func showOnFailure(t *testing.T, path string) {
+	t.Cleanup(func() {
+		if t.Failed() {
+			text, _ := os.ReadFile(path)
+			t.Logf("%s:\n%s", filepath.Base(path), text)
+		}
+	})
 }
 
 // guess tries to log in with a wrong password once.

@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"pfwarden/capture"
@@ -93,6 +94,7 @@ type Follower struct {
 	dirs     map[string][]sibling // directory listings of this look
 	buf      []byte
 
+	looked atomic.Bool
 	mu     sync.Mutex // guards what follows, which other goroutines may ask for
 	stats  map[string]Stats
 	places map[string]capture.Position
@@ -244,8 +246,13 @@ func (w *Follower) look(ctx context.Context, sink Sink, all bool) (more bool, er
 		more = more || p.dirty
 	}
 	w.started = true
+	w.looked.Store(true)
 	return more, nil
 }
+
+// Looked tells whether every file that was there at the start has been found: what is written from then on is read. It may be asked by any
+// goroutine.
+func (w *Follower) Looked() bool { return w.looked.Load() }
 
 // expand finds the paths that the patterns stand for and drops those of globs that are gone for good.
 func (w *Follower) expand() {
