@@ -17,7 +17,7 @@ import (
 // Explain implements control.Service.
 func (s *service) Explain(ctx context.Context, a netip.Addr) (control.Explanation, error) {
 	d := s.d
-	d.freshCounters(ctx, queryAge)
+	d.freshCounters(ctx, 0)
 	var x detect.Explanation
 	if err := d.ask(ctx, func(now time.Time) { x = d.detector.Explain(a, now) }); err != nil {
 		return control.Explanation{}, err

@@ -149,8 +149,9 @@ func (d *Daemon) takeOver(ctx context.Context) {
 // countersEvery is how often PF's counters are read at least while bans are in force; reading takes at most a twentieth of the time.
 const countersEvery = 10 * time.Second
 
-// queryAge is how old counters may be that somebody asks for: several questions at once are answered by one reading.
-const queryAge = 100 * time.Millisecond
+// scrapeAge is how old counters may be in a scrape, so that several scrapers share a reading. Whoever asks over the control socket sees PF's
+// counters of this moment.
+const scrapeAge = 100 * time.Millisecond
 
 // readCounters keeps the bans' counters up to date.
 func (d *Daemon) readCounters(ctx context.Context) {
@@ -189,7 +190,7 @@ func (d *Daemon) freshCounters(ctx context.Context, age time.Duration) pfctl.Cou
 func (d *Daemon) pfCounters() (metrics.PFCounters, error) {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	c := d.freshCounters(ctx, queryAge)
+	c := d.freshCounters(ctx, scrapeAge)
 	out := metrics.PFCounters{Read: c.Taken}
 	for _, t := range c.Tables {
 		m := metrics.TableCounters{Table: t.Name, Cleared: t.Cleared, Addresses: len(t.Addresses), Totals: counts(t.Totals)}

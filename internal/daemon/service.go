@@ -81,7 +81,7 @@ func (s *service) Status(ctx context.Context, jail string) (control.Status, erro
 		}
 		out.Bans = bans
 	}
-	out.Tables = tableStatus(d.freshCounters(ctx, queryAge))
+	out.Tables = tableStatus(d.freshCounters(ctx, 0))
 	return out, nil
 }
 
@@ -175,7 +175,7 @@ func (s *service) Health(context.Context) ([]control.HealthItem, error) { return
 
 // Bans implements control.Service.
 func (s *service) Bans(ctx context.Context, q control.BanQuery) ([]control.Ban, error) {
-	s.d.freshCounters(ctx, queryAge)
+	s.d.freshCounters(ctx, 0)
 	live := s.d.bans.Live()
 	if q.Prefix.IsValid() {
 		live = s.d.bans.Lookup(q.Prefix)
