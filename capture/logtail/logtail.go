@@ -31,6 +31,7 @@ type Options struct {
 	Paths     []string           // files and globs, expanded again while running; "-" is standard input
 	Positions []capture.Position // where reading stopped before: Line.Next of the last line dealt with, one a path
 	FromStart bool               // files without a position are read from their beginning, not from their end. Files that appear later always are
+	Whole     func(string) bool  // paths of which FromStart holds in any case; nil: none
 	MaxLine   int                // bytes of a line that are kept, the rest is dropped and the line marked Cut; DefaultMaxLine
 	Linger    time.Duration      // how long a renamed file must be idle until it is given up; 5 s
 	Poll      time.Duration      // every path is looked at this often, woken by the system or not; 1 s
@@ -88,7 +89,7 @@ func New(opts Options) (*Tailer, error) {
 	}
 	var err error
 	t.files, err = follow.New(follow.Options{
-		Patterns: paths, Positions: opts.Positions, FromStart: opts.FromStart, Linger: opts.Linger, Poll: opts.Poll,
+		Patterns: paths, Positions: opts.Positions, FromStart: opts.FromStart, Whole: opts.Whole, Linger: opts.Linger, Poll: opts.Poll,
 		MaxOpen: opts.MaxOpen, Open: opts.Open, Now: opts.Now, Tick: opts.Tick, Watcher: opts.Watcher, Log: opts.Log,
 	})
 	if err != nil {

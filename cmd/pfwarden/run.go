@@ -24,6 +24,7 @@ func newRunCommand(streams stdio) *cobra.Command {
 	var (
 		set     []string
 		journal string
+		folder  string
 	)
 	cmd := &cobra.Command{
 		Use:   "run",
@@ -37,7 +38,14 @@ with what they should hold; SIGTERM and SIGINT stop in order, leaving the tables
   pfwarden run -f ./pfwarden.toml --set observe=true --set log.target=stderr`,
 		Args: nArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			c, err := loadConfig(cmd, set)
+			load := func() (*config.Config, error) {
+				c, err := loadConfig(cmd, set)
+				if err == nil && folder != "" {
+					c.Fail2ban = folder
+				}
+				return c, err
+			}
+			c, err := load()
 			if err != nil {
 				return err
 			}
@@ -47,7 +55,7 @@ with what they should hold; SIGTERM and SIGINT stop in order, leaving the tables
 			}
 			o := daemon.Options{
 				Config: c, Log: log, Version: version, Capture: pflog.CaptureKind(),
-				Load: func() (*config.Config, error) { return loadConfig(cmd, set) },
+				Load: load,
 			}
 			if o.Runner, err = newRunner(c); err != nil {
 				return err
@@ -64,6 +72,7 @@ with what they should hold; SIGTERM and SIGINT stop in order, leaving the tables
 		},
 	}
 	cmd.Flags().StringArrayVar(&set, "set", nil, "override a `key=value` of the configuration, as in jail.sshd.maxretry=3 (may be repeated)")
+	cmd.Flags().StringVar(&folder, "fail2ban", "", "run the jails of this fail2ban `folder` too, as they are")
 	cmd.Flags().StringVar(&journal, "journal", "", "flight recorder: write every input of the detector to this `file`")
 	return cmd
 }

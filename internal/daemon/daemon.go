@@ -159,6 +159,7 @@ func (d *Daemon) setUp(ctx context.Context) error {
 		d.fault("jails", err.Error())
 	}
 	d.plan, d.fail2ban = plan, f
+	d.backlog = f != nil // its logs are read from their beginning the first time
 	driver, err := pfctl.New(d.driverConfig(c), d.o.Runner, d.log.With("part", "pfctl"), clock{d.o.Now})
 	if err != nil {
 		return err

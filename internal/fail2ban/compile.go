@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -297,6 +298,22 @@ func (r *Running) Extend(p *engine.Plan) {
 		p.Detector.Jails = append(p.Detector.Jails, j.Detect)
 		p.Warden.Jails[j.Engine.Name] = j.Warden
 	}
+}
+
+// FromStart tells whether a log without a known position is read from its beginning: as fail2ban does, which passes over what is older than
+// the find time, unless the log path says "tail".
+func (r *Running) FromStart(path string) bool {
+	if r == nil {
+		return false
+	}
+	for _, j := range r.Jails {
+		for _, p := range j.Jail.Paths {
+			if ok, err := filepath.Match(p.Path, path); !p.Tail && (p.Path == path || err == nil && ok) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // Jail finds a jail by its name, nil if there is none.

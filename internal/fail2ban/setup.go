@@ -49,6 +49,7 @@ type Jail struct {
 	Actions  []Action
 	Logs     []Log    // existing files, globs expanded
 	LogPath  []string // as configured, without the "tail" suffix
+	Paths    []Log    // the same, with it
 	IgnoreIP []string
 
 	journal bool // the jail itself names a journal match
@@ -494,7 +495,7 @@ func (r *reader) logs(j *Jail) error {
 		} else if p, ok := strings.CutSuffix(pattern, " head"); ok {
 			pattern = strings.TrimSpace(p)
 		}
-		j.LogPath = append(j.LogPath, pattern)
+		j.LogPath, j.Paths = append(j.LogPath, pattern), append(j.Paths, Log{pattern, tail})
 		found, err := r.options.Glob(pattern)
 		if err != nil {
 			return wrong("log path %s: %v", quoteCut(pattern), err)

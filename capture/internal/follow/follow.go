@@ -43,6 +43,7 @@ type Options struct {
 	Patterns  []string           // paths and globs (path/filepath's), expanded again while running
 	Positions []capture.Position // where reading went on when it last stopped
 	FromStart bool               // files without a position are read from their beginning, not from their end. Files that appear later always are
+	Whole     func(string) bool  // paths of which FromStart holds in any case; nil: none
 	Once      bool               // Run returns when all that there is now was read
 	Linger    time.Duration      // how long a renamed file must be idle until it ends; 5 s
 	Poll      time.Duration      // every path is looked at this often, woken or not; 1 s

@@ -103,7 +103,7 @@ func (p *path) check(now time.Time, sink Sink) error {
 	default:
 		if first && !p.appeared {
 			size := st.Size()
-			if p.w.opts.FromStart {
+			if p.w.opts.FromStart || p.w.opts.Whole != nil && p.w.opts.Whole(p.name) {
 				size = 0
 			}
 			p.start = &place{id: identity{dev: keyOf(st).dev, ino: keyOf(st).ino}, off: size}

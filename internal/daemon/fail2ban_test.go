@@ -1,0 +1,140 @@
+package daemon_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"pfwarden/internal/config"
+	"pfwarden/internal/daemon"
+	"pfwarden/pfctl"
+	"pfwarden/pfctl/pftest"
+)
+
+// write makes the files of a folder.
+func write(t *testing.T, dir string, files map[string]string) {
+	t.Helper()
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(strings.ReplaceAll(text, "DIR", dir)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// articleFiles are a set-up as an OpenBSD web server has it: three jails that share one action, which fills a table of an anchor.
+var articleFiles = map[string]string{
+	"pf-anchor.conf": "table <fail2ban> counters\nblock drop log quick from <fail2ban> to any\n",
+	"action.d/pf-drop-all.conf": `[Definition]
+actionstart = /sbin/pfctl -a fail2ban -t fail2ban -Ts || /sbin/pfctl -a fail2ban -f DIR/pf-anchor.conf
+actionstop = /sbin/pfctl -a fail2ban -F rules
+actioncheck = /sbin/pfctl -s info | grep Enabled
+actionban = /sbin/pfctl -a fail2ban -t fail2ban -T add <ip> && /sbin/pfctl -k <ip>
+actionunban = /sbin/pfctl -a fail2ban -t fail2ban -T delete <ip>
+`,
+	"filter.d/web-script.conf": `[Definition]
+failregex = [[]<TIME>[]] [[]error[]] [[]client <HOST>[]] script '\S+' not found
+            [[]error[]] [[]client <HOST>[]] script '\S+' not found or unable to stat
+`,
+	"filter.d/broken.conf": "[Definition]\nfailregex = no id in here\n",
+	"jail.conf": `[DEFAULT]
+maxretry = 5
+findtime = 600
+bantime = 600
+ignoreself = false
+[broken]
+enabled = true
+filter = broken
+action = pf-drop-all
+logpath = DIR/error_log
+[web-script]
+enabled = true
+filter = web-script
+action = pf-drop-all
+logpath = DIR/error_log
+[web-again]
+enabled = true
+filter = web-script
+maxretry = 2
+action = pf-drop-all
+logpath = DIR/error_log
+[off]
+filter = nothing
+`,
+}
+
+// TestFail2banArticle runs that set-up: the address gets into the table of its anchor, by its rules, its states are killed, and a
+// broken jail stops nobody.
+func TestFail2banArticle(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, articleFiles)
+	logFile := filepath.Join(dir, "error_log")
+	write(t, dir, map[string]string{"error_log": ""})
+	profile, err := pftest.ProfileByName("openbsd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pf, err := pftest.NewGateway(profile, "fail2ban")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := config.Default("openbsd")
+	c.Fail2ban, c.Portscan.Enabled, c.NeverDefaults = dir, false, false
+	c.Store.File, c.Control.Socket, c.Metrics.Listen = ":memory:", "", ""
+	c.Jails = nil
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	d, err := daemon.New(ctx, daemon.Options{Config: c, Runner: pf, Log: slog.New(slog.DiscardHandler), Tick: 20 * time.Millisecond, Watch: []string{}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx) }()
+	show := func(args ...string) string {
+		res, err := pf.Run(ctx, pfctl.Command{Args: args})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(res.Stdout)
+	}
+	await(t, "the anchor's rules", func() bool { return strings.Contains(show("-a", "fail2ban", "-s", "rules"), "<fail2ban>") })
+	f, err := os.OpenFile(logFile, os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	now := time.Now().Format("Mon Jan 02 15:04:05 2006")
+	for i := range 6 {
+		fmt.Fprintf(f, "[%s] [error] [client 192.0.2.7] script '/var/www/foo%d.php' not found or unable to stat\n", now, i+1)
+	}
+	await(t, "the address in the table", func() bool {
+		return strings.TrimSpace(show("-a", "fail2ban", "-t", "fail2ban", "-T", "show")) == "192.0.2.7"
+	})
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// await waits until the daemon's other goroutines have come so far.
+func await(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	deadline := time.After(10 * time.Second)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-deadline:
+			t.Fatalf("waited in vain for %s", what)
+		case <-tick.C:
+		}
+	}
+}
