@@ -45,20 +45,26 @@ type TCP struct {
 
 // Raw returns an IP packet around payload.
 func Raw(ip IP, payload []byte) []byte {
+	return append(appendHeader(nil, ip, len(payload)), payload...)
+}
+
+// appendHeader appends the IP header of a packet with size bytes of payload.
+func appendHeader(dst []byte, ip IP, size int) []byte {
 	if ip.TTL == 0 {
 		ip.TTL = 64
 	}
 	if ip.Source.Is4() {
-		return raw4(ip, payload)
+		return header4(dst, ip, size)
 	}
-	return raw6(ip, payload)
+	return header6(dst, ip, size)
 }
 
-func raw4(ip IP, payload []byte) []byte {
-	size := 20 + len(ip.Options)
-	b := make([]byte, size, size+len(payload))
+func header4(dst []byte, ip IP, payload int) []byte {
+	size, start := 20+len(ip.Options), len(dst)
+	dst = append(dst, make([]byte, size)...)
+	b := dst[start:]
 	b[0] = 4<<4 | byte(size/4)
-	binary.BigEndian.PutUint16(b[2:], uint16(size+len(payload)))
+	binary.BigEndian.PutUint16(b[2:], uint16(size+payload))
 	binary.BigEndian.PutUint16(b[4:], ip.ID)
 	offset := ip.FragmentOffset & 0x1fff
 	if ip.MoreFragments {
@@ -69,15 +75,15 @@ func raw4(ip IP, payload []byte) []byte {
 	}
 	binary.BigEndian.PutUint16(b[6:], offset)
 	b[8], b[9] = ip.TTL, ip.Protocol
-	src, dst := ip.Source.As4(), ip.Destination.As4()
-	copy(b[12:], src[:])
-	copy(b[16:], dst[:])
+	from, to := ip.Source.As4(), ip.Destination.As4()
+	copy(b[12:], from[:])
+	copy(b[16:], to[:])
 	copy(b[20:], ip.Options)
 	binary.BigEndian.PutUint16(b[10:], fold(sum(0, b)))
-	return append(b, payload...)
+	return dst
 }
 
-func raw6(ip IP, payload []byte) []byte {
+func header6(dst []byte, ip IP, payload int) []byte {
 	chain := ip.Extensions
 	if ip.FragmentOffset != 0 || ip.MoreFragments {
 		f := make([]byte, 8)
@@ -89,29 +95,36 @@ func raw6(ip IP, payload []byte) []byte {
 		binary.BigEndian.PutUint32(f[4:], uint32(ip.ID))
 		chain = append(chain[:len(chain):len(chain)], Extension{44, f})
 	}
-	b := make([]byte, 40, 40+len(payload)+64)
+	start := len(dst)
+	dst = append(dst, make([]byte, 40)...)
+	b := dst[start:]
 	b[0] = 6 << 4
 	b[6], b[7] = ip.Protocol, ip.TTL
-	src, dst := ip.Source.As16(), ip.Destination.As16()
-	copy(b[8:], src[:])
-	copy(b[24:], dst[:])
-	next := 6 // where the number of the following header goes
+	from, to := ip.Source.As16(), ip.Destination.As16()
+	copy(b[8:], from[:])
+	copy(b[24:], to[:])
+	next := start + 6 // where the number of the following header goes
 	for _, e := range chain {
-		b[next] = e.Protocol
-		next = len(b)
-		b = append(b, e.Data...)
-		b[next] = ip.Protocol
+		dst[next] = e.Protocol
+		next = len(dst)
+		dst = append(dst, e.Data...)
+		dst[next] = ip.Protocol
 	}
-	b = append(b, payload...)
-	binary.BigEndian.PutUint16(b[4:], uint16(len(b)-40))
-	return b
+	binary.BigEndian.PutUint16(dst[start+4:], uint16(len(dst)-start-40+payload))
+	return dst
 }
 
 // TCPPacket returns an IP packet that holds the segment, with its checksum.
-func TCPPacket(ip IP, t TCP) []byte {
+func TCPPacket(ip IP, t TCP) []byte { return AppendTCP(nil, ip, t) }
+
+// AppendTCP appends what TCPPacket returns to dst.
+func AppendTCP(dst []byte, ip IP, t TCP) []byte {
 	ip.Protocol = ProtocolTCP
 	size := 20 + len(t.Options)
-	b := make([]byte, size, size+len(t.Payload))
+	dst = appendHeader(dst, ip, size+len(t.Payload))
+	start := len(dst)
+	dst = append(dst, make([]byte, size)...)
+	b := dst[start:]
 	binary.BigEndian.PutUint16(b[0:], t.SourcePort)
 	binary.BigEndian.PutUint16(b[2:], t.DestinationPort)
 	binary.BigEndian.PutUint32(b[4:], t.Seq)
@@ -122,48 +135,69 @@ func TCPPacket(ip IP, t TCP) []byte {
 	}
 	binary.BigEndian.PutUint16(b[14:], t.Window)
 	copy(b[20:], t.Options)
-	b = append(b, t.Payload...)
-	binary.BigEndian.PutUint16(b[16:], transportSum(ip, b))
-	return Raw(ip, b)
+	dst = append(dst, t.Payload...)
+	binary.BigEndian.PutUint16(dst[start+16:], transportSum(ip, dst[start:]))
+	return dst
 }
 
 // UDPPacket returns an IP packet that holds a datagram, with its checksum.
 func UDPPacket(ip IP, sourcePort, destinationPort uint16, payload []byte) []byte {
+	return AppendUDP(nil, ip, sourcePort, destinationPort, payload)
+}
+
+// AppendUDP appends what UDPPacket returns to dst.
+func AppendUDP(dst []byte, ip IP, sourcePort, destinationPort uint16, payload []byte) []byte {
 	ip.Protocol = ProtocolUDP
-	b := make([]byte, 8, 8+len(payload))
+	dst = appendHeader(dst, ip, 8+len(payload))
+	start := len(dst)
+	dst = append(dst, make([]byte, 8)...)
+	b := dst[start:]
 	binary.BigEndian.PutUint16(b[0:], sourcePort)
 	binary.BigEndian.PutUint16(b[2:], destinationPort)
 	binary.BigEndian.PutUint16(b[4:], uint16(8+len(payload)))
-	b = append(b, payload...)
-	check := transportSum(ip, b)
+	dst = append(dst, payload...)
+	check := transportSum(ip, dst[start:])
 	if check == 0 {
 		check = 0xffff // RFC 768: zero would say "no checksum"
 	}
-	binary.BigEndian.PutUint16(b[6:], check)
-	return Raw(ip, b)
+	binary.BigEndian.PutUint16(dst[start+6:], check)
+	return dst
 }
 
 // ICMPPacket returns an IP packet that holds an ICMP message, or an ICMPv6 message if the addresses are IPv6: type, code, the
 // four bytes behind the checksum (for an echo: identifier and sequence number) and the rest.
 func ICMPPacket(ip IP, kind, code uint8, rest uint32, payload []byte) []byte {
-	b := make([]byte, 8, 8+len(payload))
-	b[0], b[1] = kind, code
-	binary.BigEndian.PutUint32(b[4:], rest)
-	b = append(b, payload...)
-	if ip.Source.Is4() {
-		ip.Protocol = ProtocolICMP
-		binary.BigEndian.PutUint16(b[2:], fold(sum(0, b)))
-	} else {
+	return AppendICMP(nil, ip, kind, code, rest, payload)
+}
+
+// AppendICMP appends what ICMPPacket returns to dst.
+func AppendICMP(dst []byte, ip IP, kind, code uint8, rest uint32, payload []byte) []byte {
+	if ip.Protocol = ProtocolICMP; !ip.Source.Is4() {
 		ip.Protocol = ProtocolICMPv6
-		binary.BigEndian.PutUint16(b[2:], transportSum(ip, b))
 	}
-	return Raw(ip, b)
+	dst = appendHeader(dst, ip, 8+len(payload))
+	start := len(dst)
+	dst = append(dst, kind, code, 0, 0)
+	dst = binary.BigEndian.AppendUint32(dst, rest)
+	dst = append(dst, payload...)
+	check := fold(sum(0, dst[start:]))
+	if !ip.Source.Is4() {
+		check = transportSum(ip, dst[start:])
+	}
+	binary.BigEndian.PutUint16(dst[start+2:], check)
+	return dst
 }
 
 // transportSum is the checksum over the pseudo header and the segment, whose own checksum field must be zero.
 func transportSum(ip IP, segment []byte) uint16 {
-	s := sum(0, ip.Source.AsSlice())
-	s = sum(s, ip.Destination.AsSlice())
+	var s uint32
+	if ip.Source.Is4() {
+		from, to := ip.Source.As4(), ip.Destination.As4()
+		s = sum(sum(0, from[:]), to[:])
+	} else {
+		from, to := ip.Source.As16(), ip.Destination.As16()
+		s = sum(sum(0, from[:]), to[:])
+	}
 	s += uint32(ip.Protocol) + uint32(len(segment))
 	return fold(sum(s, segment))
 }
