@@ -12,7 +12,8 @@ import (
 )
 
 // Set matches lines of one log for all jails that watch it: filters with the same date formats share one date detector and
-// one literal pass. It is not safe for concurrent use, and a filter's state is its own even where it is in several sets.
+// one literal pass. It is not safe for concurrent use, also not beside its forks, and a filter's state is its own even where it is
+// in several sets.
 type Set struct {
 	groups []*group
 	phase  Phase
@@ -87,6 +88,28 @@ func NewSet(filters []*Filter) *Set {
 	return s
 }
 
+// Fork makes a set of the same filters for another log. It shares everything that was compiled, and begins with date detectors and time
+// rules of its own: which format a log is written in and how its clock goes is a matter of that log alone.
+func (s *Set) Fork() *Set {
+	fork := &Set{phase: s.phase, groups: make([]*group, len(s.groups))}
+	for i, g := range s.groups {
+		own := *g
+		own.detector = g.filters[0].format.NewDetector()
+		own.rules = g.newRules()
+		own.lastMonth, own.rolled = 0, 0
+		fork.groups[i] = &own
+	}
+	return fork
+}
+
+func (g *group) newRules() []TimeRule {
+	rules := make([]TimeRule, len(g.filters))
+	for i, f := range g.filters {
+		rules[i] = TimeRule{FindTime: f.options.FindTime, NoFindTime: f.options.NoFindTime}
+	}
+	return rules
+}
+
 func (g *group) build() {
 	var required []literal.Required
 	for fi, f := range g.filters {
@@ -103,10 +126,7 @@ func (g *group) build() {
 	}
 	g.scan = literal.New(required).NewScan()
 	g.marked = make([]bool, len(g.filters))
-	g.rules = make([]TimeRule, len(g.filters))
-	for i, f := range g.filters {
-		g.rules[i] = TimeRule{FindTime: f.options.FindTime, NoFindTime: f.options.NoFindTime}
-	}
+	g.rules = g.newRules()
 }
 
 // SetPhase says whether the log's end was reached once since the start. A set of filters compiled for replay stays in Replay.

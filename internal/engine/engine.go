@@ -6,6 +6,7 @@ package engine
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"path/filepath"
 	"strings"
@@ -64,7 +65,7 @@ type Options struct {
 type Engine struct {
 	o        Options
 	sets     map[string]*set // by the path of a log
-	combined map[string]*set // by the jails that read it
+	compiled map[string]*set // by the jails that read it: what the sets of their logs are forked from
 	obs      []detect.Observation
 	verdicts []detect.Verdict
 	emit     func(detect.Verdict)
@@ -89,7 +90,7 @@ type set struct {
 
 // New joins the parts.
 func New(o Options) *Engine {
-	e := &Engine{o: o, sets: make(map[string]*set), combined: make(map[string]*set)}
+	e := &Engine{o: o, sets: make(map[string]*set), compiled: make(map[string]*set)}
 	e.emit = func(v detect.Verdict) { e.verdicts = append(e.verdicts, v) }
 	e.line.found = e.candidate
 	return e
@@ -188,7 +189,7 @@ func (e *Engine) jailsOf(path string) []int {
 	return found
 }
 
-// setOf gives the filters for a log; logs read by the same jails share them, since a filter remembers what it saw.
+// setOf gives the filters for a log. Logs read by the same jails share what was compiled; each has its own date formats and clock.
 func (e *Engine) setOf(path string) *set {
 	if s, ok := e.sets[path]; ok {
 		return s
@@ -198,16 +199,17 @@ func (e *Engine) setOf(path string) *set {
 	for _, j := range jails {
 		fmt.Fprintf(&key, "%d ", j)
 	}
-	s, ok := e.combined[key.String()]
+	common, ok := e.compiled[key.String()]
 	if !ok {
 		filters := make([]*filter.Filter, len(jails))
 		for i, j := range jails {
 			filters[i] = e.o.Jails[j].Filter
 		}
-		s = &set{filters: filter.NewSet(filters), jails: jails}
-		s.filters.SetPhase(e.phase)
-		e.combined[key.String()] = s
+		common = &set{filters: filter.NewSet(filters), jails: jails}
+		e.compiled[key.String()] = common
 	}
+	s := &set{filters: common.filters.Fork(), jails: common.jails}
+	s.filters.SetPhase(e.phase)
 	e.sets[path] = s
 	return s
 }
@@ -215,13 +217,15 @@ func (e *Engine) setOf(path string) *set {
 // SetPhase says how the filters are to take the times of lines from now on; see filter.Phase.
 func (e *Engine) SetPhase(p filter.Phase) {
 	e.phase = p
-	for _, s := range e.combined {
+	for _, s := range e.sets {
 		s.filters.SetPhase(p)
 	}
 }
 
-// Forget drops what is remembered of logs that are gone.
-func (e *Engine) Forget(path string) { delete(e.sets, path) }
+// Forget drops what is remembered of the logs that are gone: their date formats and clocks. A log that comes back begins anew.
+func (e *Engine) Forget(gone func(path string) bool) {
+	maps.DeleteFunc(e.sets, func(path string, _ *set) bool { return gone(path) })
+}
 
 // single is the prefix that holds just one address.
 func single(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a, a.BitLen()) }
