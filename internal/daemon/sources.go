@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 
@@ -215,6 +216,26 @@ func (d *Daemon) logStats() []logtail.Stats {
 		return nil
 	}
 	return tail.Stats()
+}
+
+// forgetLogs drops what is remembered of logs that a glob found once and that are gone.
+func (d *Daemon) forgetLogs() {
+	d.mu.Lock()
+	tail := d.sources.tail
+	d.mu.Unlock()
+	if tail == nil {
+		return
+	}
+	known := map[string]bool{logtail.Stdin: true}
+	for _, s := range tail.Stats() {
+		known[s.Path] = true
+	}
+	for _, p := range tail.Positions() {
+		known[p.Path] = true
+	}
+	gone := func(path string) bool { return !known[path] }
+	maps.DeleteFunc(d.positions, func(path string, _ capture.Position) bool { return gone(path) })
+	d.engine.Forget(gone)
 }
 
 // pflogPosition is where reading the pflog file goes on after a restart: behind the last record dealt with; beside a live interface at the end

@@ -101,6 +101,7 @@ func (d *Daemon) snapshot(ctx context.Context, now time.Time) {
 			d.positions[p.Path] = p
 		}
 	}
+	d.forgetLogs()
 	for _, p := range d.positions {
 		s.Positions = append(s.Positions, p)
 	}
