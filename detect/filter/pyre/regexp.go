@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -38,6 +39,7 @@ type Regexp struct {
 	ascii   *regexp.Regexp // exact, or relaxed if hard; nil if RE2 refuses even that
 	unicode func() *regexp.Regexp
 	slow    func() (*regexp2.Regexp, error)
+	program *program // exact for ASCII text, unless it gives up; nil if it cannot do the pattern
 }
 
 // Compile parses a pattern of Python's re syntax. Its errors are *Error, or what the engines behind it refuse.
@@ -77,6 +79,7 @@ func Compile(pattern string, o Options) (*Regexp, error) {
 	if err != nil {
 		re.ascii, re.hard = nil, true
 	}
+	re.program = assemble(tree, len(p.names))
 	if re.hard {
 		if _, err := re.slow(); err != nil {
 			return nil, err
@@ -129,11 +132,31 @@ func anchored(n *node) bool {
 	return false
 }
 
+// Search is Find for callers that know whether the text is ASCII and keep the working memory. The offsets are valid until the next
+// search with the same Scratch.
+func (re *Regexp) Search(m *Scratch, text string, ascii bool) ([]int, error) {
+	if ascii && re.program != nil && len(text) < maxMachine {
+		if caps, done := re.program.search(m, text); done {
+			return caps, nil
+		}
+	}
+	return re.find(text, ascii)
+}
+
+// maxMachine is the longest text that the machine takes.
+const maxMachine = 1 << 24
+
 // Find searches text as Python's re.search does and returns the byte offsets of all groups in pairs (-1 where a group took
 // no part), or nil if there is no match. text must be valid UTF-8. The only error is ErrTimeout.
 func (re *Regexp) Find(text string) ([]int, error) {
+	m, err := re.Search(&Scratch{}, text, isASCII(text))
+	return slices.Clone(m), err
+}
+
+// find searches with the engines that take whatever the machine does not.
+func (re *Regexp) find(text string, ascii bool) ([]int, error) {
 	fast, exact := re.ascii, !re.hard
-	if !isASCII(text) {
+	if !ascii {
 		fast, exact = re.unicode(), exact && !re.word
 		if re.word { // RE2's \b could miss a match here
 			fast = nil
