@@ -17,7 +17,7 @@ import (
 type fail2banFilters func(dir, logtype string) (func(spec string) (filter.Definition, error), error)
 
 // newTestCommand builds pfwarden test.
-func newTestCommand(streams stdio) *cobra.Command { return testCommand(streams, nil) }
+func newTestCommand(streams stdio) *cobra.Command { return testCommand(streams, fail2banFolder) }
 
 // testCommand builds it with what reads fail2ban folders; nil refuses --fail2ban.
 func testCommand(streams stdio, folder fail2banFilters) *cobra.Command {

@@ -327,8 +327,15 @@ func define(t *tree, given []pair, vars map[string]string, wanted []string) (*de
 	return d, nil
 }
 
-// more finds what a tag names beyond the definition's own set.
-func (d *definition) more(tag string) (string, bool, error) { return d.scope.value(tag) }
+// more finds what a tag names beyond the definition's own set. An option of another section is interpolated as that section's.
+func (d *definition) more(tag string) (string, bool, error) {
+	if section, option, ok := strings.Cut(tag, "/"); ok && d.scope.tree.sections[section] != nil {
+		if v, ok, err := (scope{tree: d.scope.tree, section: section}).value(option); ok || err != nil {
+			return v, ok, err
+		}
+	}
+	return d.scope.value(tag)
+}
 
 // filter reads the filter of a jail and returns its combined options.
 func (r *reader) filter(j *Jail, spec string, in scope) (map[string]string, error) {

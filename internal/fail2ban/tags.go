@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// maxReplacements is how often one tag may be replaced inside one value.
+// maxReplacements is how often one tag, wherever it stands, may be replaced inside one value.
 const maxReplacements = 25
 
 // tagSet is an ordered set of options whose values may hold <tag>s that name other options.
@@ -86,7 +86,7 @@ func (t *tagSet) resolve(name, value string, keep func(string) bool, more func(s
 			continue
 		}
 		counts[tag]++
-		value = value[:start] + with + value[end:]
+		value = strings.ReplaceAll(value, value[start:end], with)
 		if len(value) > maxValue {
 			return "", &Error{Kind: "ValueError", Text: fmt.Sprintf("%s grows beyond %d bytes by its tags", name, maxValue)}
 		}
