@@ -224,6 +224,9 @@ func (f *Filter) report(w *work, p *pattern, index int, text string, m []int, ba
 		}
 		return
 	}
+	if id == "" && f.options.AllRegex && fields["nofail"] != "" {
+		return // fail2ban's tests pass over it; its daemon counts it, since nothing can follow
+	}
 	if id != "" && (result.quiet || result.gained || result.reported && ifNone) {
 		return
 	}
