@@ -25,7 +25,10 @@ type ExecRunner struct {
 
 // Run runs pfctl once. Its answer to a child that cannot be killed, for it sleeps in the kernel, is ErrStuck, at once for as long
 // as that child is there: a second process would only join it.
-func (r *ExecRunner) Run(ctx context.Context, c Command) (Result, error) {
+func (r *ExecRunner) Run(ctx context.Context, c Command) (Result, error) { return r.RunTo(ctx, c, nil) }
+
+// RunTo is Run with pfctl's standard output going to a file, such as a pipe that another process reads, instead of into the Result.
+func (r *ExecRunner) RunTo(ctx context.Context, c Command, stdout *os.File) (Result, error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.stuck != nil {
@@ -51,6 +54,9 @@ func (r *ExecRunner) Run(ctx context.Context, c Command) (Result, error) {
 	}
 	out, errOut := &bounded{max: limit}, &bounded{max: 64 << 10}
 	cmd.Stdout, cmd.Stderr = out, errOut
+	if stdout != nil {
+		cmd.Stdout = stdout
+	}
 	if err := cmd.Start(); err != nil {
 		if errors.Is(err, os.ErrNotExist) {
 			return Result{}, fmt.Errorf("%s: %w: %w", path, ErrNoPF, err)

@@ -38,6 +38,7 @@ type Options struct {
 	MaxOpen   int                // open descriptors; 256. More files are followed by opening them when they grow
 
 	Open  func(path string) (*os.File, error) // nil: the file system
+	Files *capture.Files                      // nil: the file system; else in place of Open
 	Stdin io.Reader                           // nil: os.Stdin
 	Log   *slog.Logger                        // nil: silent
 
@@ -89,7 +90,7 @@ func New(opts Options) (*Tailer, error) {
 	}
 	var err error
 	t.files, err = follow.New(follow.Options{
-		Patterns: paths, Positions: opts.Positions, FromStart: opts.FromStart, Whole: opts.Whole, Linger: opts.Linger, Poll: opts.Poll,
+		Files: opts.Files, Patterns: paths, Positions: opts.Positions, FromStart: opts.FromStart, Whole: opts.Whole, Linger: opts.Linger, Poll: opts.Poll,
 		MaxOpen: opts.MaxOpen, Open: opts.Open, Now: opts.Now, Tick: opts.Tick, Watcher: opts.Watcher, Log: opts.Log,
 	})
 	if err != nil {

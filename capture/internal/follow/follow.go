@@ -51,6 +51,8 @@ type Options struct {
 	MaxPaths  int                // paths followed, globs included; 20,000. More are counted and left out
 	Chunk     int                // bytes read at once; 128 KiB
 
+	Files *capture.Files // access to the file system by another process; nil: what follows
+
 	// Access to the file system; nil: this process's own.
 	Open    Opener
 	Stat    func(path string) (os.FileInfo, error)
@@ -137,6 +139,9 @@ func New(opts Options) (*Follower, error) {
 }
 
 func (w *Follower) setDefaults() {
+	if f := w.opts.Files; f != nil {
+		w.open, w.stat, w.readDir, w.glob = f.Open, f.Stat, f.ReadDir, f.Glob
+	}
 	if w.open == nil {
 		w.open = openFile
 	}
@@ -157,11 +162,19 @@ func (w *Follower) setDefaults() {
 	}
 }
 
+// ownWatcher makes the system's watcher, or that of the process which opens the files.
+func (w *Follower) ownWatcher() (Watcher, error) {
+	if f := w.opts.Files; f != nil && f.Watch != nil {
+		return newHandedWatcher(f.Watch)
+	}
+	return newWatcher(w.log)
+}
+
 // Run follows the files until ctx is done, which is no error, or the sink fails.
 func (w *Follower) Run(ctx context.Context, sink Sink) error {
 	defer w.closeAll()
 	if w.watcher == nil {
-		watcher, err := newWatcher(w.log)
+		watcher, err := w.ownWatcher()
 		if err != nil { // polling remains
 			w.log.Info("following by polling only", "error", err)
 			watcher = NoWatcher()

@@ -28,8 +28,9 @@ type Options struct {
 	Linger   time.Duration    // how long a renamed file must be idle until it is given up; 5 s
 	Poll     time.Duration    // the file is looked at this often, woken by the system or not; 1 s
 
-	Open func(path string) (*os.File, error) // nil: the file system
-	Log  *slog.Logger                        // nil: silent
+	Open  func(path string) (*os.File, error) // nil: the file system
+	Files *capture.Files                      // nil: the file system; else in place of Open
+	Log   *slog.Logger                        // nil: silent
 
 	Now     func() time.Time // nil: time.Now; never a record's time
 	Tick    <-chan time.Time // nil: a ticker of Poll
@@ -70,7 +71,7 @@ func New(opts Options) (*Follower, error) {
 		w.log = slog.New(slog.DiscardHandler)
 	}
 	fo := files.Options{
-		Patterns: []string{opts.Path}, FromStart: true, Once: opts.Once, Linger: opts.Linger, Poll: opts.Poll,
+		Files: opts.Files, Patterns: []string{opts.Path}, FromStart: true, Once: opts.Once, Linger: opts.Linger, Poll: opts.Poll,
 		Open: opts.Open, Now: opts.Now, Tick: opts.Tick, Watcher: opts.Watcher, Log: opts.Log,
 	}
 	if opts.Position != (capture.Position{}) {
