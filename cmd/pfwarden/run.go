@@ -60,6 +60,11 @@ with what they should hold; SIGTERM and SIGINT stop in order, leaving the tables
 			if o.Runner, err = newRunner(c); err != nil {
 				return err
 			}
+			if c.PF.Backend == "pfctl" {
+				if o.Reader, err = newRunner(c); err != nil {
+					return err
+				}
+			}
 			if journal != "" {
 				f, err := os.OpenFile(journal, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 				if err != nil {

@@ -33,6 +33,7 @@ type Options struct {
 	Config  *config.Config
 	Load    func() (*config.Config, error) // reads the configuration again, for Reload
 	Runner  pfctl.Runner                   // how pfctl(8) is run, or PF in memory
+	Reader  pfctl.Runner                   // for what only reads, so that a long reading holds up no ban; nil = Runner
 	Log     *slog.Logger
 	Version string
 	Capture string // how packets are captured, for build info
@@ -60,6 +61,9 @@ type Daemon struct {
 	running   atomic.Bool
 	bans      *warden.Warden
 	driver    *pfctl.Driver
+	runner    pfctl.Runner // as in Options, measured
+	reader    pfctl.Runner
+	rules     string   // the administrator's own for our anchor; "" = the default ones
 	anchors   []anchor // of PF beside our own, that fail2ban's jails fill
 	metrics   *metrics.Metrics
 	watcher   *watcher
@@ -137,6 +141,8 @@ func (d *Daemon) setUp(ctx context.Context) error {
 	d.metrics = metrics.New(metrics.Options{Version: d.o.Version, Capture: d.o.Capture, Addresses: c.Metrics.Addresses, Runtime: true})
 	d.watcher = newWatcher(d.metrics)
 	d.watcher.now = d.o.Now
+	d.setRunners()
+	d.readRules(c)
 	var err error
 	f, err := d.readFail2ban(c)
 	if err != nil {
@@ -160,7 +166,7 @@ func (d *Daemon) setUp(ctx context.Context) error {
 	}
 	d.plan, d.fail2ban = plan, f
 	d.backlog = f != nil // its logs are read from their beginning the first time
-	driver, err := pfctl.New(d.driverConfig(c), d.o.Runner, d.log.With("part", "pfctl"), clock{d.o.Now})
+	driver, err := pfctl.New(d.driverConfig(c), d.runner, d.log.With("part", "pfctl"), clock{d.o.Now})
 	if err != nil {
 		return err
 	}
@@ -212,7 +218,7 @@ func (d *Daemon) makePlan(c *config.Config, f *fail2ban.Running) (*engine.Plan, 
 	}
 	d.watch = watch
 	plan, err := engine.NewPlan(c, engine.PlanOptions{
-		Filters: builtin.Lookup, Jails: ownJails(c, f), Own: own, Never: d.never, Watch: watch, Seed: d.seed,
+		Filters: builtin.Lookup, Jails: ownJails(c, f), Own: own, Never: d.never, Watch: watch, Seed: d.seed, Rules: d.rules,
 	})
 	if plan != nil {
 		extend(plan, f)

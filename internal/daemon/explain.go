@@ -11,7 +11,6 @@ import (
 	"pfwarden/detect"
 	"pfwarden/internal/control"
 	"pfwarden/internal/ledger"
-	"pfwarden/pfctl"
 )
 
 // Explain implements control.Service.
@@ -83,11 +82,11 @@ func tell(e *control.Explanation, x *detect.Explanation) []string {
 		}
 	}
 	for _, b := range e.Bans {
-		hits := "PF has not seen it since"
+		hits := "PF has stopped no packet for it"
 		if b.Packets > 0 {
-			hits = "this ban stopped " + strconv.FormatUint(b.Packets, 10) + " packets"
+			hits = "this ban stopped " + plural(b.Packets, "packet")
 			if b.LastHit != nil {
-				hits += ", last at " + b.LastHit.Format(time.RFC3339)
+				hits += ", last " + ago(e.Now.Sub(*b.LastHit))
 			}
 		}
 		end := "for ever"
@@ -102,47 +101,36 @@ func tell(e *control.Explanation, x *detect.Explanation) []string {
 	return story
 }
 
+// plural writes a number of things, its digits in groups of three.
+func plural(n uint64, thing string) string {
+	digits := strconv.FormatUint(n, 10)
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	if n != 1 {
+		thing += "s"
+	}
+	return digits + " " + thing
+}
+
+// ago says how long something is past, in the largest unit that fits.
+func ago(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return "just now"
+	case d < time.Minute:
+		return fmt.Sprintf("%d s ago", int(d.Seconds()))
+	case d < time.Hour:
+		return fmt.Sprintf("%d min ago", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d h ago", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d days ago", int(d.Hours()/24))
+}
+
 func orNone(s string) string {
 	if s == "" {
 		return "no reason was given"
 	}
 	return s
-}
-
-// PF implements control.Service.
-func (s *service) PF(ctx context.Context) (control.PFView, error) {
-	d := s.d
-	v, err := d.driver.View(ctx)
-	if err != nil {
-		return control.PFView{}, err
-	}
-	out := control.PFView{
-		Backend: d.config.PF.Backend, Filtering: v.Filtering, Words: []string{v.Verdict}, Enabled: v.Enabled, Since: v.Status, Anchor: v.Anchor,
-		Main: v.MainRules, Anchors: v.Anchors,
-	}
-	for _, r := range v.Rules {
-		out.Rules = append(out.Rules, r.Text)
-	}
-	out.Words = append(out.Words, v.Faults...)
-	counters := d.freshCounters(ctx, 0)
-	out.Tables = tableStatus(counters)
-	for _, t := range counters.Tables {
-		for _, a := range t.Addresses {
-			out.Addresses = append(out.Addresses, control.PFAddress{
-				Table: t.Name, Address: control.FormatPrefix(a.Prefix), Cleared: timeOrNull(a.Cleared),
-				InBlock: counter(a.Counts.InBlock), InPass: counter(a.Counts.InPass), OutBlock: counter(a.Counts.OutBlock), OutPass: counter(a.Counts.OutPass),
-			})
-		}
-	}
-	for _, h := range v.Health {
-		out.Called = out.Called || h.Name == "anchor" && h.OK
-		if !h.OK {
-			out.Problems = append(out.Problems, control.HealthItem{Name: h.Name, Text: h.Text, Remedy: h.Fix})
-		}
-	}
-	return out, nil
-}
-
-func counter(c pfctl.Count) control.Counter {
-	return control.Counter{Packets: c.Packets, Bytes: c.Bytes}
 }

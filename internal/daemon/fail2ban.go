@@ -109,6 +109,7 @@ func (d *Daemon) newAnchors(f *fail2ban.Running) ([]anchor, error) {
 	for _, a := range f.Anchors {
 		x := anchor{path: a.Path, parts: make(map[string]pfctl.Table), names: make(map[pfctl.Table]string)}
 		cfg := d.driverConfig(d.config)
+		cfg.PortTables = nil
 		cfg.Anchor, cfg.Rules, cfg.TablesOnly, cfg.LongAnchor = a.Path, a.Rules, a.TablesOnly, true
 		for i, t := range a.Tables {
 			part := pfctl.Table(t.Name)
@@ -121,7 +122,7 @@ func (d *Daemon) newAnchors(f *fail2ban.Running) ([]anchor, error) {
 		}
 		cfg.Known = func(t pfctl.Table, p netip.Prefix) bool { return d.knownAs(x.names[t], p) }
 		var err error
-		if x.Driver, err = pfctl.New(cfg, d.o.Runner, d.log.With("part", "pfctl", "anchor", a.Path), clock{d.o.Now}); err != nil {
+		if x.Driver, err = pfctl.New(cfg, d.runner, d.log.With("part", "pfctl", "anchor", a.Path), clock{d.o.Now}); err != nil {
 			return nil, fmt.Errorf("anchor %q of fail2ban's actions: %w", a.Path, err)
 		}
 		out = append(out, x)
@@ -162,7 +163,7 @@ next:
 				continue next
 			}
 		}
-		if e.Table == pfctl.Banned || e.Table == pfctl.Suspects {
+		if e.Table == pfctl.Banned || e.Table == pfctl.Suspects || slices.ContainsFunc(d.plan.Ports, func(t pfctl.PortTable) bool { return t.Name == string(e.Table) }) {
 			out[d.driver] = append(out[d.driver], e)
 			continue
 		}
@@ -216,4 +217,3 @@ func (d *Daemon) anchorHealth() (out []pfctl.HealthItem) {
 	}
 	return out
 }
-

@@ -1,10 +1,14 @@
 package daemon
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"pfwarden/internal/config"
@@ -18,23 +22,39 @@ func (d *Daemon) driverConfig(c *config.Config) pfctl.Config {
 	cfg := pfctl.Config{
 		Anchor: c.PF.Anchor, Banned: c.PF.Banned, Suspects: c.PF.Suspects, NoLog: !c.PF.Log, KillStates: c.PF.KillStates,
 		Flush: !c.PF.KeepOnStop, RemoveForeign: c.PF.Foreign == "remove", Reconcile: c.PF.Reconcile,
-		Refuse: func(p netip.Prefix) string {
-			if e, never := d.never.Overlaps(p); never {
-				return "never-listed: " + e.String()
-			}
-			return ""
-		},
-		Known: d.known,
-	}
-	if c.PF.RulesFile != "" {
-		text, err := os.ReadFile(c.PF.RulesFile)
-		if err != nil {
-			d.log.Error("the anchor's own rules cannot be read; the default ones are used", "error", err)
-			d.fault("rules_file", err.Error())
-		}
-		cfg.Rules = string(text)
+		Rules: d.rules, PortTables: d.plan.Ports, Reader: d.reader, Refuse: d.never.Forbids, Known: d.known,
 	}
 	return cfg
+}
+
+// readRules reads the administrator's own rules for our anchor.
+func (d *Daemon) readRules(c *config.Config) {
+	if c.PF.RulesFile == "" {
+		return
+	}
+	text, err := os.ReadFile(c.PF.RulesFile)
+	if err == nil && len(bytes.TrimSpace(text)) == 0 {
+		err = fmt.Errorf("%s: no rules in it", c.PF.RulesFile)
+	}
+	if err != nil {
+		d.log.Error("the anchor's own rules cannot be read; the default ones are used", "error", err)
+		d.fault("rules_file", err.Error()+"; the default rules are used")
+		return
+	}
+	d.rules = string(text)
+}
+
+// setRunners measures every run of pfctl, and lets what only reads go beside what changes.
+func (d *Daemon) setRunners() {
+	d.runner = d.metrics.TimedRunner(d.o.Runner, d.o.Now)
+	if d.o.Reader != nil {
+		d.reader = d.metrics.TimedRunner(d.o.Reader, d.o.Now)
+	}
+}
+
+// samePorts says whether a new plan fills the tables that PF has.
+func samePorts(a, b []pfctl.PortTable) bool {
+	return slices.EqualFunc(a, b, func(x, y pfctl.PortTable) bool { return x.Name == y.Name && slices.Equal(x.Ports, y.Ports) })
 }
 
 // known tells whether an entry that PF holds was ever put there by us.
@@ -68,6 +88,11 @@ func (d *Daemon) tableName(t pfctl.Table) string {
 		return d.config.PF.Suspects
 	}
 	return string(t)
+}
+
+// oneTable tells whether the administrator's own rules have one table for proven bans and suspects.
+func (d *Daemon) oneTable() bool {
+	return d.rules != "" && !strings.Contains(d.rules, "<"+d.config.PF.Suspects+">")
 }
 
 func (d *Daemon) tablePart(name string) pfctl.Table {
@@ -119,8 +144,14 @@ func (d *Daemon) startPF(ctx context.Context) error {
 	if d.adopt {
 		d.takeOver(ctx)
 	}
-	desired := (&tables{d}).entries(d.bans.Desired())
-	by := d.route(desired)
+	t := &tables{d}
+	// What ended while we were away goes even where PF does not let us read a table.
+	for driver, entries := range d.route(t.entries(d.bans.Leaving())) {
+		if err := driver.Delete(entries...); err != nil {
+			d.log.Warn("entries of ended bans", "error", err)
+		}
+	}
+	by := d.route(t.entries(d.bans.Desired()))
 	err := d.each(func(x *pfctl.Driver) error { return x.Start(ctx, by[x]) })
 	return errors.Join(err, d.bans.Commit(ctx))
 }
@@ -153,19 +184,41 @@ const countersEvery = 10 * time.Second
 // counters of this moment.
 const scrapeAge = 100 * time.Millisecond
 
-// readCounters keeps the bans' counters up to date.
+// readCounters keeps the bans' counters up to date, and reads them once more just before a ban ends: whether it is still hit decides
+// whether it goes on.
 func (d *Daemon) readCounters(ctx context.Context) {
-	for wait := countersEvery; ; {
+	ticker := time.NewTicker(beforeEnd / 2)
+	defer ticker.Stop()
+	last, took := time.Now(), time.Duration(0)
+	for {
 		select {
 		case <-ctx.Done():
 			return
-		case <-time.After(wait):
+		case <-ticker.C:
 		}
-		began := time.Now()
+		if !d.countersDue(time.Since(last), took) {
+			continue
+		}
+		last = time.Now()
 		if len(d.bans.Desired()) > 0 {
-			d.freshCounters(ctx, countersEvery/2)
+			d.freshCounters(ctx, scrapeAge)
 		}
-		wait = max(countersEvery, 20*time.Since(began))
+		took = time.Since(last)
+	}
+}
+
+// beforeEnd is how long before a ban's end its counters are read.
+const beforeEnd = 500 * time.Millisecond
+
+// countersDue says whether counters are to be read, so long after the last reading, which took so long.
+func (d *Daemon) countersDue(since, took time.Duration) bool {
+	switch end, ok := d.bans.NextEnd(); {
+	case since < max(beforeEnd, 20*took):
+		return false
+	case since >= countersEvery:
+		return true
+	default:
+		return ok && end.Sub(d.o.Now()) <= beforeEnd
 	}
 }
 
@@ -179,7 +232,12 @@ func (d *Daemon) freshCounters(ctx context.Context, age time.Duration) pfctl.Cou
 	for _, t := range counters.Tables {
 		for _, a := range t.Addresses {
 			b := a.Counts.Blocked()
-			counts = append(counts, warden.Count{Table: d.tableName(t.Table), Prefix: a.Prefix, Packets: b.Packets, Bytes: b.Bytes})
+			c := warden.Count{Table: d.tableName(t.Table), Prefix: a.Prefix, Packets: b.Packets, Bytes: b.Bytes}
+			counts = append(counts, c)
+			if t.Table == pfctl.Banned && d.oneTable() {
+				c.Table = d.config.PF.Suspects
+				counts = append(counts, c)
+			}
 		}
 	}
 	d.bans.Counters(counters.Taken, counts)
@@ -193,24 +251,11 @@ func (d *Daemon) pfCounters() (metrics.PFCounters, error) {
 	c := d.freshCounters(ctx, scrapeAge)
 	out := metrics.PFCounters{Read: c.Taken}
 	for _, t := range c.Tables {
-		m := metrics.TableCounters{Table: t.Name, Cleared: t.Cleared, Addresses: len(t.Addresses), Totals: counts(t.Totals)}
+		m := metrics.TableCounters{Table: t.Name, Cleared: t.Cleared, Addresses: len(t.Addresses), Totals: metrics.CountsFrom(t.Totals)}
 		for _, a := range t.Addresses {
-			m.ByAddress = append(m.ByAddress, metrics.AddressCounters{Prefix: a.Prefix, Counts: counts(a.Counts)})
+			m.ByAddress = append(m.ByAddress, metrics.AddressCounters{Prefix: a.Prefix, Counts: metrics.CountsFrom(a.Counts)})
 		}
 		out.Tables = append(out.Tables, m)
 	}
 	return out, c.Err
-}
-
-func counts(c pfctl.Counts) metrics.Counts {
-	sum := func(list ...pfctl.Count) (m metrics.Count) {
-		for _, x := range list {
-			m.Packets += x.Packets
-			m.Bytes += x.Bytes
-		}
-		return m
-	}
-	return metrics.Counts{
-		InBlock: sum(c.InBlock), InPass: sum(c.InPass, c.InXPass), OutBlock: sum(c.OutBlock), OutPass: sum(c.OutPass, c.OutXPass),
-	}
 }

@@ -15,7 +15,7 @@ import (
 // stay; PF's tables are compared with what they should hold.
 func (d *Daemon) reloadNow(ctx context.Context) {
 	for _, driver := range d.drivers() {
-		driver.Reload()
+		driver.Reconcile()
 	}
 	if d.o.Load == nil {
 		return
@@ -52,6 +52,9 @@ func (d *Daemon) takeConfig(ctx context.Context) error {
 	plan, err := d.makePlan(c, f)
 	if err != nil {
 		return err
+	}
+	if !samePorts(d.plan.Ports, plan.Ports) {
+		return errors.New("ports of jails can only change with a restart: they are rules of our anchor")
 	}
 	d.running.Store(false) // the new never-list is taken over as a whole, below
 	defer d.running.Store(true)

@@ -11,6 +11,7 @@ import (
 	"pfwarden/detect/probe"
 	"pfwarden/internal/config"
 	"pfwarden/internal/warden"
+	"pfwarden/pfctl"
 )
 
 // Filters finds the definition of a filter by its spec, "name[options]".
@@ -25,6 +26,7 @@ type PlanOptions struct {
 	Never   detect.Never
 	Watch   []string // interfaces, groups resolved; none = all
 	Seed    uint64
+	Rules   string // the administrator's own rules for our anchor; "" = the default ones
 }
 
 // Plan is what a configuration comes to: the settings of every part.
@@ -33,6 +35,7 @@ type Plan struct {
 	Detector detect.Config
 	Probe    probe.Config
 	Warden   warden.Config
+	Ports    []pfctl.PortTable // tables of the jails that ask for ports
 }
 
 // NewPlan compiles the filters and works the settings out. The error names every jail that is at fault; the plan holds the others and
@@ -66,7 +69,12 @@ func NewPlan(c *config.Config, o PlanOptions) (*Plan, error) {
 			Name: j.Name, Strategy: detect.Window, Threshold: j.MaxRetry, Findtime: j.FindTime, Combine: j.Combine,
 			Prefix4: j.Prefix4, Prefix6: j.Prefix6,
 		})
-		p.Warden.Jails[j.Name] = wardenJail(j.Rule, c)
+		rule := wardenJail(j.Rule, c)
+		if t, ok := PortTable(j, o.Rules); ok {
+			rule.Table = t.Name
+			p.Ports = append(p.Ports, t)
+		}
+		p.Warden.Jails[j.Name] = rule
 	}
 	return p, errors.Join(faults...)
 }
