@@ -56,9 +56,12 @@ type Options struct {
 	Detector   Detector
 	Classifier *probe.Classifier // nil: packets are only counted
 	Warden     *warden.Warden
+	PacketJail string // the jail of Blocked packets
 	Jails      []Jail
 	Candidates Candidates // nil: host names in lines are passed over
 	Watchers   []Watcher
+	// Stopped tells of a source that PF would have kept from writing any line; its lines count for nothing. For replay; nil = none.
+	Stopped func(source netip.Addr) bool
 }
 
 // Engine joins the parts. It is used by one goroutine.
@@ -79,6 +82,7 @@ type Engine struct {
 type Counts struct {
 	Packets, Lines uint64
 	Unresolved     uint64 // candidates that only gave a host name, without anybody to resolve it
+	Stopped        uint64 // candidates passed over by Options.Stopped
 	NoTime         uint64 // candidates without any time, passed over
 }
 
@@ -118,6 +122,20 @@ func (e *Engine) Packet(now, read time.Time, p *capture.Packet) {
 	}
 	if len(e.obs) > 0 && e.obs[0].Kind == detect.Knock {
 		e.o.Warden.Knock(p.Time, p.Flow.Source)
+	}
+	e.observe(now)
+}
+
+// Blocked takes one record whose packet our own anchor would have blocked, had the bans been in force that were decided by now: it is a
+// banned source still knocking, as the record of the anchor's rule would have said. It is for replay.
+func (e *Engine) Blocked(now time.Time, p *capture.Packet) {
+	e.counts.Packets++
+	e.obs = append(e.obs[:0], detect.Observation{
+		Time: p.Time, Read: p.Time, Source: p.Flow.Source, Jail: e.o.PacketJail, Kind: detect.Knock,
+		Target: detect.Target{Address: p.Flow.Destination, Port: p.Flow.DestinationPort, Protocol: p.Protocol},
+	})
+	for _, w := range e.o.Watchers {
+		w.Packet(p, e.obs)
 	}
 	e.observe(now)
 }

@@ -76,6 +76,10 @@ func (e *Engine) candidate(index int, c filter.Candidate) {
 	if !o.Source.IsValid() && o.ID == "" {
 		return
 	}
+	if e.o.Stopped != nil && o.Source.IsValid() && e.o.Stopped(o.Source) {
+		e.counts.Stopped++
+		return
+	}
 	if e.o.Candidates != nil && e.o.Candidates.Ignored(jail.Name, &o) {
 		return
 	}

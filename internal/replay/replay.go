@@ -138,7 +138,7 @@ func Run(ctx context.Context, o Options) (*Totals, error) {
 		front = journal
 	}
 	p.engine = engine.New(engine.Options{
-		Detector: front, Classifier: classifier, Warden: bans, Jails: plan.Jails,
+		Detector: front, Classifier: classifier, Warden: bans, Jails: plan.Jails, PacketJail: packetJail, Stopped: bans.Banned,
 		Watchers: append([]engine.Watcher{p}, o.Watchers...),
 	})
 	if err := p.play(sources, o.OnProgress); err != nil {
@@ -155,6 +155,9 @@ func Run(ctx context.Context, o Options) (*Totals, error) {
 	totals.NoTime, totals.Unresolved = counts.NoTime, counts.Unresolved
 	return totals, nil
 }
+
+// packetJail is what the packet jail is called.
+const packetJail = "portscan"
 
 func openAll(o Options, totals *Totals) ([]*queued, error) {
 	reject := func(r pflog.Rejected) {
@@ -329,6 +332,9 @@ func (p *player) packet(pk *capture.Packet) {
 		if p.stopped != nil {
 			p.stopped(pk)
 		}
+		p.engine.Blocked(p.clock, pk)
+		p.commit()
+		return
 	}
 	p.engine.Packet(p.clock, time.Time{}, pk)
 	p.commit()
