@@ -230,3 +230,31 @@ func TestVerdicts(t *testing.T) {
 		})
 	}
 }
+
+// TestHopCounts: hop counts that lie far apart double the threshold, whatever their size.
+func TestHopCounts(t *testing.T) {
+	tests := []struct {
+		name string
+		ttl  func(i int) uint8
+		want bool // judged at seven doors
+	}{
+		{"near", func(int) uint8 { return 55 }, true},
+		{"highest", func(int) uint8 { return 255 }, true},
+		{"lowest", func(int) uint8 { return 1 }, true},
+		{"two routes", func(i int) uint8 { return 250 + uint8(i%4) }, true},
+		{"several senders", func(i int) uint8 { return 240 + uint8(i*2) }, false},
+		{"wild", func(i int) uint8 { return uint8(i * 40) }, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBench(t, Config{})
+			for i, o := range scanOf("192.0.2.7", 1, 7) {
+				o.TTL = tt.ttl(i)
+				b.feed(o)
+			}
+			if got := len(b.verdicts) == 1; got != tt.want {
+				t.Errorf("judged at seven doors: %v, expected %v", got, tt.want)
+			}
+		})
+	}
+}

@@ -92,7 +92,7 @@ func (s *scan) limit(x *slot) limit {
 	if l.mark = x.flags&flagMark != 0; l.mark {
 		l.doors, l.full = l.doors/2, l.full/2
 	}
-	l.ttl = x.ttlMax > x.ttlMin+ttlSpread
+	l.ttl = x.ttlMax-x.ttlMin > ttlSpread
 	l.victim = x.flags&flagVictim != 0
 	if l.ttl || l.victim {
 		l.doors, l.full = l.doors*2, l.full*2

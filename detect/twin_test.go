@@ -96,7 +96,7 @@ func (t *twin) portscan(p netip.Prefix, now int64) float64 {
 	if mark {
 		limit, full = limit/2, full/2
 	}
-	if high > low+8 {
+	if int(high) > int(low)+8 {
 		limit, full = limit*2, full*2
 	}
 	// Weak evidence counts up to half of the limit, as it stood at the newest knock.
