@@ -2,6 +2,8 @@ package fail2ban
 
 import (
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 )
 
@@ -60,6 +62,10 @@ func (t *tagSet) substitute(keep func(string) bool, more func(string) (string, b
 }
 
 func (t *tagSet) resolve(name, value string, keep func(string) bool, more func(string) (string, bool, error)) (string, error) {
+	return t.resolveWith(name, value, "", keep, more)
+}
+
+func (t *tagSet) resolveWith(name, value, condition string, keep func(string) bool, more func(string) (string, bool, error)) (string, error) {
 	counts := make(map[string]int)
 	for at := 0; ; {
 		start, end, ok := tagAt(value, at)
@@ -74,7 +80,10 @@ func (t *tagSet) resolve(name, value string, keep func(string) bool, more func(s
 		if tag == name || counts[tag] > maxReplacements {
 			return "", &Error{Kind: "ValueError", Text: fmt.Sprintf("properties contain self referencing definitions and cannot be resolved, fail tag: %s, found: %s", name, tag)}
 		}
-		with, ok := t.values[tag]
+		with, ok := t.values[tag+"?"+condition]
+		if !ok || condition == "" {
+			with, ok = t.values[tag]
+		}
 		if !ok && more != nil {
 			var err error
 			if with, ok, err = more(tag); err != nil {
@@ -92,4 +101,25 @@ func (t *tagSet) resolve(name, value string, keep func(string) bool, more func(s
 		}
 		at = 0
 	}
+}
+
+// Substitute replaces in each value the tags that name other values, again and again. condition, "family=inet6" say, prefers the value named
+// "tag?condition". Tags listed in keep, and those that nothing defines, stay. It is an error if a value comes to itself.
+func Substitute(values map[string]string, condition string, keep ...string) (map[string]string, error) {
+	set := newTagSet()
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		set.set(name, values[name])
+	}
+	ignored := func(tag string) bool { return slices.Contains(keep, tag) }
+	for _, name := range set.names {
+		if ignored(name) {
+			continue
+		}
+		v, err := set.resolveWith(name, set.values[name], condition, ignored, nil)
+		if err != nil {
+			return nil, err
+		}
+		set.values[name] = v
+	}
+	return set.values, nil
 }
