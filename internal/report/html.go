@@ -20,6 +20,7 @@ const maxRows = 5000
 func (r *Report) HTML(w io.Writer) error {
 	t, err := template.New("page").Funcs(template.FuncMap{
 		"number": number, "plain": plain, "address": func(b ledger.Ban) string { return address(&b) }, "stamp": stamp, "span": span, "length": func(b ledger.Ban) string { return length(&b) }, "jail": jailName,
+		"second":  func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05") },
 		"when":    func(t *time.Time) string { return stamp(*t) },
 		"seconds": func(s float64) string { return span(time.Duration(s * float64(time.Second))) },
 		"percent": func(f float64) string { return fmt.Sprintf("%.1f %%", 100*f) },
