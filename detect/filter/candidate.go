@@ -31,47 +31,51 @@ type Candidate struct {
 const maxRepeats = 1000
 
 // repeats is how many failures a match stands for.
-func repeats(fields map[string]string) int {
-	n, err := strconv.Atoi(fields["repeats"])
+func repeats(f fields) int {
+	text, ok := f.lookup("repeats")
+	if !ok {
+		return 1
+	}
+	n, err := strconv.Atoi(text)
 	if err != nil || n < 1 {
 		return 1
 	}
 	return min(n, maxRepeats)
 }
 
-// identify fills in whom a failure names. It reports false if it names nobody.
-func (c *Candidate) identify(fields map[string]string, useDNS string) bool {
-	host, isName := "", false
-	switch {
-	case fields["ip4"] != "":
-		host = fields["ip4"]
-	case fields["ip6"] != "":
-		host = fields["ip6"]
-	case fields["dns"] != "":
-		host, isName = fields["dns"], true
+// identify reports whether a failure with these fields names anybody.
+func (f fields) identify(useDNS string) bool {
+	return f.get("fid") != "" || f.get("ip4") != "" || f.get("ip6") != "" || f.get("dns") != "" && useDNS != "no"
+}
+
+// identify fills in whom a failure names. Where that is not the address in the line, the field "ip" tells the address.
+func (c *Candidate) identify(f *fields, useDNS string) {
+	host, fid := f.get("ip4"), f.get("fid")
+	if host == "" {
+		host = f.get("ip6")
 	}
-	fid := fields["fid"]
+	name := ""
+	if host == "" {
+		name = f.get("dns")
+	}
 	switch {
-	case host == "" && fid == "":
-		return false
-	case host == "":
-		c.ID, c.Addr, c.Prefix = parseID(fid, fields["cidr"])
-		return true
-	case isName && useDNS == "no" && fid == "":
-		return false
-	case isName && useDNS != "raw":
-		c.Host = host
+	case host == "" && name == "":
+		c.ID, c.Addr, c.Prefix = parseID(fid, f.get("cidr"))
+		return
+	case host != "":
+		c.ID, c.Addr, c.Prefix = parseID(host, f.get("cidr"))
+	case useDNS == "raw":
+		c.ID, c.Addr, c.Prefix = parseID(name, f.get("cidr"))
 	default:
-		c.ID, c.Addr, c.Prefix = parseID(host, fields["cidr"])
+		c.Host = name
 	}
 	if fid != "" && fid != c.ID {
-		fields["ip"] = c.ID
+		f.set("ip", c.ID)
 		c.ID = fid
 		if c.Host != "" {
-			fields["ip"] = c.Host
+			f.set("ip", c.Host)
 		}
 	}
-	return true
 }
 
 // parseID brings an address to its canonical form; what is no address stays as it is.
@@ -85,6 +89,9 @@ func parseID(text, cidr string) (id string, addr netip.Addr, prefix netip.Prefix
 		return text, netip.Addr{}, netip.Prefix{}
 	}
 	addr = addr.Unmap()
+	if cidr == "" {
+		return addr.String(), addr, netip.Prefix{}
+	}
 	if bits, err := strconv.Atoi(cidr); err == nil && bits < addr.BitLen() {
 		prefix = netip.PrefixFrom(addr, bits).Masked()
 		if bits == 0 { // fail2ban forgets the length 0
@@ -93,61 +100,4 @@ func parseID(text, cidr string) (id string, addr netip.Addr, prefix netip.Prefix
 		return prefix.String(), addr, prefix
 	}
 	return addr.String(), addr, netip.Prefix{}
-}
-
-// fields collects the groups that took part in a match.
-func (p *pattern) fields(text string, m []int, into map[string]string) {
-	for i, name := range p.Names() {
-		if name != "" && m[2*i] >= 0 {
-			into[name] = text[m[2*i]:m[2*i+1]]
-		}
-	}
-}
-
-// merge carries out alt_NAME (a value for NAME where that is empty) and tuple_NAME (NAME becomes a list).
-func (p *pattern) merge(fields map[string]string) (lists map[string][]string) {
-	var names []string
-	for _, n := range p.Names() {
-		if strings.HasPrefix(n, "alt_") || strings.HasPrefix(n, "tuple_") {
-			names = append(names, n)
-		}
-	}
-	if names == nil {
-		return nil
-	}
-	sortStrings(names)
-	for _, n := range names {
-		kind, base, _ := strings.Cut(n, "_")
-		base = trimNumber(base)
-		value, ok := fields[n]
-		switch {
-		case !ok:
-		case kind == "alt" && fields[base] == "":
-			fields[base] = value
-		case kind == "tuple":
-			if lists == nil {
-				lists = map[string][]string{}
-			}
-			if lists[base] == nil {
-				lists[base] = []string{fields[base]}
-			}
-			lists[base] = append(lists[base], value)
-		}
-	}
-	for base, values := range lists {
-		fields[base] = strings.Join(values, ", ")
-	}
-	return lists
-}
-
-// trimNumber takes a trailing _N off a group's name.
-func trimNumber(name string) string {
-	i := strings.LastIndexByte(name, '_')
-	if i <= 0 {
-		return name
-	}
-	if _, err := strconv.Atoi(name[i+1:]); err != nil {
-		return name
-	}
-	return name[:i]
 }

@@ -9,6 +9,7 @@ package filter
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,19 +60,22 @@ const maxTextKept = 512
 // Filter is a compiled definition with the state it keeps between lines. It is not safe for concurrent use.
 type Filter struct {
 	Definition
-	options Options
-	fail    []*pattern
-	ignore  []*pattern
-	login   []*pattern
-	pre     *pattern
-	format  *date.Format
-	early   bool // ignoreregexes see the whole line before anything else
-	memory  memory
-	buffer  []part
-	stats   Stats
-	profile func() time.Time // clock for Profile, nil if it is off
-	spent   []time.Duration  // by failregex
-	runs    []uint64
+	options   Options
+	fail      []*pattern
+	ignore    []*pattern
+	login     []*pattern
+	pre       *pattern
+	format    *date.Format
+	allFails  []int
+	allLogins []int
+	early     bool // ignoreregexes see the whole line before anything else
+	memory    memory
+	scratch   scratch
+	buffer    []part
+	stats     Stats
+	profile   func() time.Time // clock for Profile, nil if it is off
+	spent     []time.Duration  // by failregex
+	runs      []uint64
 }
 
 // Profile makes the filter time each failregex from now on, by the clock given.
@@ -112,32 +116,12 @@ func (f *Filter) Stats() Stats {
 // pattern is one regular expression with what is known of its groups.
 type pattern struct {
 	*pyre.Regexp
-	source       string
-	required     literal.Required
-	skips        []int        // numbers of the groups that SKIPLINES made
-	alternatives bool         // has alt_ or tuple_ groups
-	head         *pyre.Regexp // prefregex only: the pattern without its ending, if that is "the rest of the line is the content"
-}
-
-// rest is how most prefregexes end.
-const rest = `<F-CONTENT>.+</F-CONTENT>$`
-
-// findPrefix is Find, without walking through the content where the pattern takes it whole.
-func (p *pattern) findPrefix(text string) ([]int, error) {
-	if p.head == nil {
-		return p.Find(text)
-	}
-	m, err := p.head.Find(text)
-	if m == nil || err != nil {
-		return m, err
-	}
-	end := len(text) - 1
-	if m[1] >= end || strings.IndexByte(text[m[1]:end], '\n') >= 0 { // the engine would have to go back
-		return p.Find(text)
-	}
-	m = append(m, m[1], end)
-	m[1] = end
-	return m, nil
+	source   string
+	required literal.Required
+	groups   []namedGroup // the named groups
+	skips    []int        // numbers of the groups that SKIPLINES made
+	special  []string     // its alt_ and tuple_ groups, sorted
+	content  int          // offset of the beginning of the group "content" of a prefregex, 0 if there is none
 }
 
 // RegexError says which regular expression of a definition is at fault.
@@ -190,12 +174,7 @@ func Compile(def Definition, o Options) (*Filter, error) {
 	if def.Prefregex != "" {
 		if pre := many("prefregex", []string{def.Prefregex}, false); len(pre) > 0 {
 			f.pre = pre[0]
-			if head, ok := strings.CutSuffix(def.Prefregex, rest); ok && f.pre.Linear() && len(f.pre.Names()) > 1 &&
-				f.pre.Names()[len(f.pre.Names())-1] == "content" {
-				if p, err := compilePattern(head, def.UseDNS, false, o); err == nil && p.Linear() {
-					f.pre.head = p.Regexp
-				}
-			}
+			f.pre.takeContent()
 		}
 	}
 	if len(faults) == 0 {
@@ -212,6 +191,12 @@ func Compile(def Definition, o Options) (*Filter, error) {
 	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)
+	}
+	for i := range f.fail {
+		f.allFails = append(f.allFails, i)
+	}
+	for i := range f.login {
+		f.allLogins = append(f.allLogins, i)
 	}
 	f.early = len(f.ignore) > 0 && len(f.ignore) < len(f.fail)-2
 	if f.pre != nil {
@@ -232,14 +217,29 @@ func compilePattern(regex, useDNS string, multi bool, o Options) (*pattern, erro
 	}
 	p := &pattern{Regexp: re, source: regex, required: literal.Extract(re.Relaxed())}
 	for i, name := range re.Names() {
-		if strings.HasPrefix(name, "alt_") || strings.HasPrefix(name, "tuple_") {
-			p.alternatives = true
-		}
-		if strings.HasPrefix(name, "skiplines") {
+		switch {
+		case name == "":
+			continue
+		case strings.HasPrefix(name, "alt_") || strings.HasPrefix(name, "tuple_"):
+			p.special = append(p.special, name)
+		case strings.HasPrefix(name, "skiplines"):
 			p.skips = append(p.skips, i)
+			continue
 		}
+		p.groups = append(p.groups, namedGroup{name, 2 * i})
 	}
+	slices.Sort(p.special)
 	return p, nil
+}
+
+// takeContent sets the group "content" of a prefregex apart: it is no field.
+func (p *pattern) takeContent() {
+	p.groups = slices.DeleteFunc(p.groups, func(g namedGroup) bool {
+		if g.name == "content" {
+			p.content = g.slot
+		}
+		return g.name == "content"
+	})
 }
 
 func (f *Filter) checkIDs() (faults []error) {

@@ -5,7 +5,7 @@ import "strings"
 // lines is the text that the patterns see: this line, or the last MaxLines of them, each without its time stamp.
 func (f *Filter) lines(w *work) string {
 	if f.MaxLines == 1 {
-		return w.part.text()
+		return f.scratch.join(w.part)
 	}
 	w.part = part{before: strings.Clone(w.part.before), stamp: strings.Clone(w.part.stamp), after: strings.Clone(w.part.after)}
 	f.buffer = append(f.buffer, w.part)

@@ -1,12 +1,11 @@
 package filter
 
 import (
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
-	"pfwarden/capture"
+	"pfwarden/detect/filter/pyre"
 )
 
 // part is a line with its time stamp taken out.
@@ -18,17 +17,43 @@ func (p part) text() string { return p.before + p.after + "\n" }
 
 // work is one line for one filter.
 type work struct {
-	line       *capture.Line
-	part       part
-	jail       int
-	when       Resolution
-	now        time.Time
-	candidates []uint32
-	refs       []patternRef
-	filter     int
-	emit       func(int, Candidate)
-	trace      *Trace
-	content    int // where the text that failregexes see begins in the line without its time stamp; -1 if that is lost
+	raw     string // the line as it was read
+	part    part
+	ascii   bool
+	jail    int
+	when    Resolution
+	now     time.Time
+	fail    []int // failregexes that may match, by the literal pass
+	login   []int
+	emit    func(int, Candidate)
+	matched bool // something was emitted
+	trace   *Trace
+	content int // where the text that failregexes see begins in the line without its time stamp; -1 if that is lost
+}
+
+// scratch is what a filter's work on a line needs, kept from one line to the next.
+type scratch struct {
+	pre, fail, ignore pyre.Scratch
+	text              strings.Builder // lines without their time stamp, many in one piece of memory
+	base, out         fields
+	own               failure
+}
+
+// textBlock is how much memory is taken at once for lines without their time stamp.
+const textBlock = 8 << 10
+
+// join makes the text that patterns see of a line.
+func (s *scratch) join(p part) string {
+	n := len(p.before) + len(p.after) + 1
+	if s.text.Cap()-s.text.Len() < n {
+		s.text.Reset()
+		s.text.Grow(max(n, textBlock))
+	}
+	at := s.text.Len()
+	s.text.WriteString(p.before)
+	s.text.WriteString(p.after)
+	s.text.WriteByte('\n')
+	return s.text.String()[at:]
 }
 
 // spans tells the trace where the groups of a match lie in the line as it was read.
@@ -49,16 +74,6 @@ func (w *work) spans(p *pattern, m []int, offset int) {
 	}
 }
 
-// may reports whether the literal pass lets a pattern match.
-func (w *work) may(index int, login bool) bool {
-	for _, c := range w.candidates {
-		if r := w.refs[c]; r.filter == w.filter && r.index == index && r.login == login {
-			return true
-		}
-	}
-	return false
-}
-
 // process runs the filter's patterns over a line in fail2ban's order, and reports whether an ignoreregex spoke.
 func (f *Filter) process(w *work) (ignored bool) {
 	if w.when.TooOld {
@@ -66,17 +81,17 @@ func (f *Filter) process(w *work) (ignored bool) {
 		return false
 	}
 	text := f.lines(w)
+	ascii, fails := w.ascii, w.fail
 	if f.MaxLines > 1 {
-		w.content = -1
+		w.content, ascii, fails = -1, isASCII(text), f.allFails
 	}
-	if f.early && f.ignores(text) {
+	if f.early && f.ignores(text, ascii) {
 		return true
 	}
-	var base map[string]string
 	var pre []int
-	whole := text
+	whole, based := text, false
 	if f.pre != nil {
-		m, err := f.pre.findPrefix(text)
+		m, err := f.pre.Search(&f.scratch.pre, text, ascii)
 		if m == nil || err != nil {
 			f.gaveUp(err, -1)
 			return false
@@ -86,11 +101,9 @@ func (f *Filter) process(w *work) (ignored bool) {
 		text = f.content(w, text, m)
 	}
 	done := false
-	for i, p := range f.fail {
-		if f.MaxLines == 1 && !w.may(i, false) {
-			continue
-		}
-		m, err := f.find(p, i, text)
+	for _, i := range fails {
+		p := f.fail[i]
+		m, err := f.find(p, i, text, ascii)
 		if err != nil {
 			f.gaveUp(err, i)
 			return false
@@ -99,7 +112,7 @@ func (f *Filter) process(w *work) (ignored bool) {
 			continue
 		}
 		f.stats.Hits[i]++
-		if !f.early && f.ignores(f.matched(text, m)) {
+		if !f.early && f.ignores(f.matched(text, m), ascii) {
 			if f.options.AllRegex {
 				ignored = true
 				continue
@@ -111,8 +124,9 @@ func (f *Filter) process(w *work) (ignored bool) {
 			continue
 		}
 		done = true
-		if base == nil {
-			base = f.base(whole, pre)
+		if !based {
+			f.base(whole, pre)
+			based = true
 		}
 		w.spans(p, m, w.content)
 		next := text
@@ -120,25 +134,25 @@ func (f *Filter) process(w *work) (ignored bool) {
 		if f.MaxLines > 1 {
 			next, lines = f.consume(p, text, m)
 		}
-		f.report(w, p, i, text, m, base, lines)
+		f.report(w, p, i, text, m, lines)
 		text = next
 		if !f.options.AllRegex {
 			return ignored
 		}
 	}
 	if !done && w.when.OK {
-		f.logins(w, text, whole, pre)
+		f.logins(w, text, whole, pre, ascii)
 	}
 	return ignored
 }
 
 // find runs a failregex, and times it where a profile is asked for.
-func (f *Filter) find(p *pattern, index int, text string) ([]int, error) {
+func (f *Filter) find(p *pattern, index int, text string, ascii bool) ([]int, error) {
 	if f.profile == nil {
-		return p.Find(text)
+		return p.Search(&f.scratch.fail, text, ascii)
 	}
 	start := f.profile()
-	m, err := p.Find(text)
+	m, err := p.Search(&f.scratch.fail, text, ascii)
 	f.spent[index] += f.profile().Sub(start)
 	f.runs[index]++
 	return m, err
@@ -146,31 +160,26 @@ func (f *Filter) find(p *pattern, index int, text string) ([]int, error) {
 
 // content is what failregexes see behind a prefregex: the group F-CONTENT, or all of it if that is empty.
 func (f *Filter) content(w *work, text string, m []int) string {
-	for i, name := range f.pre.Names() {
-		if name == "content" && m[2*i] >= 0 && m[2*i] < m[2*i+1] {
-			if w.content >= 0 {
-				w.content += m[2*i]
-			}
-			if m[2*i+1] == len(text)-1 {
-				return text[m[2*i]:]
-			}
-			return text[m[2*i]:m[2*i+1]] + "\n"
-		}
+	if f.pre.content == 0 || m[f.pre.content] >= m[f.pre.content+1] {
+		return text
 	}
-	return text
+	from, to := m[f.pre.content], m[f.pre.content+1]
+	if w.content >= 0 {
+		w.content += from
+	}
+	if to == len(text)-1 && text[to] == '\n' {
+		return text[from:]
+	}
+	return text[from:to] + "\n"
 }
 
-// base are the fields that the prefregex found.
-func (f *Filter) base(text string, m []int) map[string]string {
-	base := map[string]string{}
+// base puts the fields that the prefregex found into the scratch.
+func (f *Filter) base(text string, m []int) {
+	f.scratch.base = f.scratch.base[:0]
 	if m != nil {
-		f.pre.fields(text, m, base)
-		delete(base, "content")
-		if f.pre.alternatives {
-			f.pre.merge(base)
-		}
+		f.pre.fields(text, m, &f.scratch.base)
+		f.pre.merge(&f.scratch.base)
 	}
-	return base
 }
 
 func (f *Filter) gaveUp(err error, regex int) {
@@ -183,9 +192,9 @@ func (f *Filter) gaveUp(err error, regex int) {
 	}
 }
 
-func (f *Filter) ignores(text string) bool {
+func (f *Filter) ignores(text string, ascii bool) bool {
 	for i, p := range f.ignore {
-		m, err := p.Find(text)
+		m, err := p.Search(&f.scratch.ignore, text, ascii)
 		if err != nil {
 			f.gaveUp(err, -1)
 			return true
@@ -199,51 +208,43 @@ func (f *Filter) ignores(text string) bool {
 }
 
 // report makes a candidate of a match, after joining it with what is known of its multi-line id.
-func (f *Filter) report(w *work, p *pattern, index int, text string, m []int, base map[string]string, lines int) {
-	own := &failure{fields: maps.Clone(base), matches: lines}
-	p.fields(text, m, own.fields)
-	if p.alternatives {
-		own.lists = p.merge(own.fields)
-	}
-	for _, g := range p.skips {
-		delete(own.fields, p.Names()[g])
-	}
-	_, ifNone := own.fields["ifnone"]
-	delete(own.fields, "ifnone")
+func (f *Filter) report(w *work, p *pattern, index int, text string, m []int, lines int) {
+	own := &f.scratch.own
+	*own = failure{fields: append(own.fields[:0], f.scratch.base...), matches: lines}
+	p.fields(text, m, &own.fields)
+	own.lists = p.merge(&own.fields)
+	_, ifNone := own.fields.lookup("ifnone")
+	own.fields.remove("ifnone")
 	result := own
-	id := own.fields["mlfid"]
+	id := own.fields.get("mlfid")
 	if id != "" {
 		own.matches = 0
 		result = f.memory.merge(id, own, lines, f.clock(w), f.FreshAddress)
 	}
-	c := Candidate{Regex: index, Lines: result.matches, Attempts: repeats(own.fields)}
-	fields := maps.Clone(result.fields)
-	if !c.identify(fields, f.UseDNS) {
-		if id != "" && fields["dns"] == "" {
+	if !result.fields.identify(f.UseDNS) {
+		if id != "" && result.fields.get("dns") == "" {
 			result.pending = true
 		}
 		return
 	}
-	if id == "" && f.options.AllRegex && fields["nofail"] != "" {
+	if id == "" && f.options.AllRegex && result.fields.get("nofail") != "" {
 		return // fail2ban's tests pass over it; its daemon counts it, since nothing can follow
 	}
 	if id != "" && (result.quiet || result.gained || result.reported && ifNone) {
 		return
 	}
 	result.reported = true
+	c := Candidate{Regex: index, Lines: result.matches, Attempts: repeats(own.fields)}
+	if id != "" && len(result.users) > 0 || len(result.lists) > 0 {
+		c.Lists = map[string][]string{}
+	}
 	if id != "" && len(result.users) > 0 {
-		if c.Lists == nil {
-			c.Lists = map[string][]string{}
-		}
 		c.Lists["users"] = slices.Clone(result.users)
 	}
 	for k, v := range result.lists {
-		if c.Lists == nil {
-			c.Lists = map[string][]string{}
-		}
 		c.Lists[k] = slices.Clone(v)
 	}
-	f.send(w, &c, fields)
+	f.send(w, &c, result.fields)
 }
 
 // clock is what ages the memory: the present, or in replay the records' time.
@@ -254,25 +255,32 @@ func (f *Filter) clock(w *work) time.Time {
 	return w.now
 }
 
-func (f *Filter) send(w *work, c *Candidate, fields map[string]string) {
+// send gives a candidate out. Nothing in it points into the line, not to keep the whole chunk that the line stands in.
+func (f *Filter) send(w *work, c *Candidate, found fields) {
+	f.scratch.out = found.detached(f.scratch.out[:0])
+	c.identify(&f.scratch.out, f.UseDNS)
 	c.Time, c.HasTime = w.when.Time, w.when.OK
-	c.Fields = make(map[string]string, len(fields))
-	for k, v := range fields { // not to keep the whole chunk that the line stands in
-		c.Fields[k] = strings.Clone(v)
+	c.Fields = f.scratch.out.export()
+	for _, list := range c.Lists {
+		for i := range list {
+			list[i] = strings.Clone(list[i])
+		}
 	}
-	c.ID, c.Host = strings.Clone(c.ID), strings.Clone(c.Host)
-	c.Text = strings.Clone(cut(w.line.Text, maxTextKept))
+	c.Text = strings.Clone(cut(w.raw, maxTextKept))
 	c.Proven = f.Proof == "tcp" && c.Addr.IsValid() && c.Host == "" && c.ID == c.Addr.String()
+	w.matched = true
 	w.emit(w.jail, *c)
 }
 
 // logins looks for a successful log-in.
-func (f *Filter) logins(w *work, text, whole string, pre []int) {
-	for i, p := range f.login {
-		if f.MaxLines == 1 && !w.may(i, true) {
-			continue
-		}
-		m, err := p.Find(text)
+func (f *Filter) logins(w *work, text, whole string, pre []int, ascii bool) {
+	logins := w.login
+	if f.MaxLines > 1 {
+		logins = f.allLogins
+	}
+	for _, i := range logins {
+		p := f.login[i]
+		m, err := p.Search(&f.scratch.fail, text, ascii)
 		if err != nil {
 			f.gaveUp(err, -1)
 			return
@@ -280,14 +288,13 @@ func (f *Filter) logins(w *work, text, whole string, pre []int) {
 		if m == nil {
 			continue
 		}
-		fields := f.base(whole, pre)
-		p.fields(text, m, fields)
+		f.base(whole, pre)
+		found := &f.scratch.base
+		p.fields(text, m, found)
 		c := Candidate{Regex: i, Login: true, Attempts: 1, Lines: 1}
-		if p.alternatives {
-			c.Lists = p.merge(fields)
-		}
-		if c.identify(fields, f.UseDNS) {
-			f.send(w, &c, fields)
+		c.Lists = p.merge(found)
+		if found.identify(f.UseDNS) {
+			f.send(w, &c, *found)
 		}
 		return
 	}

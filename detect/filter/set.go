@@ -41,7 +41,8 @@ type group struct {
 	patterns []patternRef // by number in scan
 	always   []int        // filters that look at every line (multi-line)
 	marked   []bool       // by filter: has candidates on this line
-	rules    []TimeRule   // by filter
+	work     work
+	rules    []TimeRule // by filter
 
 	lastMonth time.Month // of the last stamp without year, for --year
 	rolled    int        // years passed since --year
@@ -95,7 +96,7 @@ func (s *Set) Fork() *Set {
 	for i, g := range s.groups {
 		own := *g
 		own.detector = g.filters[0].format.NewDetector()
-		own.rules = g.newRules()
+		own.rules, own.work = g.newRules(), work{}
 		own.lastMonth, own.rolled = 0, 0
 		fork.groups[i] = &own
 	}
@@ -174,12 +175,10 @@ func (s *Set) Trace(line capture.Line, now time.Time, emit func(jail int, c Cand
 func (s *Set) match(line capture.Line, now time.Time, emit func(int, Candidate), trace *Trace) {
 	s.stats.Lines++
 	run, matched := false, false
-	counted := func(jail int, c Candidate) {
-		matched = true
-		emit(jail, c)
-	}
 	for _, g := range s.groups {
-		run = g.match(s, line, now, counted, trace) || run
+		g.work.matched, g.work.emit = false, emit
+		run = g.match(s, &line, now, trace) || run
+		matched = matched || g.work.matched
 	}
 	if run {
 		s.stats.Candidates++
@@ -190,7 +189,7 @@ func (s *Set) match(line capture.Line, now time.Time, emit func(int, Candidate),
 }
 
 // match runs one group over a line and reports whether any regex was run.
-func (g *group) match(s *Set, line capture.Line, now time.Time, emit func(int, Candidate), trace *Trace) bool {
+func (g *group) match(s *Set, line *capture.Line, now time.Time, trace *Trace) bool {
 	text, long := strings.TrimRight(line.Text, "\r\n"), line.Cut
 	if len(text) > g.options.MaxLine {
 		text, long = text[:g.options.MaxLine], true
@@ -227,6 +226,7 @@ func (g *group) match(s *Set, line capture.Line, now time.Time, emit func(int, C
 		g.rules[0].note(stamp, now)
 		return false
 	}
+	slices.Sort(candidates)
 	g.mark(candidates)
 	any := false
 	first := g.rules[0].Resolve(stamp, now)
@@ -244,8 +244,18 @@ func (g *group) match(s *Set, line capture.Line, now time.Time, emit func(int, C
 			other := g.rules[fi]
 			r = other.Resolve(stamp, now)
 		}
-		w := work{line: &line, part: p, jail: g.jails[fi], when: r, now: now, candidates: candidates, refs: g.patterns, filter: fi, emit: emit, trace: trace}
-		if f.process(&w) && trace != nil {
+		w := &g.work
+		w.raw, w.part, w.ascii, w.jail, w.when, w.now, w.trace, w.content = line.Text, p, ascii, g.jails[fi], r, now, trace, 0
+		w.fail, w.login = w.fail[:0], w.login[:0]
+		for len(candidates) > 0 && g.patterns[candidates[0]].filter <= fi {
+			ref := g.patterns[candidates[0]]
+			if candidates = candidates[1:]; ref.login {
+				w.login = append(w.login, ref.index)
+			} else {
+				w.fail = append(w.fail, ref.index)
+			}
+		}
+		if f.process(w) && trace != nil {
 			trace.Ignored[w.jail] = true
 		}
 	}
@@ -270,7 +280,7 @@ func (r *TimeRule) note(s Stamp, now time.Time) {
 }
 
 // reference chooses what supplies year and zone.
-func (g *group) reference(m *date.Match, line capture.Line, now time.Time) date.Reference {
+func (g *group) reference(m *date.Match, line *capture.Line, now time.Time) date.Reference {
 	ref := date.Reference{Now: now, Location: g.options.Location, Fraction: g.options.Fraction}
 	if !m.Yearless() || !g.options.Replay && g.options.Year == 0 {
 		return ref
@@ -311,5 +321,3 @@ func isASCII(s string) bool {
 	}
 	return true
 }
-
-func sortStrings(s []string) { slices.Sort(s) }

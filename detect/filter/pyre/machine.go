@@ -22,7 +22,7 @@ type frame struct {
 // be slow, and little beside what those engines need.
 const (
 	stepsBase    = 2000
-	stepsPerByte = 8
+	stepsPerByte = 1
 	maxStack     = 50_000
 	maxNested    = 50 // look-aheads in look-aheads
 )
