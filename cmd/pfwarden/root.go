@@ -96,6 +96,7 @@ func verbs(streams stdio) []*cobra.Command {
 		newPauseCommand(streams),
 		newResumeCommand(streams),
 		newPFCommand(streams),
+		newSimulateCommand(streams),
 		newCompletionCommand(streams),
 		newVersionCommand(streams),
 	}
