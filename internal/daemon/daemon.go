@@ -21,6 +21,7 @@ import (
 	"pfwarden/internal/config"
 	"pfwarden/internal/engine"
 	"pfwarden/internal/fail2ban"
+	"pfwarden/internal/hooks"
 	"pfwarden/internal/ledger"
 	"pfwarden/internal/metrics"
 	"pfwarden/internal/screen"
@@ -63,8 +64,10 @@ type Daemon struct {
 	driver    *pfctl.Driver
 	runner    pfctl.Runner // as in Options, measured
 	reader    pfctl.Runner
-	rules     string   // the administrator's own for our anchor; "" = the default ones
-	anchors   []anchor // of PF beside our own, that fail2ban's jails fill
+	rules     string // the administrator's own for our anchor; "" = the default ones
+	hooks     *hooks.Hooks
+	notices   *hooks.Notices // nil: nobody reads them
+	anchors   []anchor       // of PF beside our own, that fail2ban's jails fill
 	metrics   *metrics.Metrics
 	watcher   *watcher
 	detector  *detect.Detector // used by the engine's goroutine only
@@ -174,6 +177,8 @@ func (d *Daemon) setUp(ctx context.Context) error {
 	if d.anchors, err = d.newAnchors(f); err != nil {
 		return err
 	}
+	d.hooks = d.newHooks(f)
+	d.openNotices(f)
 	plan.Warden.OnEvent, plan.Warden.Log = d.event, d.log
 	if d.bans, err = warden.New(ctx, plan.Warden, d.store, &tables{d}, d.never, d.o.Now()); err != nil {
 		return err
@@ -237,10 +242,12 @@ func (d *Daemon) Run(ctx context.Context) error {
 		return err
 	}
 	defer closeServers()
+	var parts sync.WaitGroup
+	parts.Go(func() { d.hooks.Run(work) })
+	d.hooks.Start(d.liveStories(work))
 	if err := d.startPF(work); err != nil {
 		d.log.Error("pf is not as it should be; bans are kept and tried again", "error", err)
 	}
-	var parts sync.WaitGroup
 	for _, driver := range d.drivers() {
 		parts.Go(func() { _ = driver.Run(work) })
 	}
@@ -263,6 +270,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if err := d.each(func(x *pfctl.Driver) error { return x.Sync(limited(work, 10*time.Second)) }); err != nil {
 		d.log.Warn("pf does not yet hold what it should; that is made good at the next start", "error", err)
 	}
+	d.stopActions(work)
 	stop()
 	parts.Wait()
 	if err := d.each(func(x *pfctl.Driver) error { return x.Stop(limited(context.WithoutCancel(ctx), 30*time.Second)) }); err != nil {

@@ -13,6 +13,7 @@ import (
 
 // event logs and counts what the warden did. It is called during Commit, on the engine's goroutine.
 func (d *Daemon) event(e warden.Event) {
+	d.tellActions(e)
 	b := &e.Ban
 	address := b.Ident
 	if b.Prefix.IsValid() {

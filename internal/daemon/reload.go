@@ -76,6 +76,8 @@ func (d *Daemon) takeConfig(ctx context.Context) error {
 	d.mu.Lock()
 	d.config, d.plan, d.fail2ban = c, plan, f
 	d.mu.Unlock()
+	d.hooks.Update(hookJails(f), d.liveStories(ctx))
+	d.openNotices(f)
 	d.detector = detector
 	d.stopScreen()
 	old := d.neverList

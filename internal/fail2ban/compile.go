@@ -45,6 +45,7 @@ type RunningJail struct {
 	Detect   detect.JailConfig
 	Warden   warden.Jail
 	Screen   screen.Jail
+	BanTime  float64   // seconds before any growth; less than 0 = for ever
 	PF       *PFAction // nil: none of its actions is PF's
 	Actions  []Action  // that are run as commands
 	Warnings []string
@@ -141,8 +142,9 @@ func (s *Setup) compile(j *Jail, o RunOptions) (*RunningJail, []*screen.List, er
 	retry := max(x.number("maxretry", defaultMaxRetry), 1)
 	find := seconds(x.seconds("findtime", defaultTime))
 	matches := x.number("maxmatches", defaultMaxMatches)
+	c.BanTime = x.seconds("bantime", defaultTime)
 	growth, err := warden.NewGrowth(warden.GrowthOptions{
-		BanTime: x.seconds("bantime", defaultTime), Increment: x.flag("bantime.increment", false), Factor: x.text("bantime.factor", ""),
+		BanTime: c.BanTime, Increment: x.flag("bantime.increment", false), Factor: x.text("bantime.factor", ""),
 		Formula: x.text("bantime.formula", ""), Multipliers: x.text("bantime.multipliers", ""), MaxTime: x.seconds("bantime.maxtime", ""),
 		RndTime: x.seconds("bantime.rndtime", ""), Overall: x.flag("bantime.overalljails", false),
 	})
@@ -309,6 +311,18 @@ func (r *Running) FromStart(path string) bool {
 	for _, j := range r.Jails {
 		for _, p := range j.Jail.Paths {
 			if ok, err := filepath.Match(p.Path, path); !p.Tail && (p.Path == path || err == nil && ok) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// Reads tells whether a jail reads a log.
+func (r *Running) Reads(path string) bool {
+	for _, j := range r.Jails {
+		for _, p := range j.Engine.Logs {
+			if ok, err := filepath.Match(p, path); p == path || err == nil && ok {
 				return true
 			}
 		}

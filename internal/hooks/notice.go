@@ -2,7 +2,6 @@ package hooks
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"sync"
 	"time"
@@ -17,28 +16,12 @@ type Notices struct {
 
 	mu   sync.Mutex // guards what follows
 	file *os.File
-	w    io.Writer
 }
 
-// OpenNotices opens the log at path, made if need be; lines are appended.
+// OpenNotices opens the log at path, made if need be; lines are appended. A file that is rotated away is followed by a new one.
 func OpenNotices(path string) (*Notices, error) {
 	n := &Notices{path: path, pid: os.Getpid()}
-	return n, n.Reopen()
-}
-
-// Reopen opens the file anew, after a rotation.
-func (n *Notices) Reopen() error {
-	f, err := os.OpenFile(n.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
-	if err != nil {
-		return fmt.Errorf("log for those who read fail2ban's: %w", err)
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.file != nil {
-		n.file.Close()
-	}
-	n.file, n.w = f, f
-	return nil
+	return n, n.follow()
 }
 
 // Close closes the file.
@@ -70,8 +53,31 @@ func (n *Notices) write(at time.Time, jail, verb, address string) error {
 	line := fmt.Sprintf("%s %-24s[%d]: %-7s [%s] %s %s\n", at.Format("2006-01-02 15:04:05,000"), "fail2ban.actions", n.pid, "NOTICE", jail, verb, oneLine(address))
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	_, err := io.WriteString(n.w, line)
+	if err := n.follow(); err != nil {
+		return err
+	}
+	_, err := n.file.WriteString(line)
 	return err
+}
+
+// follow opens the file anew if another stands at its path now: it was rotated. n.mu is held.
+func (n *Notices) follow() error {
+	if n.file != nil {
+		have, err := n.file.Stat()
+		there, err2 := os.Stat(n.path)
+		if err == nil && err2 == nil && os.SameFile(have, there) {
+			return nil
+		}
+	}
+	f, err := os.OpenFile(n.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+	if err != nil {
+		return fmt.Errorf("log for those who read fail2ban's: %w", err)
+	}
+	if n.file != nil {
+		n.file.Close()
+	}
+	n.file = f
+	return nil
 }
 
 // oneLine keeps an identifier that came from a log from forging another line.

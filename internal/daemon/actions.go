@@ -1,0 +1,129 @@
+package daemon
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"pfwarden/detect"
+	"pfwarden/internal/fail2ban"
+	"pfwarden/internal/hooks"
+	"pfwarden/internal/ledger"
+	"pfwarden/internal/warden"
+)
+
+// hookJails are the jails with actions that are run as commands.
+func hookJails(f *fail2ban.Running) (jails []hooks.Jail) {
+	if f == nil {
+		return nil
+	}
+	for _, j := range f.Jails {
+		jails = append(jails, hooks.Jail{Name: j.Engine.Name, BanTime: j.BanTime, Actions: j.Actions})
+	}
+	return jails
+}
+
+func (d *Daemon) newHooks(f *fail2ban.Running) *hooks.Hooks {
+	return hooks.New(hookJails(f), hooks.Options{
+		Counts: d.jailCounts, Name: reverseName, Now: d.o.Now, Log: d.log.With("part", "actions"),
+		History: func(p netip.Prefix, jail string) []ledger.Ban {
+			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+			defer cancel()
+			bans, err := d.store.History(ctx, ledger.Query{Prefix: p, Jail: jail, Limit: 100, OldestFirst: true})
+			if err != nil {
+				d.log.Debug("asking the ledger for an action", "error", err)
+			}
+			return bans
+		},
+	})
+}
+
+// reverseName looks up the name of an address, "" if it has none.
+func reverseName(ctx context.Context, a netip.Addr) string {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	names, err := net.DefaultResolver.LookupAddr(ctx, a.String())
+	if err != nil || len(names) == 0 {
+		return ""
+	}
+	return strings.TrimSuffix(names[0], ".")
+}
+
+// jailCounts are the numbers that actions can name.
+func (d *Daemon) jailCounts(jail string) (c hooks.Counts) {
+	for _, b := range d.bans.Live() {
+		if b.Jail == jail {
+			c.Banned++
+		}
+	}
+	c.BannedTotal = int(d.bans.Stats().Bans[jail])
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, j := range d.stats.Jails {
+		if j.Jail == jail {
+			c.FoundTotal = int(j.Observations[detect.Failure])
+		}
+	}
+	return c
+}
+
+// liveStories are the bans in force with their evidence, which commands may ask for.
+func (d *Daemon) liveStories(ctx context.Context) []ledger.Ban {
+	bans, err := d.store.History(ctx, ledger.Query{LiveOnly: true, Limit: warden.DefaultMaxBans, OldestFirst: true})
+	if err != nil {
+		d.log.Warn("actions learn of the bans in force without their evidence", "error", err)
+		return d.bans.Live()
+	}
+	return bans
+}
+
+// openNotices opens the log of fail2ban's name if a jail reads it, as recidive does.
+func (d *Daemon) openNotices(f *fail2ban.Running) {
+	if d.notices != nil {
+		if err := d.notices.Close(); err != nil {
+			d.log.Debug("closing fail2ban's log", "error", err)
+		}
+		d.notices = nil
+	}
+	if f == nil {
+		return
+	}
+	path := f.Setup.Main["logtarget"]
+	if !filepath.IsAbs(path) || !f.Reads(path) {
+		return
+	}
+	n, err := hooks.OpenNotices(path)
+	if err != nil {
+		d.log.Error("jails that read fail2ban's own log will find nothing", "error", err)
+		d.fault("fail2ban_log", err.Error())
+		return
+	}
+	d.fault("fail2ban_log", "")
+	d.notices = n
+}
+
+// tellActions hands an event to the commands of fail2ban's actions and to those who read fail2ban's log. It does not wait.
+func (d *Daemon) tellActions(e warden.Event) {
+	d.hooks.Event(e)
+	if d.notices == nil || d.fail2ban.Jail(e.Ban.Jail) == nil {
+		return
+	}
+	if err := d.notices.Event(e, d.o.Now().Local()); err != nil {
+		d.fault("fail2ban_log", err.Error())
+	}
+}
+
+// stopActions lets fail2ban's actions go of their bans, within a minute.
+func (d *Daemon) stopActions(ctx context.Context) {
+	if err := d.hooks.Stop(limited(ctx, time.Minute), d.liveStories(ctx)); err != nil {
+		d.log.Warn("stopping fail2ban's actions", "error", err)
+	}
+	if d.notices != nil {
+		if err := d.notices.Close(); err != nil {
+			d.log.Warn("closing fail2ban's log", "error", err)
+		}
+	}
+}
