@@ -51,6 +51,7 @@ for i in 1 2 3 4 5 6 7 8 9; do
 	while [ "$(count)" -le "$have" ]; do sleep 0.005; done
 	times="$times $(ms "$begin" "$(now)")"
 done
+# shellcheck disable=SC2086  # a list of numbers
 echo "fail2ban: a single ban: median $(printf '%s\n' $times | sort -n | sed -n 5p) ms (of$times)"
 
 begin=$(now) have=$(count)
