@@ -49,16 +49,21 @@ func check(cmd *cobra.Command, streams stdio, set []string) error {
 	case err != nil:
 		return err
 	}
+	jails, err := surveyFail2ban(c)
+	if err != nil {
+		return usagef("%w", err)
+	}
 	s := c.Survey(config.Machine{
 		Proof:    filterProof,
 		Patterns: patternWarnings,
 		Group:    func(name string) error { _, err := user.LookupGroup(name); return err },
 	})
 	if commonOf(cmd).json() {
-		return json.NewEncoder(streams.Out).Encode(checked{Faults: config.Faults{}, Survey: &s})
+		return json.NewEncoder(streams.Out).Encode(checked{Faults: config.Faults{}, Survey: &s, Fail2ban: jails})
 	}
 	p := newPainter(streams.Out)
 	printSurvey(p, s)
+	printFail2ban(p, c.Fail2ban, jails)
 	return p.err
 }
 
@@ -66,6 +71,8 @@ func check(cmd *cobra.Command, streams stdio, set []string) error {
 type checked struct {
 	Faults config.Faults  `json:"faults"`
 	Survey *config.Survey `json:"watching,omitempty"`
+
+	Fail2ban []fail2banJail `json:"fail2ban,omitempty"`
 }
 
 func printSurvey(p *painter, s config.Survey) {
