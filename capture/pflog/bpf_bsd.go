@@ -68,43 +68,77 @@ func bpfDevice() (*os.File, error) {
 // NewBPF binds an open bpf device to the interface and captures from it; a privileged process may have opened it. The handle
 // closes the file. On error the file is left open.
 func NewBPF(f *os.File, options LiveOptions) (Handle, error) {
-	if options.Filter != "" {
-		return nil, fmt.Errorf("capture filter %q: only libpcap can compile it: %w", options.Filter, errors.ErrUnsupported)
+	if err := bindBPF(f, options); err != nil {
+		return nil, err
 	}
+	return AttachBPF(f)
+}
+
+// LockedBPF opens a bpf device, binds it to the interface and locks it (BIOCLOCK, where the system has it), for a process without
+// rights that goes on with AttachBPF and can neither bind it to another interface nor write to it.
+func LockedBPF(options LiveOptions) (*os.File, error) {
+	f, err := bpfDevice()
+	if err != nil {
+		return nil, err
+	}
+	if err := bindBPF(f, options); err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	if lockBPF != 0 {
+		h := bpfHandle{fd: int(f.Fd())}
+		if err := h.ioctl("BIOCLOCK", lockBPF, nil); err != nil {
+			return nil, errors.Join(err, f.Close())
+		}
+	}
+	return f, nil
+}
+
+// AttachBPF captures from a bpf device that was bound already. The handle closes the file. On error the file is left open.
+func AttachBPF(f *os.File) (Handle, error) {
 	h := &bpfHandle{file: f, fd: int(f.Fd()), layout: hostLayout()}
-	size := uint32(bpfBuffer)
-	// The kernel cuts the wish down to its maximum; only after BIOCSETIF the size is fixed.
-	if err := h.ioctl("BIOCSBLEN", unix.BIOCSBLEN, unsafe.Pointer(&size)); err != nil {
-		return nil, err
-	}
-	var request [144]byte // struct ifreq, of which NetBSD's is the largest; the name is its first member
-	if copy(request[:15], options.Interface) < len(options.Interface) {
-		return nil, fmt.Errorf("%q is too long a name for an interface", options.Interface)
-	}
-	if err := h.ioctl("BIOCSETIF", unix.BIOCSETIF, unsafe.Pointer(&request)); err != nil {
-		return nil, err
-	}
 	if link := h.LinkType(); link != LinkPflog {
 		return nil, fmt.Errorf("%w: link type %d, want %d (pflog)", ErrFormat, link, LinkPflog)
 	}
-	on := uint32(1)
-	if err := h.ioctl("BIOCIMMEDIATE", unix.BIOCIMMEDIATE, unsafe.Pointer(&on)); err != nil {
-		return nil, err
-	}
-	timeout := unix.NsecToTimeval(bpfTimeout.Nanoseconds())
-	if err := h.ioctl("BIOCSRTIMEOUT", unix.BIOCSRTIMEOUT, unsafe.Pointer(&timeout)); err != nil {
-		return nil, err
-	}
-	keep := unix.BpfInsn{Code: bpfRet, K: uint32(options.Snaplen)} // a program that accepts everything, cut to the snaplen
-	program := unix.BpfProgram{Len: 1, Insns: &keep}
-	if err := h.ioctl("BIOCSETF", unix.BIOCSETF, unsafe.Pointer(&program)); err != nil {
-		return nil, err
-	}
+	var size uint32
 	if err := h.ioctl("BIOCGBLEN", unix.BIOCGBLEN, unsafe.Pointer(&size)); err != nil {
 		return nil, err
 	}
 	h.buf = make([]byte, size) // reads must ask for exactly the size of the kernel's buffer
 	return h, nil
+}
+
+// bindBPF makes all settings, after which only reading is left.
+func bindBPF(f *os.File, options LiveOptions) error {
+	if options.Filter != "" {
+		return fmt.Errorf("capture filter %q: only libpcap can compile it: %w", options.Filter, errors.ErrUnsupported)
+	}
+	h := &bpfHandle{file: f, fd: int(f.Fd())}
+	size := uint32(bpfBuffer)
+	// The kernel cuts the wish down to its maximum; only after BIOCSETIF the size is fixed.
+	if err := h.ioctl("BIOCSBLEN", unix.BIOCSBLEN, unsafe.Pointer(&size)); err != nil {
+		return err
+	}
+	var request [144]byte // struct ifreq, of which NetBSD's is the largest; the name is its first member
+	if copy(request[:15], options.Interface) < len(options.Interface) {
+		return fmt.Errorf("%q is too long a name for an interface", options.Interface)
+	}
+	if err := h.ioctl("BIOCSETIF", unix.BIOCSETIF, unsafe.Pointer(&request)); err != nil {
+		return err
+	}
+	if link := h.LinkType(); link != LinkPflog {
+		return fmt.Errorf("%w: link type %d, want %d (pflog)", ErrFormat, link, LinkPflog)
+	}
+	on := uint32(1)
+	if err := h.ioctl("BIOCIMMEDIATE", unix.BIOCIMMEDIATE, unsafe.Pointer(&on)); err != nil {
+		return err
+	}
+	timeout := unix.NsecToTimeval(bpfTimeout.Nanoseconds())
+	if err := h.ioctl("BIOCSRTIMEOUT", unix.BIOCSRTIMEOUT, unsafe.Pointer(&timeout)); err != nil {
+		return err
+	}
+	keep := unix.BpfInsn{Code: bpfRet, K: uint32(options.Snaplen)} // a program that accepts everything, cut to the snaplen
+	program := unix.BpfProgram{Len: 1, Insns: &keep}
+	return h.ioctl("BIOCSETF", unix.BIOCSETF, unsafe.Pointer(&program))
 }
 
 // hostLayout is struct bpf_hdr of this system.

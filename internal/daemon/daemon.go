@@ -45,6 +45,7 @@ type Options struct {
 	Open    func(path string) (*os.File, error) // nil = the file system
 	Journal io.Writer                           // flight recorder; nil = none
 	Watch   []string                            // interfaces, instead of the configuration's; nil = work them out
+	Apart   *Apart                              // what a privileged process opens for this one; nil = there is none
 }
 
 // Daemon is one run of pfwarden. Make one with New, let it work with Run.
@@ -223,7 +224,7 @@ func (d *Daemon) makePlan(c *config.Config, f *fail2ban.Running) (*engine.Plan, 
 	}
 	d.watch = watch
 	plan, err := engine.NewPlan(c, engine.PlanOptions{
-		Filters: builtin.Lookup, Jails: ownJails(c, f), Own: own, Never: d.never, Watch: watch, Seed: d.seed, Rules: d.rules,
+		Filters: builtin.Lookup, Jails: ownJails(c, f, d.o.Apart.glob()), Own: own, Never: d.never, Watch: watch, Seed: d.seed, Rules: d.rules,
 	})
 	if plan != nil {
 		extend(plan, f)

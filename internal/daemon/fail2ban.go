@@ -25,7 +25,7 @@ func (d *Daemon) readFail2ban(c *config.Config) (*fail2ban.Running, error) {
 		d.fault("fail2ban", "")
 		return nil, nil
 	}
-	r, err := ReadFail2ban(c, ownAddresses())
+	r, err := d.o.Apart.fail2ban(c)
 	if err != nil {
 		return nil, fmt.Errorf("fail2ban folder %s: %w", c.Fail2ban, err)
 	}
@@ -69,9 +69,9 @@ func ReadFail2ban(c *config.Config, own []netip.Addr) (*fail2ban.Running, error)
 	return r, nil
 }
 
-// ownJails are the log jails of pfwarden's own to run. A jail of the system's that nobody asked for gives way to fail2ban's of that name.
-func ownJails(c *config.Config, f *fail2ban.Running) []config.Jail {
-	return slices.DeleteFunc(c.ActiveJails(nil), func(j config.Jail) bool { return !j.Named && f.Jail(j.Name) != nil })
+// ownJails are the log jails of pfwarden's own to run. glob finds their logs; nil = in the file system. A jail of the system's that nobody asked for gives way to fail2ban's of that name.
+func ownJails(c *config.Config, f *fail2ban.Running, glob func(string) ([]string, error)) []config.Jail {
+	return slices.DeleteFunc(c.ActiveJails(glob), func(j config.Jail) bool { return !j.Named && f.Jail(j.Name) != nil })
 }
 
 // screenJails says what is asked about candidates of fail2ban's jails.

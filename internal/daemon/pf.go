@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -32,7 +31,7 @@ func (d *Daemon) readRules(c *config.Config) {
 	if c.PF.RulesFile == "" {
 		return
 	}
-	text, err := os.ReadFile(c.PF.RulesFile)
+	text, err := d.o.Apart.readFile(c.PF.RulesFile)
 	if err == nil && len(bytes.TrimSpace(text)) == 0 {
 		err = fmt.Errorf("%s: no rules in it", c.PF.RulesFile)
 	}

@@ -13,6 +13,9 @@ import (
 // serve opens the control socket and the metrics listener, and answers once ready is closed; the function returned closes both and waits for
 // them.
 func (d *Daemon) serve(ctx context.Context, ready <-chan struct{}) (stop func(), err error) {
+	for item, text := range d.o.Apart.faults() {
+		d.fault(item, text)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	var running sync.WaitGroup
 	stop = sync.OnceFunc(func() {
@@ -20,7 +23,7 @@ func (d *Daemon) serve(ctx context.Context, ready <-chan struct{}) (stop func(),
 		running.Wait()
 	})
 	if path := d.config.Control.Socket; path != "" {
-		listener, err := control.Listen(path, d.config.Control.Group)
+		listener, err := d.o.Apart.listenControl(path, d.config.Control.Group)
 		if err != nil {
 			stop()
 			return nil, err
@@ -38,7 +41,7 @@ func (d *Daemon) serve(ctx context.Context, ready <-chan struct{}) (stop func(),
 		})
 	}
 	if address := d.config.Metrics.Listen; address != "" {
-		listener, err := metrics.Listen(ctx, address)
+		listener, err := d.o.Apart.listenMetrics(ctx, address)
 		if err != nil {
 			stop()
 			return nil, fmt.Errorf("metrics: %w", err)

@@ -82,7 +82,7 @@ func (d *Daemon) newTailer(paths []string) *logtail.Tailer {
 	for _, p := range d.positions {
 		positions = append(positions, p)
 	}
-	tail, err := logtail.New(logtail.Options{Paths: paths, Positions: positions, Whole: d.fail2ban.FromStart, Open: d.o.Open, Log: d.log.With("part", "logs"), Now: d.o.Now})
+	tail, err := logtail.New(logtail.Options{Paths: paths, Positions: positions, Whole: d.fail2ban.FromStart, Open: d.o.Open, Files: d.o.Apart.files(), Log: d.log.With("part", "logs"), Now: d.o.Now})
 	if err != nil {
 		d.log.Error("the logs cannot be followed", "error", err)
 		d.fault("logs", err.Error())
@@ -96,7 +96,7 @@ func (d *Daemon) openPflog(ctx context.Context, s *sources) {
 	c := d.config.Pflog
 	if c.Interface != "" {
 		live, err := pflog.NewLive(ctx, pflog.LiveOptions{
-			Interface: c.Interface, Snaplen: c.Snaplen,
+			Interface: c.Interface, Snaplen: c.Snaplen, Open: d.o.Apart.opener(),
 			OnReject: func(cause pflog.Cause) { d.metrics.Rejected.With("pflog", cause.String()).Inc() },
 			OnAlarm:  d.captureAlarm,
 		})
@@ -114,7 +114,7 @@ func (d *Daemon) openPflog(ctx context.Context, s *sources) {
 	}
 	var err error
 	s.follower, err = follow.New(follow.Options{
-		Path: c.File, Position: d.pflogAt, FromEnd: true, Open: d.o.Open, Log: d.log.With("part", "pflog"), Now: d.o.Now,
+		Path: c.File, Position: d.pflogAt, FromEnd: true, Open: d.o.Open, Files: d.o.Apart.files(), Log: d.log.With("part", "pflog"), Now: d.o.Now,
 		Decode: pflog.Options{OnReject: func(r pflog.Rejected) { d.metrics.Rejected.With("pflog", r.Cause.String()).Inc() }},
 	})
 	if err != nil {
@@ -251,7 +251,7 @@ func (d *Daemon) pflogPosition(ctx context.Context) capture.Position {
 	case s.live == nil || path == "":
 		return d.pflogAt
 	}
-	pass, err := follow.New(follow.Options{Path: path, Position: d.pflogAt, FromEnd: true, Once: true, Open: d.o.Open, Now: d.o.Now})
+	pass, err := follow.New(follow.Options{Path: path, Position: d.pflogAt, FromEnd: true, Once: true, Open: d.o.Open, Files: d.o.Apart.files(), Now: d.o.Now})
 	if err == nil {
 		err = pass.Run(limited(ctx, 5*time.Second), func(*capture.Packet) error { return nil })
 	}

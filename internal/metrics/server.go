@@ -104,8 +104,11 @@ func Listen(ctx context.Context, address string) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("metrics: listen on %q: %w; set metrics.listen to another host:port, or to \"\" to serve none", address, err)
 	}
-	return limitListener(ln, maxConnections), nil
+	return Bounded(ln), nil
 }
+
+// Bounded makes a listener that accepts a bounded number of connections of one that does not.
+func Bounded(ln net.Listener) net.Listener { return limitListener(ln, maxConnections) }
 
 // Serve answers requests on ln with h until the context ends; then it lets running requests finish for a short while. It closes ln.
 func Serve(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logger) error {

@@ -1,0 +1,81 @@
+package daemon
+
+import (
+	"context"
+	"net"
+	"os"
+
+	"pfwarden/capture"
+	"pfwarden/capture/pflog"
+	"pfwarden/internal/config"
+	"pfwarden/internal/control"
+	"pfwarden/internal/fail2ban"
+	"pfwarden/internal/metrics"
+)
+
+// Apart is what a daemon gets from a privileged process instead of opening it itself. A nil Apart means that it has its own rights.
+type Apart struct {
+	Files         *capture.Files    // the logs and the pflog file
+	OpenInterface pflog.Opener      // the pflog interface
+	Control       *net.UnixListener // nil = none
+	Metrics       net.Listener      // nil = none
+	Fail2ban      *fail2ban.Running // nil = none; read before the rights were given up
+	Rules         string            // of pf.rules_file, likewise
+	Faults        map[string]string // health items that are red from the start, such as a worker that had to be started again
+}
+
+func (a *Apart) files() *capture.Files {
+	if a == nil {
+		return nil
+	}
+	return a.Files
+}
+
+func (a *Apart) glob() func(string) ([]string, error) {
+	if a == nil {
+		return nil
+	}
+	return a.Files.Glob
+}
+
+func (a *Apart) opener() pflog.Opener {
+	if a == nil {
+		return nil
+	}
+	return a.OpenInterface
+}
+
+func (a *Apart) readFile(path string) ([]byte, error) {
+	if a == nil {
+		return os.ReadFile(path)
+	}
+	return []byte(a.Rules), nil
+}
+
+func (a *Apart) fail2ban(c *config.Config) (*fail2ban.Running, error) {
+	if a == nil {
+		return ReadFail2ban(c, ownAddresses())
+	}
+	return a.Fail2ban, nil
+}
+
+func (a *Apart) listenControl(path, group string) (*net.UnixListener, error) {
+	if a == nil {
+		return control.Listen(path, group)
+	}
+	return a.Control, nil
+}
+
+func (a *Apart) listenMetrics(ctx context.Context, address string) (net.Listener, error) {
+	if a == nil {
+		return metrics.Listen(ctx, address)
+	}
+	return metrics.Bounded(a.Metrics), nil
+}
+
+func (a *Apart) faults() map[string]string {
+	if a == nil {
+		return nil
+	}
+	return a.Faults
+}

@@ -1,0 +1,334 @@
+package privsep
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+
+	"pfwarden/capture"
+	"pfwarden/capture/pflog"
+	"pfwarden/pfctl"
+)
+
+// maxOutput bounds what is kept of pfctl's standard output, in bytes.
+const maxOutput = 256 << 20
+
+// Client is the worker's side of the socket. It may be used by several goroutines.
+type Client struct {
+	wire  *wire
+	rules map[string][]string // by anchor, to recognise the driver's texts
+	gone  chan struct{}
+	once  sync.Once
+
+	mu     sync.Mutex
+	number uint32
+	calls  map[uint32]chan frame
+}
+
+// NewClient takes over the worker's end of the socket. settings tell the texts of the anchors' rules.
+func NewClient(socket *os.File, settings *Settings) (*Client, error) {
+	w, err := newWire(socket)
+	if err != nil {
+		return nil, err
+	}
+	c := &Client{wire: w, rules: map[string][]string{}, gone: make(chan struct{}), calls: map[uint32]chan frame{}}
+	for _, a := range settings.Anchors {
+		c.rules[a.Path] = a.Rules
+	}
+	go c.read()
+	return c, nil
+}
+
+// Gone is closed when the privileged process is gone.
+func (c *Client) Gone() <-chan struct{} { return c.gone }
+
+// Close closes the socket.
+func (c *Client) Close() error { return c.wire.close() }
+
+func (c *Client) read() {
+	defer close(c.gone)
+	for {
+		f, err := c.wire.receive(maxReply, true)
+		if err != nil {
+			return
+		}
+		c.mu.Lock()
+		call := c.calls[f.number]
+		if f.kind != replyStream {
+			delete(c.calls, f.number)
+		}
+		c.mu.Unlock()
+		if call == nil {
+			if f.file != nil {
+				f.file.Close()
+			}
+			continue
+		}
+		call <- f // has room for all that may come
+	}
+}
+
+// ask sends a request. The channel yields its replies: a stream, if there is one, and the last.
+func (c *Client) ask(r *request) (<-chan frame, error) {
+	call := make(chan frame, 2)
+	c.mu.Lock()
+	c.number++
+	n := c.number
+	c.calls[n] = call
+	c.mu.Unlock()
+	if err := c.wire.send(frame{kind: r.kind, number: n, payload: r.encode()}); err != nil {
+		c.mu.Lock()
+		delete(c.calls, n)
+		c.mu.Unlock()
+		return nil, fmt.Errorf("privileged process: %w", err)
+	}
+	return call, nil
+}
+
+var errGone = errors.New("the privileged process is gone")
+
+// simple asks for what is answered at once.
+func (c *Client) simple(r *request) (frame, error) {
+	call, err := c.ask(r)
+	if err != nil {
+		return frame{}, err
+	}
+	select {
+	case f := <-call:
+		return f, replyError(&f)
+	case <-c.gone:
+		return frame{}, errGone
+	}
+}
+
+// replyError makes an error of an answer that is one.
+func replyError(f *frame) error {
+	switch f.kind {
+	case replyDone, replyStream:
+		return nil
+	case replyErrno:
+		if len(f.payload) >= 4 {
+			errno := syscall.Errno(binary.BigEndian.Uint32(f.payload))
+			if text := string(f.payload[4:]); text != "" && text != errno.Error() {
+				return fmt.Errorf("%s: %w", text, errno)
+			}
+			return errno
+		}
+	case replyRefuse:
+		return fmt.Errorf("%w: %s: %w", ErrRefused, f.payload, fs.ErrPermission)
+	case replyFail:
+		return decodeFailure(f.payload)
+	}
+	return errProtocol
+}
+
+func (c *Client) file(way byte, path string) (frame, error) {
+	if len(path) > maxPath {
+		return frame{}, &fs.PathError{Op: "open", Path: path, Err: syscall.ENAMETOOLONG}
+	}
+	f, err := c.simple(&request{kind: kindOpen, way: way, path: path})
+	if err != nil {
+		return frame{}, &fs.PathError{Op: "open", Path: path, Err: err}
+	}
+	return f, nil
+}
+
+// Open opens a configured file.
+func (c *Client) Open(path string) (*os.File, error) {
+	f, err := c.file(openFile, path)
+	if err == nil && f.file == nil {
+		err = &fs.PathError{Op: "open", Path: path, Err: errProtocol}
+	}
+	return f.file, err
+}
+
+// Stat looks at a configured file.
+func (c *Client) Stat(path string) (os.FileInfo, error) {
+	f, err := c.file(openStatus, path)
+	if err != nil {
+		return nil, err
+	}
+	st, _, err := takeStatus(f.payload)
+	if err != nil {
+		return nil, err
+	}
+	return info{st}, nil
+}
+
+// ReadDir lists the files of a folder that are, or were, configured ones.
+func (c *Client) ReadDir(dir string) ([]os.DirEntry, error) {
+	f, err := c.file(openBeside, dir)
+	if err != nil {
+		return nil, err
+	}
+	var list []os.DirEntry
+	for rest := f.payload; len(rest) > 0; {
+		var st status
+		if st, rest, err = takeStatus(rest); err != nil {
+			return nil, err
+		}
+		list = append(list, fs.FileInfoToDirEntry(info{st}))
+	}
+	return list, nil
+}
+
+// Glob expands a configured glob, and any path without one.
+func (c *Client) Glob(pattern string) ([]string, error) {
+	if !filepath.IsAbs(pattern) {
+		return nil, nil
+	}
+	f, err := c.file(openNames, pattern)
+	if err != nil {
+		return nil, err
+	}
+	var list []string
+	for rest := f.payload; len(rest) > 0; {
+		if len(rest) < 2 || len(rest) < 2+int(binary.BigEndian.Uint16(rest)) {
+			return nil, errProtocol
+		}
+		n := int(binary.BigEndian.Uint16(rest))
+		list, rest = append(list, string(rest[2:2+n])), rest[2+n:]
+	}
+	return list, nil
+}
+
+// watch is a capture.FileWatch.
+type watch struct {
+	c      *Client
+	events *os.File
+	number uint32
+}
+
+// Watch begins to watch for changes.
+func (c *Client) Watch() (capture.FileWatch, error) {
+	f, err := c.file(openEvents, "")
+	if err != nil {
+		return nil, err
+	}
+	if f.file == nil || len(f.payload) != 4 {
+		return nil, errProtocol
+	}
+	return &watch{c, f.file, binary.BigEndian.Uint32(f.payload)}, nil
+}
+
+// Events gives the inotify instance.
+func (w *watch) Events() *os.File { return w.events }
+
+// Add watches a path.
+func (w *watch) Add(path string) ([]capture.Watched, error) {
+	f, err := w.c.file(openWatch, strconv.FormatUint(uint64(w.number), 10)+":"+path)
+	if err != nil {
+		return nil, err
+	}
+	var list []capture.Watched
+	for rest := f.payload; len(rest) > 0; {
+		if len(rest) < 6 || len(rest) < 6+int(binary.BigEndian.Uint16(rest[4:])) {
+			return nil, errProtocol
+		}
+		n := int(binary.BigEndian.Uint16(rest[4:]))
+		list = append(list, capture.Watched{Descriptor: int32(binary.BigEndian.Uint32(rest)), Name: string(rest[6 : 6+n])}) //nolint:gosec // as it was written
+		rest = rest[6+n:]
+	}
+	return list, nil
+}
+
+// Files gives access to the configured files.
+func (c *Client) Files() *capture.Files {
+	f := &capture.Files{Open: c.Open, Stat: c.Stat, ReadDir: c.ReadDir, Glob: c.Glob}
+	if hasEvents {
+		f.Watch = c.Watch
+	}
+	return f
+}
+
+// OpenInterface is a pflog.Opener: the capture is opened and bound by the privileged process.
+func (c *Client) OpenInterface(context.Context, pflog.LiveOptions) (pflog.Handle, error) {
+	f, err := c.simple(&request{kind: kindCapture})
+	if err != nil {
+		return nil, err
+	}
+	if f.file == nil {
+		return nil, errProtocol
+	}
+	h, err := attach(f.file)
+	if err != nil {
+		return nil, errors.Join(err, f.file.Close())
+	}
+	return h, nil
+}
+
+var _ pfctl.Runner = (*Client)(nil)
+
+// Run makes a request of a run of pfctl. A run that is none of the driver's is refused here already.
+func (c *Client) Run(ctx context.Context, command pfctl.Command) (pfctl.Result, error) {
+	r, err := c.requestOf(command)
+	if err != nil {
+		return pfctl.Result{}, err
+	}
+	call, err := c.ask(r)
+	if err != nil {
+		return pfctl.Result{}, err
+	}
+	var out chan output
+	for {
+		select {
+		case f := <-call:
+			if f.kind == replyStream {
+				if f.file == nil || out != nil {
+					return pfctl.Result{}, errProtocol
+				}
+				out = make(chan output, 1)
+				go drain(f.file, out)
+				continue
+			}
+			return finish(&f, out)
+		case <-c.gone:
+			return pfctl.Result{}, errGone
+		case <-ctx.Done():
+			if out != nil {
+				go func() { <-out }()
+			}
+			return pfctl.Result{}, fmt.Errorf("%w: %w", pfctl.ErrKilled, ctx.Err())
+		}
+	}
+}
+
+type output struct {
+	data []byte
+	err  error
+}
+
+// drain reads all that pfctl prints.
+func drain(f *os.File, to chan<- output) {
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxOutput+1))
+	if err == nil && len(b) > maxOutput {
+		err = errors.New("pfctl printed more than is kept")
+	}
+	to <- output{b, err}
+}
+
+// finish makes the result of the last reply and the output before it.
+func finish(f *frame, out <-chan output) (pfctl.Result, error) {
+	var o output
+	if out != nil && f.kind == replyDone {
+		o = <-out // ends when pfctl has
+	}
+	if err := replyError(f); err != nil {
+		return pfctl.Result{}, err
+	}
+	res, err := decodeResult(f.payload)
+	if err == nil {
+		err = o.err
+	}
+	res.Stdout = o.data
+	return res, err
+}

@@ -1,0 +1,124 @@
+package privsep
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// hasEvents says that the privileged process can watch folders for the worker.
+const hasEvents = true
+
+// maxWatchers bounds the inotify instances that a worker has at once; maxWatches what one path or glob may watch.
+const (
+	maxWatchers = 8
+	maxWatches  = 1000
+)
+
+// events is an inotify instance whose watches we set and whose events only the worker reads.
+type events struct {
+	number int
+	file   *os.File
+}
+
+func (e *events) close() { e.file.Close() }
+
+// watchMask is every change of a file, and of the names in a folder.
+const watchMask = unix.IN_MOVED_TO | unix.IN_MOVED_FROM | unix.IN_CREATE | unix.IN_ATTRIB | unix.IN_MODIFY | unix.IN_MOVE_SELF |
+	unix.IN_DELETE | unix.IN_DELETE_SELF
+
+// begin makes an inotify instance, hands over a copy, and says its number.
+func (s *session) begin() (*os.File, []byte, error) {
+	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
+	if err != nil {
+		return nil, nil, os.NewSyscallError("inotify_init1", err)
+	}
+	copied, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, errors.Join(err, unix.Close(fd))
+	}
+	number := 1
+	if n := len(s.events); n > 0 {
+		number = s.events[n-1].number + 1
+	}
+	s.events = append(s.events, &events{number, os.NewFile(uintptr(fd), "inotify")})
+	if len(s.events) > maxWatchers { // the worker has let go of it long ago
+		s.events[0].close()
+		s.events = s.events[1:]
+	}
+	return os.NewFile(uintptr(copied), "inotify"), binary.BigEndian.AppendUint32(nil, uint32(number)), nil //nolint:gosec // small
+}
+
+// watch sets a watch on a path's folder, that of its link's target too, or the folders of a glob, and says what events mean it:
+// descriptor of the watch, and the name in it ("" for a glob).
+func (s *session) watch(set *Settings, number int, path string) ([]byte, error) {
+	var in *os.File
+	for _, e := range s.events {
+		if e.number == number {
+			in = e.file
+		}
+	}
+	if in == nil {
+		return nil, fmt.Errorf("watch %d: %w", number, os.ErrNotExist)
+	}
+	var b []byte
+	add := func(p *place, name string) error {
+		wd, err := unix.InotifyAddWatch(int(in.Fd()), fmt.Sprintf("/proc/self/fd/%d", p.dir.Fd()), watchMask)
+		if err != nil {
+			return os.NewSyscallError("inotify_add_watch", err)
+		}
+		b = binary.BigEndian.AppendUint32(b, uint32(wd))        //nolint:gosec // never negative
+		b = binary.BigEndian.AppendUint16(b, uint16(len(name))) //nolint:gosec // at most 255 bytes
+		b = append(b, name...)
+		return nil
+	}
+	dir, base := filepath.Split(path)
+	dir = filepath.Clean(dir)
+	if !strings.ContainsAny(path, `*?[\`) || set.mayOpen(path) && !set.mayGlob(path) {
+		p, err := walkDir(dir)
+		if err != nil {
+			return nil, err
+		}
+		defer p.close()
+		if err := add(p, base); err != nil {
+			return nil, err
+		}
+		if target, err := walk(path); err == nil { // writes to a link's target are seen in the target's folder only
+			defer target.close()
+			if target.name != base || !sameFolder(target.dir, p.dir) {
+				err = add(target, target.name)
+			}
+			return b, err
+		}
+		return b, nil
+	}
+	dirs, err := filepath.Glob(dir)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range dirs[:min(len(dirs), maxWatches)] {
+		p, err := walkDir(d)
+		if err == nil {
+			err = add(p, "")
+			p.close()
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return b, nil
+}
+
+func sameFolder(a, b *os.File) bool {
+	x, err := a.Stat()
+	if err != nil {
+		return false
+	}
+	y, err := b.Stat()
+	return err == nil && os.SameFile(x, y)
+}

@@ -1,0 +1,174 @@
+package privsep
+
+import (
+	"encoding/binary"
+	"errors"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// maxNames bounds the names of one answer.
+const maxNames = 20000
+
+// open answers an open request.
+func (s *session) open(number uint32, r *request) frame {
+	set := s.g.settings.Load()
+	allowed := set.mayOpen
+	switch r.way {
+	case openNames:
+		allowed = set.mayGlob
+	case openBeside:
+		allowed = set.mayList
+	case openEvents:
+		allowed = func(path string) bool { return path == "" }
+	case openWatch:
+		allowed = func(path string) bool {
+			_, path, ok := cutWatch(path)
+			return ok && (set.mayOpen(path) || set.mayGlob(path))
+		}
+	}
+	if !allowed(r.path) {
+		return refusal(number, "the path is not configured")
+	}
+	f := frame{kind: replyDone, number: number}
+	var err error
+	switch r.way {
+	case openFile:
+		f.file, err = openAt(r.path)
+	case openStatus:
+		f.payload, err = lookAt(r.path)
+	case openNames:
+		f.payload, err = names(r.path)
+	case openBeside:
+		f.payload, err = besides(set, r.path)
+	case openEvents:
+		f.file, f.payload, err = s.begin()
+	case openWatch:
+		number, path, _ := cutWatch(r.path)
+		f.payload, err = s.watch(set, number, path)
+	}
+	if err != nil {
+		return failure(number, err)
+	}
+	return f
+}
+
+// cutWatch takes the number of a watch, as begin gave it, from before a path: "3:/var/log/authlog".
+func cutWatch(text string) (number int, path string, ok bool) {
+	digits, path, ok := strings.Cut(text, ":")
+	number, err := strconv.Atoi(digits)
+	return number, path, ok && err == nil && strconv.Itoa(number) == digits
+}
+
+// failure answers with the system's error.
+func failure(number uint32, err error) frame {
+	if errors.Is(err, errUnsafe) { // the file system's fault, not the worker's
+		return frame{kind: replyErrno, number: number, payload: append(binary.BigEndian.AppendUint32(nil, uint32(unix.EACCES)), err.Error()...)}
+	}
+	code := unix.EIO
+	if errno := syscall.Errno(0); errors.As(err, &errno) {
+		code = errno
+	}
+	if errors.Is(err, errors.ErrUnsupported) {
+		code = unix.ENOSYS
+	}
+	return frame{kind: replyErrno, number: number, payload: append(binary.BigEndian.AppendUint32(nil, uint32(code)), err.Error()...)}
+}
+
+func openAt(path string) (*os.File, error) {
+	p, err := walk(path)
+	if err != nil {
+		return nil, err
+	}
+	defer p.close()
+	return p.open(path)
+}
+
+func lookAt(path string) ([]byte, error) {
+	p, err := walk(path)
+	if err != nil {
+		return nil, err
+	}
+	defer p.close()
+	st := p.look()
+	return st.append(nil), nil
+}
+
+// names lists what a configured glob matches.
+func names(pattern string) ([]byte, error) {
+	list, err := filepath.Glob(pattern)
+	if err != nil {
+		return nil, err
+	}
+	var b []byte
+	for _, name := range list[:min(len(list), maxNames)] {
+		if len(name) > maxPath || len(b)+len(name)+2 > maxReply {
+			break
+		}
+		b = binary.BigEndian.AppendUint16(b, uint16(len(name))) //nolint:gosec // just compared
+		b = append(b, name...)
+	}
+	return b, nil
+}
+
+// besides lists the files of a folder that are, or were, configured logs, with their status.
+func besides(set *Settings, dir string) ([]byte, error) {
+	p, err := walkDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer p.close()
+	entries, err := p.dir.Readdirnames(-1)
+	if err != nil {
+		return nil, err
+	}
+	var b []byte
+	count := 0
+	for _, name := range entries {
+		if count >= maxNames || len(b) > maxReply-maxPath || !set.mayOpen(filepath.Join(dir, name)) {
+			continue
+		}
+		one := place{dir: p.dir, name: name}
+		if unix.Fstatat(int(p.dir.Fd()), name, &one.st, unix.AT_SYMLINK_NOFOLLOW) != nil {
+			continue // gone meanwhile
+		}
+		st := one.look()
+		b = st.append(b)
+		count++
+	}
+	return b, nil
+}
+
+// walkDir opens a folder in the way that walk goes.
+func walkDir(dir string) (*place, error) {
+	p, err := walk(dir)
+	if err != nil {
+		return nil, err
+	}
+	next, err := openDir(int(p.dir.Fd()), p.name)
+	if err != nil {
+		p.close()
+		return nil, err
+	}
+	p.dir.Close()
+	p.dir = next
+	return p, nil
+}
+
+// capture answers a capture request.
+func (s *session) capture(number uint32) frame {
+	set := s.g.settings.Load()
+	if set.Interface == "" {
+		return refusal(number, "no interface is configured")
+	}
+	f, err := s.g.o.Capture(set.Interface, set.Snaplen)
+	if err != nil {
+		return failure(number, err)
+	}
+	return frame{kind: replyDone, number: number, file: f}
+}

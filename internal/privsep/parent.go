@@ -1,0 +1,275 @@
+package privsep
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// Environment variables by which a worker is told what it is.
+const envWorker = "PFWARDEN_WORKER"
+
+// Numbers of the descriptors that a worker inherits. Those of the listeners, and of the journal, may be closed.
+const (
+	fdSocket = 3 + iota
+	fdControl
+	fdMetrics
+	fdJournal
+)
+
+// Role is what a worker is told when it is started.
+type Role struct {
+	UID      int    `json:"uid"`
+	GID      int    `json:"gid"`
+	Chroot   string `json:"chroot"`   // "" = none
+	Restarts int    `json:"restarts"` // workers before it that ended by themselves
+	Last     string `json:"last"`     // how the one before it ended
+	Relay    bool   `json:"relay"`    // its standard error is written to syslog(3) by the privileged process
+	Control  bool   `json:"control"`  // these descriptors were handed over
+	Metrics  bool   `json:"metrics"`
+	Journal  bool   `json:"journal"`
+}
+
+// ParentOptions make a Parent.
+type ParentOptions struct {
+	Guard *Guard
+	Role  Role
+	Args  []string // of the worker's command line
+	Env   []string // of the worker, beyond what Role needs
+
+	Control, Metrics *os.File                            // listening sockets, or nil
+	Journal          func(restart int) (*os.File, error) // nil = none
+	Stderr           io.Writer                           // of the worker; an *os.File is inherited, else lines are copied to it
+	Log              *slog.Logger
+
+	// Reload reads the configuration again. It returns an error, which is logged, if the old one stays; the worker is started anew
+	// if it does not.
+	Reload func() error
+
+	Program string                               // of the worker; "" = this one
+	Backoff time.Duration                        // before a new worker, doubled up to MaxBackoff; 0 = 1 s
+	After   func(time.Duration) <-chan time.Time // nil = time.After
+	Started func(pid int)                        // told of each worker; nil = nobody
+	Refresh <-chan time.Time                     // when to look anew at what belongs to this machine; nil = once a minute
+}
+
+// MaxBackoff is the longest wait before a new worker; steady is how long one must have run for the wait to begin anew.
+const (
+	MaxBackoff = time.Minute
+	steady     = 5 * time.Minute
+	stopTime   = 90 * time.Second // that a worker has to stop in
+)
+
+// ExitError is how a worker ended that never got to work: there is no use in starting another.
+type ExitError struct{ Code int }
+
+// Error says so.
+func (e *ExitError) Error() string {
+	return "the worker could not start: exit status " + strconv.Itoa(e.Code)
+}
+
+// Parent keeps a worker running.
+type Parent struct {
+	o ParentOptions
+}
+
+// NewParent makes one; Run starts the worker.
+func NewParent(o ParentOptions) *Parent {
+	if o.Backoff <= 0 {
+		o.Backoff = time.Second
+	}
+	if o.After == nil {
+		o.After = time.After
+	}
+	return &Parent{o: o}
+}
+
+// ended is how a worker ended.
+type ended struct {
+	err   error // of waiting for it
+	guard error // of serving it
+	ran   time.Duration
+}
+
+// Run keeps a worker running until ctx is done, and tells it to stop then. hup asks for a reload.
+func (p *Parent) Run(ctx context.Context, hup <-chan os.Signal) error {
+	refresh := p.o.Refresh
+	if refresh == nil {
+		t := time.NewTicker(time.Minute)
+		defer t.Stop()
+		refresh = t.C
+	}
+	wait := p.o.Backoff
+	for {
+		w, err := p.start()
+		if err != nil {
+			return err
+		}
+		stopping, reloading := false, false
+		var end ended
+		var kill <-chan time.Time
+		done := ctx.Done()
+	running:
+		for {
+			select {
+			case end = <-w.ended:
+				break running
+			case <-refresh:
+				p.o.Guard.Refresh()
+			case <-done:
+				done, stopping, kill = nil, true, p.o.After(stopTime)
+				w.signal(syscall.SIGTERM)
+			case <-hup:
+				if stopping || reloading {
+					continue
+				}
+				if err := p.o.Reload(); err != nil {
+					p.o.Log.Error("the configuration was not taken over; the old one stays", "error", err)
+					w.signal(syscall.SIGHUP)
+					continue
+				}
+				reloading, kill = true, p.o.After(stopTime)
+				w.signal(syscall.SIGTERM)
+			case <-kill:
+				p.o.Log.Error("the worker does not stop; it is killed")
+				w.signal(syscall.SIGKILL)
+			}
+		}
+		switch {
+		case stopping:
+			return stopped(end.err)
+		case reloading:
+			p.o.Log.Info("configuration taken over; a new worker goes on")
+			wait = p.o.Backoff
+			continue
+		case p.never(end):
+			return &ExitError{Code: code(end.err)}
+		}
+		if end.ran >= steady {
+			wait = p.o.Backoff
+		}
+		p.o.Role.Restarts++
+		p.o.Role.Last = reason(end)
+		p.o.Log.Error("the worker ended; pf's tables stay as they are, and a new one is started", "cause", p.o.Role.Last, "ran", end.ran, "restarts", p.o.Role.Restarts, "in", wait)
+		select {
+		case <-p.o.After(wait):
+		case <-ctx.Done():
+			return nil
+		}
+		wait = min(2*wait, MaxBackoff)
+	}
+}
+
+// never tells whether the first worker ended by itself before it asked for anything.
+func (p *Parent) never(e ended) bool {
+	return p.o.Role.Restarts == 0 && !p.o.Guard.asked.Load() && code(e.err) > 0
+}
+
+func code(err error) int {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	return 0
+}
+
+func stopped(err error) error {
+	if c := code(err); c > 0 {
+		return &ExitError{Code: c}
+	}
+	return nil
+}
+
+func reason(e ended) string {
+	switch {
+	case e.guard != nil:
+		return e.guard.Error()
+	case e.err != nil:
+		return e.err.Error()
+	}
+	return "exit status 0"
+}
+
+// worker is a running one.
+type worker struct {
+	cmd   *exec.Cmd
+	ended chan ended
+}
+
+func (w *worker) signal(s syscall.Signal) { _ = w.cmd.Process.Signal(s) } // it may have ended: that comes through ended
+
+// start starts a worker and the service of its socket.
+func (p *Parent) start() (*worker, error) {
+	ours, theirs, err := socketPair()
+	if err != nil {
+		return nil, err
+	}
+	program := p.o.Program
+	if program == "" {
+		if program, err = os.Executable(); err != nil {
+			return nil, errors.Join(err, ours.Close(), theirs.Close())
+		}
+	}
+	role := p.o.Role
+	files := []*os.File{theirs, p.o.Control, p.o.Metrics, nil}
+	role.Control, role.Metrics = p.o.Control != nil, p.o.Metrics != nil
+	if p.o.Journal != nil {
+		if files[3], err = p.o.Journal(role.Restarts); err != nil {
+			return nil, errors.Join(err, ours.Close(), theirs.Close())
+		}
+		role.Journal = true
+	}
+	text, err := json.Marshal(role)
+	if err != nil {
+		return nil, errors.Join(err, ours.Close(), theirs.Close())
+	}
+	cmd := exec.Command(program, p.o.Args...)
+	cmd.Env = append([]string{"PATH=/usr/bin:/bin", "GODEBUG=netdns=go", envWorker + "=" + string(text)}, p.o.Env...)
+	cmd.Dir = "/"
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, p.o.Stderr, p.o.Stderr
+	cmd.ExtraFiles = files
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the terminal's signals come through us
+	w := &worker{cmd: cmd, ended: make(chan ended, 1)}
+	began := time.Now()
+	started := make(chan error)
+	go func() {
+		// The thread that forks lives as long as the worker, and passes on to it alone what it can never gain again.
+		runtime.LockOSThread()
+		err := errors.Join(noNewPrivileges(), cmd.Start())
+		started <- err
+		if err != nil {
+			return // without unlocking: the thread ends with us
+		}
+		serving := make(chan error, 1)
+		go func() {
+			err := p.o.Guard.Serve(context.Background(), ours)
+			if err != nil {
+				p.o.Log.Error("the worker is ended", "error", err)
+				_ = cmd.Process.Kill()
+			}
+			serving <- err
+		}()
+		err = cmd.Wait()
+		w.ended <- ended{err: err, guard: <-serving, ran: time.Since(began)}
+	}()
+	if err := <-started; err != nil {
+		return nil, errors.Join(fmt.Errorf("starting the worker: %w", err), ours.Close(), theirs.Close())
+	}
+	err = theirs.Close()
+	if files[3] != nil {
+		err = errors.Join(err, files[3].Close())
+	}
+	if p.o.Started != nil {
+		p.o.Started(cmd.Process.Pid)
+	}
+	return w, err
+}

@@ -1,0 +1,107 @@
+package privsep
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+)
+
+// Inherited is what a worker got from the privileged process.
+type Inherited struct {
+	Role
+	Socket  *os.File
+	Control *net.UnixListener // nil = none
+	Metrics net.Listener      // nil = none
+	Journal *os.File          // nil = none
+}
+
+// Inherit takes over what the privileged process handed to this worker. It is an error if there is none.
+func Inherit() (*Inherited, error) {
+	text, ok := os.LookupEnv(envWorker)
+	if !ok {
+		return nil, errors.New("a worker is started by pfwarden run, not by hand")
+	}
+	in := &Inherited{Socket: os.NewFile(fdSocket, "guard")}
+	if err := json.Unmarshal([]byte(text), &in.Role); err != nil {
+		return nil, fmt.Errorf("%s: %w", envWorker, err)
+	}
+	if in.Role.Control {
+		l, err := listener(fdControl)
+		if err != nil {
+			return nil, err
+		}
+		u, ok := l.(*net.UnixListener)
+		if !ok {
+			return nil, errors.New("the control socket handed over is none")
+		}
+		u.SetUnlinkOnClose(false)
+		in.Control = u
+	}
+	if in.Role.Metrics {
+		l, err := listener(fdMetrics)
+		if err != nil {
+			return nil, err
+		}
+		in.Metrics = l
+	}
+	if in.Role.Journal {
+		in.Journal = os.NewFile(fdJournal, "journal")
+	}
+	return in, errors.Join(os.Unsetenv(envWorker), closeOnExec(fdSocket, fdControl, fdMetrics, fdJournal))
+}
+
+func listener(fd uintptr) (net.Listener, error) {
+	f := os.NewFile(fd, "listener")
+	defer f.Close() // FileListener has its own
+	l, err := net.FileListener(f)
+	if err != nil {
+		return nil, fmt.Errorf("listener handed over: %w", err)
+	}
+	return l, nil
+}
+
+// known is a configuration file of the system's that the worker may need later, when it cannot open it any more.
+type known struct {
+	path string
+	text []byte
+}
+
+// Drop gives up all rights, for good: the file system but the worker's folder (if a chroot is asked for), groups, user, the right to
+// gain others, and, where the system allows, to run programs. memory is the most that it may allocate, in bytes; 0 = the system's limit.
+func (r *Role) Drop(memory uint64) error {
+	var keep []known
+	if r.Chroot != "" {
+		for _, path := range []string{"/etc/resolv.conf", "/etc/hosts"} {
+			if text, err := os.ReadFile(path); err == nil && len(text) < 1<<20 {
+				keep = append(keep, known{path, text})
+			}
+		}
+	}
+	if err := limit(memory); err != nil {
+		return fmt.Errorf("worker: resource limits: %w", err)
+	}
+	if r.Chroot != "" {
+		if err := changeRoot(r.Chroot); err != nil {
+			return fmt.Errorf("worker: chroot to %s: %w", r.Chroot, err)
+		}
+	}
+	if err := becomeUser(r.UID, r.GID); err != nil {
+		return fmt.Errorf("worker: giving up root: %w", err)
+	}
+	if len(keep) > 0 { // as the user that we now are, in the worker's own folder
+		if err := os.MkdirAll("/etc", 0o755); err != nil {
+			return fmt.Errorf("worker: copies of the system's resolver files: %w", err)
+		}
+		for _, k := range keep {
+			if err := os.WriteFile(k.path, k.text, 0o644); err != nil { //nolint:gosec // as the original
+				return fmt.Errorf("worker: copy of %s: %w", k.path, err)
+			}
+		}
+	}
+	if err := confine(); err != nil {
+		return fmt.Errorf("worker: %w", err)
+	}
+	return nil
+}
