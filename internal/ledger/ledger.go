@@ -80,6 +80,9 @@ type Ban struct {
 	Packets uint64    // that PF blocked for it so far
 	Bytes   uint64    // likewise, IP lengths
 	LastHit time.Time // when Packets last grew, or our own anchor's rule last logged it; zero = never
+
+	// What of Packets and Bytes was counted before PF's own counters of the entry last began anew; the rest is their last reading.
+	BasePackets, BaseBytes uint64
 }
 
 // Permanent tells whether the ban has no end of its own.
@@ -122,6 +125,8 @@ type Counters struct {
 	ID             int64
 	Packets, Bytes uint64
 	LastHit        time.Time
+
+	BasePackets, BaseBytes uint64 // as in Ban
 }
 
 // Transition moves a ban that is otherwise unchanged to another state.

@@ -114,13 +114,13 @@ func TestTransitionsCountersNeverPause(t *testing.T) {
 		p, q := netip.MustParsePrefix("198.51.100.0/24"), netip.MustParsePrefix("2001:db8::/32")
 		for _, batch := range []Batch{
 			{Bans: []Ban{b}, NeverAdd: []Never{{p, t0, "root", "office"}, {q, t0, "root", ""}}, Pause: &Pause{Paused: true, Since: t0, By: "root"}},
-			{Transitions: []Transition{{1, Active}, {99, Active}}, Counters: []Counters{{1, 5, 300, t0}, {99, 1, 1, t0}}, NeverRemove: []netip.Prefix{q}},
+			{Transitions: []Transition{{1, Active}, {99, Active}}, Counters: []Counters{{1, 5, 300, t0, 3, 180}, {99, 1, 1, t0, 0, 0}}, NeverRemove: []netip.Prefix{q}},
 		} {
 			if err := s.Record(ctx, batch); err != nil {
 				t.Fatal(err)
 			}
 		}
-		b.State, b.Packets, b.Bytes, b.LastHit, b.Story = Active, 5, 300, t0, Story{}
+		b.State, b.Packets, b.Bytes, b.LastHit, b.BasePackets, b.BaseBytes, b.Story = Active, 5, 300, t0, 3, 180, Story{}
 		got, err := s.Start(ctx)
 		if err != nil {
 			t.Fatal(err)

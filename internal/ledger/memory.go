@@ -105,7 +105,7 @@ func (m *Memory) Record(_ context.Context, b Batch) error {
 	}
 	for _, c := range b.Counters {
 		if ban, ok := m.bans[c.ID]; ok {
-			ban.Packets, ban.Bytes, ban.LastHit = c.Packets, c.Bytes, c.LastHit
+			ban.Packets, ban.Bytes, ban.LastHit, ban.BasePackets, ban.BaseBytes = c.Packets, c.Bytes, c.LastHit, c.BasePackets, c.BaseBytes
 			m.bans[c.ID] = ban
 		}
 	}

@@ -14,7 +14,7 @@ import (
 )
 
 const banColumns = `id, prefix, ident, scope, tablename, jail, proven, observed, state, since, until, step, count, longer, by, reasons,
-	ended, end_why, end_by, forgiven, packets, bytes, last_hit`
+	ended, end_why, end_by, forgiven, packets, bytes, last_hit, base_packets, base_bytes`
 
 // scanBan reads banColumns and, if with is set, the story behind them.
 func scanBan(rows *sql.Rows, with bool) (Ban, error) {
@@ -22,10 +22,11 @@ func scanBan(rows *sql.Rows, with bool) (Ban, error) {
 	var prefix, reasons, story string
 	var ident []byte
 	var state uint8
-	var since, until, ended, lastHit, packets, bytes int64
+	var since, until, ended, lastHit, packets, bytes, basePackets, baseBytes int64
 	into := []any{
 		&b.ID, &prefix, &ident, &b.Scope, &b.Table, &b.Jail, &b.Proven, &b.Observed, &state, &since, &until, &b.Step, &b.Count, &b.Longer,
 		&b.By, &reasons, &ended, &b.EndWhy, &b.EndedBy, &b.Forgiven, &packets, &bytes, &lastHit,
+		&basePackets, &baseBytes,
 	}
 	if with {
 		into = append(into, &story)
@@ -38,7 +39,7 @@ func scanBan(rows *sql.Rows, with bool) (Ban, error) {
 		return b, fmt.Errorf("%w: ban %d: %w", ErrCorrupt, b.ID, err)
 	}
 	b.Ident, b.State, b.Since, b.Until, b.Ended, b.LastHit = string(ident), State(state), fromMicros(since), fromMicros(until), fromMicros(ended), fromMicros(lastHit)
-	b.Packets, b.Bytes = uint64(packets), uint64(bytes)
+	b.Packets, b.Bytes, b.BasePackets, b.BaseBytes = uint64(packets), uint64(bytes), uint64(basePackets), uint64(baseBytes)
 	if reasons != "[]" {
 		if err := json.Unmarshal([]byte(reasons), &b.Reasons); err != nil {
 			return b, fmt.Errorf("%w: reasons of ban %d: %w", ErrCorrupt, b.ID, err)

@@ -67,6 +67,8 @@ var migrations = [...]string{
 		identity BLOB NOT NULL,
 		offset   INTEGER NOT NULL
 	) STRICT;`,
+	`ALTER TABLE bans ADD COLUMN base_packets INTEGER NOT NULL DEFAULT 0;
+	ALTER TABLE bans ADD COLUMN base_bytes INTEGER NOT NULL DEFAULT 0;`,
 }
 
 // migrate brings the database to the newest version, each step in a transaction of its own.

@@ -12,12 +12,13 @@ import (
 )
 
 const upsertBan = `INSERT INTO bans (id, prefix, first, ident, scope, tablename, jail, proven, observed, state, since, until, step, count,
-	longer, by, reasons, story, ended, end_why, end_by, packets, bytes, last_hit)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+	longer, by, reasons, story, ended, end_why, end_by, packets, bytes, last_hit, base_packets, base_bytes)
+	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 	ON CONFLICT (id) DO UPDATE SET state = excluded.state, until = excluded.until, proven = excluded.proven, longer = excluded.longer,
 	reasons = excluded.reasons, story = CASE excluded.story WHEN '' THEN story ELSE excluded.story END,
 	ended = excluded.ended, end_why = excluded.end_why, end_by = excluded.end_by,
-	packets = excluded.packets, bytes = excluded.bytes, last_hit = excluded.last_hit`
+	packets = excluded.packets, bytes = excluded.bytes, last_hit = excluded.last_hit,
+	base_packets = excluded.base_packets, base_bytes = excluded.base_bytes`
 
 // Record implements Store.
 func (db *DB) Record(ctx context.Context, b Batch) error {
@@ -86,13 +87,13 @@ func recordBans(ctx context.Context, tx *sql.Tx, b Batch) error {
 		}
 	}
 	if len(b.Counters) > 0 {
-		update, err := tx.PrepareContext(ctx, "UPDATE bans SET packets = ?, bytes = ?, last_hit = ? WHERE id = ?")
+		update, err := tx.PrepareContext(ctx, "UPDATE bans SET packets = ?, bytes = ?, last_hit = ?, base_packets = ?, base_bytes = ? WHERE id = ?")
 		if err != nil {
 			return err
 		}
 		defer update.Close()
 		for _, c := range b.Counters {
-			if _, err := update.ExecContext(ctx, int64(c.Packets), int64(c.Bytes), micros(c.LastHit), c.ID); err != nil {
+			if _, err := update.ExecContext(ctx, int64(c.Packets), int64(c.Bytes), micros(c.LastHit), int64(c.BasePackets), int64(c.BaseBytes), c.ID); err != nil {
 				return err
 			}
 		}
@@ -110,7 +111,7 @@ func row(b *Ban) []any {
 	return []any{
 		b.ID, prefix, first, append([]byte{}, b.Ident...), b.Scope, b.Table, b.Jail, b.Proven, b.Observed, int64(b.State), micros(b.Since),
 		micros(b.Until), b.Step, b.Count, b.Longer, b.By, list(b.Reasons), b.Story.text(), micros(b.Ended), b.EndWhy, b.EndedBy,
-		int64(b.Packets), int64(b.Bytes), micros(b.LastHit),
+		int64(b.Packets), int64(b.Bytes), micros(b.LastHit), int64(b.BasePackets), int64(b.BaseBytes),
 	}
 }
 

@@ -26,6 +26,7 @@ type gateway struct {
 	env            []string
 	daemon         *exec.Cmd
 	pflog          string
+	pf             string // more of the configuration's section [pf]
 }
 
 // build compiles the programs once for a test.
@@ -99,6 +100,7 @@ func (g *gateway) run(config string) {
 	g.t.Helper()
 	config = fmt.Sprintf(`[pf]
 pfctl = %q
+%s
 [pflog]
 interface = ""
 file = %q
@@ -112,7 +114,7 @@ socket = %q
 group = ""
 [log]
 target = "stderr"
-`, g.pfctl, g.pflog, g.metrics, filepath.Join(g.dir, "pfwarden.db"), g.socket) + config
+`, g.pfctl, g.pf, g.pflog, g.metrics, filepath.Join(g.dir, "pfwarden.db"), g.socket) + config
 	must(g.t, os.WriteFile(g.config, []byte(config), 0o600))
 	g.again()
 }

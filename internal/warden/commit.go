@@ -75,7 +75,7 @@ func (w *Warden) take() work {
 		clear(w.moved)
 		for _, id := range slices.Sorted(maps.Keys(w.counted)) {
 			h := w.counted[id]
-			k.batch.Counters = append(k.batch.Counters, ledger.Counters{ID: id, Packets: h.Packets, Bytes: h.Bytes, LastHit: h.LastHit})
+			k.batch.Counters = append(k.batch.Counters, ledger.Counters{ID: id, Packets: h.Packets, Bytes: h.Bytes, LastHit: h.LastHit, BasePackets: h.BasePackets, BaseBytes: h.BaseBytes})
 			k.counted = append(k.counted, h)
 		}
 		clear(w.counted)

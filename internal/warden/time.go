@@ -98,10 +98,10 @@ func (w *Warden) Counters(now time.Time, counts []Count) {
 
 func (w *Warden) reading(now time.Time, h *held, c Count) {
 	if c.Packets < h.raw || c.Bytes < h.rawB {
-		h.base, h.baseB = h.Packets, h.Bytes
+		h.BasePackets, h.BaseBytes = h.Packets, h.Bytes
 	}
 	h.raw, h.rawB = c.Packets, c.Bytes
-	packets, bytes := h.base+c.Packets, h.baseB+c.Bytes
+	packets, bytes := h.BasePackets+c.Packets, h.BaseBytes+c.Bytes
 	if packets == h.Packets && bytes == h.Bytes {
 		return
 	}

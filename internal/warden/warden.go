@@ -55,10 +55,8 @@ type held struct {
 	heap    int    // index in the queue of ends, -1 if not in it
 	version uint64 // grows with every change that the ledger should know
 	saved   uint64 // version that the ledger has
-	base    uint64 // packets counted before PF's counter was last seen to restart
-	raw     uint64 // last reading of PF's counter
-	baseB   uint64 // likewise bytes
-	rawB    uint64
+	raw     uint64 // last reading of PF's counter of packets
+	rawB    uint64 // and of bytes
 }
 
 func (h *held) key() key     { return key{h.Scope, h.Prefix, h.Ident} }
@@ -179,7 +177,7 @@ func (w *Warden) longestBan() time.Duration {
 
 // resume takes up one ban of the ledger.
 func (w *Warden) resume(b ledger.Ban) {
-	h := &held{Ban: b, heap: -1, base: 0, raw: b.Packets, rawB: b.Bytes}
+	h := &held{Ban: b, heap: -1, raw: b.Packets - min(b.Packets, b.BasePackets), rawB: b.Bytes - min(b.Bytes, b.BaseBytes)}
 	switch {
 	case b.State == ledger.Leaving:
 		w.leave(h)

@@ -1,0 +1,348 @@
+package livetest
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"pfwarden/pfctl/pftest"
+)
+
+// like makes a gateway with the programs of another and a PF of its own.
+func (g *gateway) like(t *testing.T, profile, main string) *gateway {
+	t.Helper()
+	dir := t.TempDir()
+	n := &gateway{t: t, dir: dir, bin: g.bin, pfctl: g.pfctl, pfpkt: g.pfpkt, config: filepath.Join(dir, "pfwarden.toml"),
+		socket: filepath.Join(dir, "s"), pflog: filepath.Join(dir, "pflog"), metrics: freeAddress(t), pf: `reconcile = "1s"`}
+	state := filepath.Join(dir, "pf")
+	must(t, os.Mkdir(state, 0o700))
+	n.env = []string{"PFTEST_STATE=" + state, "PFTEST_PROFILE=" + profile}
+	n.standIn("-e")
+	n.load(main)
+	return n
+}
+
+// faults sets the stand-in's faults while the daemon runs.
+func (g *gateway) faults(text string) {
+	g.t.Helper()
+	must(g.t, os.WriteFile(filepath.Join(g.dir, "pf", "faults"), []byte(text), 0o600))
+}
+
+// stop ends the daemon as an administrator does.
+func (g *gateway) stop() {
+	g.t.Helper()
+	must(g.t, g.daemon.Process.Signal(syscall.SIGTERM))
+	_, _ = g.daemon.Process.Wait()
+}
+
+// to runs packets to a port of the server and returns pfpkt's answer.
+func (g *gateway) to(port, from string, count int) string {
+	g.t.Helper()
+	cmd := exec.Command(g.pfpkt, "in", "4", from, serverAddress, "6", "40000", port, "60", "2", fmt.Sprint(count))
+	cmd.Env = append(os.Environ(), g.env...)
+	out, err := cmd.Output()
+	must(g.t, err)
+	return strings.TrimSpace(string(out))
+}
+
+// healthz gives the health page's status and the items that are not as they should be, by name.
+func (g *gateway) healthz() (status int, bad map[string]string) {
+	g.t.Helper()
+	resp, err := http.Get("http://" + g.metrics + "/healthz")
+	must(g.t, err)
+	defer resp.Body.Close()
+	body, err := io.ReadAll(resp.Body)
+	must(g.t, err)
+	var page struct {
+		Items []struct {
+			Item, Text, Remedy string
+			OK                 bool
+		}
+	}
+	must(g.t, json.Unmarshal(body, &page))
+	bad = make(map[string]string)
+	for _, i := range page.Items {
+		if !i.OK {
+			bad[i.Item] = i.Text + " | " + i.Remedy
+		}
+	}
+	return resp.StatusCode, bad
+}
+
+// unwell waits until a health item is red on the page, in the metrics and in status, and returns what it says.
+func (g *gateway) unwell(item string) string {
+	g.t.Helper()
+	var said string
+	within(g.t, 10*time.Second, item+" is red", func() bool {
+		status, bad := g.healthz()
+		said = bad[item]
+		return status == http.StatusServiceUnavailable && said != ""
+	})
+	if want := fmt.Sprintf("pfwarden_health{item=%q} 0", item); !strings.Contains(g.scrape(), want) {
+		g.t.Errorf("metrics do not say %s", want)
+	}
+	if text := g.cli("status"); !strings.Contains(text, item) {
+		g.t.Errorf("status does not name %s:\n%s", item, text)
+	}
+	return said
+}
+
+func (g *gateway) well() {
+	g.t.Helper()
+	var bad map[string]string
+	var status int
+	defer func() {
+		if g.t.Failed() {
+			g.t.Logf("health: %d %v", status, bad)
+		}
+	}()
+	within(g.t, 10*time.Second, "all is well again", func() bool {
+		status, bad = g.healthz()
+		return status == http.StatusOK
+	})
+}
+
+// metric reads one series.
+func (g *gateway) metric(series string) float64 {
+	g.t.Helper()
+	for _, line := range strings.Split(g.scrape(), "\n") {
+		if value, ok := strings.CutPrefix(line, series+" "); ok {
+			var x float64
+			if _, err := fmt.Sscan(value, &x); err != nil {
+				g.t.Fatalf("%s: %v", line, err)
+			}
+			return x
+		}
+	}
+	return -1
+}
+
+var inBlock = regexp.MustCompile(`In/Block: +\[ Packets: (\d+)`)
+
+// counted is what PF itself says of an address that is alone in its table.
+func (g *gateway) counted(table, address string) string {
+	g.t.Helper()
+	out := g.standIn("-a", "pfwarden", "-t", table, "-v", "-T", "show")
+	_, rest, found := strings.Cut(out, address+"\n")
+	m := inBlock.FindStringSubmatch(rest)
+	if !found || m == nil {
+		return "?"
+	}
+	return m[1]
+}
+
+const callUs = "anchor \"pfwarden\"\npass all\n"
+
+// TestProfiles runs pfwarden over the PF of every system as a user would.
+func TestProfiles(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs the daemon several times")
+	}
+	base := build(t)
+	for _, profile := range pftest.Profiles() {
+		t.Run(profile, func(t *testing.T) {
+			g := base.like(t, profile, callUs)
+			path := filepath.Join(g.dir, "authlog")
+			log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+			must(t, err)
+			defer log.Close()
+			jail := fmt.Sprintf("[jail.sshd]\nlogs = [%q]\n", path)
+			g.run(jail)
+			const bad, good, other = "198.51.100.9", "198.51.100.10", "203.0.113.99"
+			failures(t, log, bad, 5)
+			within(t, 2*time.Second, "the guesser is in the table", func() bool { return g.table("banned")[bad] })
+			g.well()
+
+			if got := g.packets(bad, 7); got != "pass=0 drop=7" {
+				t.Errorf("PF lets a banned address through: %s", got)
+			}
+			if got := g.packets(good, 3); got != "pass=3 drop=0" {
+				t.Errorf("PF stops an address that is not banned: %s", got)
+			}
+			series := fmt.Sprintf(`pfwarden_pf_address_packets_total{action="block",address=%q,direction="in",table="banned"}`, bad)
+			within(t, 2*time.Second, "the metrics equal PF's counters", func() bool { return g.metric(series) == 7 && g.counted("banned", bad) == "7" })
+			if b := g.bans()[bad]; b.Packets != 7 || b.Table != "banned" || b.Jail != "sshd" || !b.Proven {
+				t.Errorf("bans shows %+v", b)
+			}
+			if text := g.cli("pf"); !strings.HasPrefix(text, "Yes: ") {
+				t.Errorf("pf:\n%s", text)
+			}
+
+			g.standIn("-a", "pfwarden", "-F", "Tables")
+			within(t, 10*time.Second, "flushed tables are back", func() bool {
+				return g.table("banned")[bad] && g.metric(`pfwarden_pf_resyncs_total{cause="table"}`) >= 1
+			})
+			if got := g.packets(bad, 2); got != "pass=0 drop=2" {
+				t.Errorf("behind the healing PF lets a banned address through: %s", got)
+			}
+			within(t, 5*time.Second, "the ban's count goes on", func() bool { return g.bans()[bad].Packets == 9 })
+
+			g.load("pass all\n")
+			if said := g.unwell("pf_anchor"); !strings.Contains(said, `anchor "pfwarden"`) {
+				t.Errorf("health does not say which line to add: %s", said)
+			}
+			if text := g.cli("pf"); !strings.HasPrefix(text, "No: ") || !strings.Contains(text, `anchor "pfwarden"`) {
+				t.Errorf("pf:\n%s", text)
+			}
+			if rules := g.standIn("-s", "rules"); strings.Contains(rules, "pfwarden") {
+				t.Errorf("the main ruleset was changed:\n%s", rules)
+			}
+			g.load("pass quick all\n" + callUs)
+			if said := g.unwell("pf_anchor"); !strings.Contains(said, "quick") {
+				t.Errorf("health does not say why the anchor is never reached: %s", said)
+			}
+			g.load(callUs)
+			g.well()
+			g.standIn("-d")
+			if said := g.unwell("pf_pf"); !strings.Contains(said, "pfctl -e") {
+				t.Errorf("health does not say what to do: %s", said)
+			}
+			if text := g.cli("pf"); !strings.HasPrefix(text, "No: pf is disabled") {
+				t.Errorf("pf:\n%s", text)
+			}
+			g.standIn("-e")
+			g.well()
+
+			g.standIn("-a", "pfwarden", "-t", "banned", "-T", "add", other)
+			within(t, 10*time.Second, "the entry of somebody else is shown", func() bool { return g.metric(`pfwarden_pf_foreign_addresses{table="banned"}`) == 1 })
+			if !strings.Contains(g.cli("pf"), other) {
+				t.Error("pf does not show the entry of somebody else")
+			}
+
+			g.stop()
+			if in := g.table("banned"); !in[bad] || !in[other] {
+				t.Errorf("stopping changed the table: %v", in)
+			}
+			if got := g.packets(bad, 1); got != "pass=0 drop=1" {
+				t.Errorf("without pfwarden PF lets a banned address through: %s", got)
+			}
+			g.again()
+			if b := g.bans()[bad]; b.Packets != 10 {
+				t.Errorf("behind a restart the ban has %d packets, want 10", b.Packets)
+			}
+			if !g.table("banned")[other] {
+				t.Error("the entry of somebody else is gone")
+			}
+			failures(t, log, good, 5)
+			within(t, 2*time.Second, "the next guesser is in the table", func() bool { return g.table("banned")[good] })
+			g.cli("unban", bad)
+			if g.table("banned")[bad] {
+				t.Error("still in the table behind unban")
+			}
+			g.stop()
+
+			g.pf = "reconcile = \"1s\"\nkeep_on_stop = false\nforeign = \"remove\""
+			g.run(jail)
+			if in := g.table("banned"); in[other] || !in[good] {
+				t.Errorf("with foreign = remove the table is %v", in)
+			}
+			g.stop()
+			if in := g.table("banned"); len(in) != 0 {
+				t.Errorf("keep_on_stop = false leaves %v", in)
+			}
+			if got := g.packets(good, 1); got != "pass=1 drop=0" {
+				t.Errorf("behind flushing PF still stops: %s", got)
+			}
+		})
+	}
+	t.Run("not root", func(t *testing.T) {
+		g := base.like(t, "openbsd", callUs)
+		g.faults("notroot")
+		g.run("")
+		g.unwell("pf_rights")
+		g.faults("")
+		g.cli("ban", "--for", "1h", "198.51.100.9")
+		g.well()
+		within(t, 10*time.Second, "the ban is in the table", func() bool { return g.table("banned")["198.51.100.9"] })
+	})
+	t.Run("no PF", func(t *testing.T) {
+		g := base.like(t, "freebsd15", callUs)
+		g.env = append(g.env, "PFTEST_OPEN_ERRNO=2")
+		g.run("")
+		g.unwell("pf_rights")
+		if out, err := exec.Command(g.bin, "--socket", g.socket, "pf").CombinedOutput(); err == nil || !strings.Contains(string(out), "No such file") {
+			t.Errorf("pf: %v\n%s", err, out)
+		}
+	})
+}
+
+// TestRulesFile runs over the anchor and the one table of an administrator who came from fail2ban.
+func TestRulesFile(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs the daemon")
+	}
+	base := build(t)
+	for _, profile := range pftest.Profiles() {
+		t.Run(profile, func(t *testing.T) {
+			g := base.like(t, profile, "anchor \"fail2ban\"\npass all\n")
+			rules := filepath.Join(g.dir, "rules")
+			must(t, os.WriteFile(rules, []byte("table <fail2ban> persist\nblock drop in quick from <fail2ban> to any"), 0o600))
+			g.pf = fmt.Sprintf("reconcile = \"1s\"\nanchor = \"fail2ban\"\nbanned = \"fail2ban\"\nrules_file = %q", rules)
+			g.run("")
+			g.cli("ban", "--for", "1h", "198.51.100.9")
+			if got := g.packets("198.51.100.9", 4); got != "pass=0 drop=4" {
+				t.Errorf("PF lets a banned address through: %s", got)
+			}
+			g.scan("198.51.100.11", 21, 22, 23, 25, 80, 110, 143, 443)
+			within(t, 3*time.Second, "the scanner is in the same table", func() bool {
+				return strings.Contains(g.standIn("-a", "fail2ban", "-t", "fail2ban", "-T", "show"), "198.51.100.11\n")
+			})
+			g.cli("unban", "198.51.100.9")
+			if text := g.standIn("-a", "fail2ban", "-t", "fail2ban", "-T", "show"); strings.Contains(text, "198.51.100.9\n") || !strings.Contains(text, "198.51.100.11\n") {
+				t.Errorf("behind unban the table holds\n%s", text)
+			}
+			g.well()
+			g.standIn("-a", "fail2ban", "-F", "Tables")
+			within(t, 10*time.Second, "the table is back", func() bool {
+				return strings.Contains(g.standIn("-a", "fail2ban", "-t", "fail2ban", "-T", "show"), "198.51.100.11\n")
+			})
+		})
+	}
+}
+
+// TestPorts has a jail whose bans are for its ports alone.
+func TestPorts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs the daemon")
+	}
+	base := build(t)
+	for _, profile := range pftest.Profiles() {
+		t.Run(profile, func(t *testing.T) {
+			g := base.like(t, profile, callUs)
+			path := filepath.Join(g.dir, "authlog")
+			log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+			must(t, err)
+			defer log.Close()
+			g.run(fmt.Sprintf("[jail.sshd]\nlogs = [%q]\nports = [22, 2222]\n", path))
+			const bad = "198.51.100.9"
+			failures(t, log, bad, 5)
+			within(t, 2*time.Second, "the guesser is in the jail's table", func() bool { return g.table("ports-sshd")[bad] })
+			for port, want := range map[string]string{"22": "pass=0 drop=3", "2222": "pass=0 drop=3", "80": "pass=3 drop=0"} {
+				if got := g.to(port, bad, 3); got != want {
+					t.Errorf("port %s: %s, want %s", port, got, want)
+				}
+			}
+			if b := g.bans()[bad]; b.Table != "ports-sshd" || b.Packets != 6 {
+				t.Errorf("bans shows %+v", b)
+			}
+			g.stop()
+			g.again()
+			if b := g.bans()[bad]; b.Packets != 6 || !g.table("ports-sshd")[bad] {
+				t.Errorf("behind a restart: %+v", b)
+			}
+			g.cli("unban", bad)
+			if g.table("ports-sshd")[bad] {
+				t.Error("still in the table behind unban")
+			}
+		})
+	}
+}
