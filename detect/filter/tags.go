@@ -39,6 +39,8 @@ func expandTags(regex, useDNS string) string {
 				return tagAddr
 			}
 			return `(?:` + tagAddr + `|` + tagDNS + `)`
+		case "<TIME>":
+			return "" // where old releases of fail2ban left a mark for the time stamp that was cut out
 		case "<CIDR>":
 			return tagCIDR
 		case "<SUBNET>":

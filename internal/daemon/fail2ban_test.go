@@ -42,7 +42,6 @@ actionunban = /sbin/pfctl -a fail2ban -t fail2ban -T delete <ip>
 `,
 	"filter.d/web-script.conf": `[Definition]
 failregex = [[]<TIME>[]] [[]error[]] [[]client <HOST>[]] script '\S+' not found
-            [[]error[]] [[]client <HOST>[]] script '\S+' not found or unable to stat
 `,
 	"filter.d/broken.conf": "[Definition]\nfailregex = no id in here\n",
 	"jail.conf": `[DEFAULT]

@@ -154,5 +154,5 @@ func failureName(tag string) string {
 	case "PORT":
 		return "fport"
 	}
-	return strings.ToLower(tag)
+	return strings.ToLower(strings.ReplaceAll(tag, "-", "_"))
 }
