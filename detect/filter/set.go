@@ -44,8 +44,14 @@ type group struct {
 	work     work
 	rules    []TimeRule // by filter
 
+	lastRef  time.Time // reference of the last stamp, and its time
+	lastTime time.Time
+	lastOK   bool
+
 	lastMonth time.Month // of the last stamp without year, for --year
 	rolled    int        // years passed since --year
+	yearOf    int        // whose last second yearEnd is
+	yearEnd   time.Time
 }
 
 // maxDateAt bounds where in a line a time stamp is looked for.
@@ -98,6 +104,7 @@ func (s *Set) Fork() *Set {
 		own.detector = g.filters[0].format.NewDetector()
 		own.rules, own.work = g.newRules(), work{}
 		own.lastMonth, own.rolled = 0, 0
+		own.lastRef, own.lastTime, own.lastOK = time.Time{}, time.Time{}, false
 		fork.groups[i] = &own
 	}
 	return fork
@@ -190,7 +197,10 @@ func (s *Set) match(line capture.Line, now time.Time, emit func(int, Candidate),
 
 // match runs one group over a line and reports whether any regex was run.
 func (g *group) match(s *Set, line *capture.Line, now time.Time, trace *Trace) bool {
-	text, long := strings.TrimRight(line.Text, "\r\n"), line.Cut
+	text, long := line.Text, line.Cut
+	for len(text) > 0 && (text[len(text)-1] == '\n' || text[len(text)-1] == '\r') {
+		text = text[:len(text)-1]
+	}
 	if len(text) > g.options.MaxLine {
 		text, long = text[:g.options.MaxLine], true
 	}
@@ -210,7 +220,7 @@ func (g *group) match(s *Set, line *capture.Line, now time.Time, trace *Trace) b
 	} else if m, ok := g.detector.Find(text[:min(len(text), maxDateAt)], now.Unix()); ok {
 		p = part{before: text[:m.Start], stamp: text[m.Start:m.End], after: text[m.End:]}
 		stamp.Empty = m.Empty()
-		stamp.Time, stamp.Found = m.Time(g.reference(&m, line, now))
+		stamp.Time, stamp.Found = g.time(&m, line, now)
 		if trace != nil {
 			trace.DateStart, trace.DateEnd, trace.DatePattern = m.Start, m.End, m.Pattern
 			trace.Time, trace.TimeOK = stamp.Time, stamp.Found
@@ -279,6 +289,17 @@ func (r *TimeRule) note(s Stamp, now time.Time) {
 	r.Resolve(s, now)
 }
 
+// time is when a stamp says. Lines of the same second share the answer.
+func (g *group) time(m *date.Match, line *capture.Line, now time.Time) (time.Time, bool) {
+	ref := g.reference(m, line, now)
+	if m.Repeated && ref.Now == g.lastRef {
+		return g.lastTime, g.lastOK
+	}
+	g.lastRef = ref.Now
+	g.lastTime, g.lastOK = m.Time(ref)
+	return g.lastTime, g.lastOK
+}
+
 // reference chooses what supplies year and zone.
 func (g *group) reference(m *date.Match, line *capture.Line, now time.Time) date.Reference {
 	ref := date.Reference{Now: now, Location: g.options.Location, Fraction: g.options.Fraction}
@@ -304,13 +325,17 @@ func (g *group) reference(m *date.Match, line *capture.Line, now time.Time) date
 	if month != 0 {
 		g.lastMonth = month
 	}
-	ref.Now = time.Date(g.options.Year+g.rolled, time.December, 31, 23, 59, 59, 0, loc)
+	if year := g.options.Year + g.rolled; year != g.yearOf {
+		g.yearOf, g.yearEnd = year, time.Date(year, time.December, 31, 23, 59, 59, 0, loc)
+	}
+	ref.Now = g.yearEnd
 	return ref
 }
 
 func isASCII(s string) bool {
 	for ; len(s) >= 8; s = s[8:] {
-		if (s[0]|s[1]|s[2]|s[3]|s[4]|s[5]|s[6]|s[7])&utf8.RuneSelf != 0 {
+		word := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+		if word&0x8080808080808080 != 0 { // the compiler makes one load of it
 			return false
 		}
 	}

@@ -190,3 +190,38 @@ func FuzzPattern(f *testing.F) {
 		}
 	})
 }
+
+// TestRepeatedStamps: a detector that remembers the last stamp answers like one that reads each anew.
+func TestRepeatedStamps(t *testing.T) {
+	t.Parallel()
+	for _, pattern := range []string{"", "{^LN-BEG}"} {
+		f, err := Compile(pattern, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		fast, slow := f.NewDetector(), f.NewDetector()
+		rng := rand.New(rand.NewPCG(5, 6))
+		stamps := []string{"Nov 22 15:20:08", "Nov 22 15:20:09", "2026-11-22T15:20:08.123456+01:00", "2026-11-22 15:20:08", "22/Nov/2026:15:20:08 +0100", "2026/11/22 15:20:08", "[Sun Nov 22 15:20:08.100000 2026]", "<11/22/26@15:20:08>"}
+		tails := []string{" host app: x", " 2026 host", " 2026x host", ".5 host", " +0100 and on", " +01:00", "        2", "Z", "x", "", ": y", " UTC here"}
+		stamp, repeated := stamps[0], 0
+		for range 20_000 {
+			if rng.IntN(4) == 0 {
+				stamp = stamps[rng.IntN(len(stamps))]
+			}
+			line := []string{"", "", "", "[", " "}[rng.IntN(5)] + stamp + tails[rng.IntN(len(tails))] + " some more text"
+			slow.repeated.by = nil
+			got, gotOK := fast.Find(line, 0)
+			want, wantOK := slow.Find(line, 0)
+			if got.Repeated {
+				repeated++
+			}
+			got.Repeated = want.Repeated
+			if got != want || gotOK != wantOK {
+				t.Fatalf("%q on %q: remembered %+v, read %+v", pattern, line, got, want)
+			}
+		}
+		if repeated < 200 {
+			t.Errorf("%q: only %d stamps repeated", pattern, repeated)
+		}
+	}
+}

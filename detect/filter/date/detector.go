@@ -1,6 +1,7 @@
 package date
 
 import (
+	"strings"
 	"time"
 )
 
@@ -22,7 +23,30 @@ type Detector struct {
 	last        int // index of the template used last, -1 if none
 	firstUnused int
 	place       place // of the last match
+	repeated    repeated
+}
 
+// repeated is the last stamp that was read by hand at the beginning of a line: on a busy machine many lines share one.
+type repeated struct {
+	by    *template
+	line  []byte // as much of the line as the reader may have looked at
+	found found
+}
+
+// lookAhead is how far past its end a stamp's reader may look: " 2006" and the character behind it, or a zone.
+const lookAhead = 8
+
+func (r *repeated) is(t *template, line string) bool {
+	return r.by == t && len(line) >= len(r.line) && line[:len(r.line)] == string(r.line)
+}
+
+func (r *repeated) remember(t *template, line string, f *found) {
+	r.by = nil
+	n := f.end + lookAhead
+	if !f.byHand || n > len(line) || strings.Trim(line[f.end:n], " \t") == "" { // readers may pass over any number of spaces
+		return
+	}
+	r.by, r.line, r.found = t, append(r.line[:0], line[:n]...), *f
 }
 
 // place is where a match lay, with the characters around its two ends.
@@ -44,6 +68,7 @@ func (f *Format) NewDetector() *Detector {
 type Match struct {
 	Start, End int  // bytes that are taken out of the line (the pattern's first group)
 	Valid      bool // it is a date; if not, the line counts as one without
+	Repeated   bool // its text and meaning are those of the last match
 	Pattern    string
 	stamp      stamp
 }
@@ -69,6 +94,12 @@ func (d *Detector) Find(line string, unix int64) (Match, bool) {
 	if d.last >= 0 {
 		s := &d.slots[d.last]
 		tried = d.last
+		if d.repeated.is(s.template, line) { // the template is anchored, and wins as it did
+			s.hits++
+			s.lastUsed = unix
+			f := &d.repeated.found
+			return Match{Start: f.cut, End: f.cutEnd, Valid: f.valid, Repeated: true, Pattern: s.name, stamp: f.stamp}, true
+		}
 		if got, ok := d.again(s, line); ok {
 			if len(d.slots) == 1 || s.anchored || got.start == d.place.start && got.end == d.place.end {
 				f, i = got, d.last
@@ -90,7 +121,12 @@ func (d *Detector) Find(line string, unix int64) (Match, bool) {
 // again searches the template used last, at its last place if the line looks the same there.
 func (d *Detector) again(s *slot, line string) (found, bool) {
 	if s.anchored {
-		return s.search(line, 0, len(line))
+		f, ok := s.search(line, 0, len(line))
+		d.repeated.by = nil
+		if ok {
+			d.repeated.remember(s.template, line, &f)
+		}
+		return f, ok
 	}
 	p := &d.place
 	if p.end <= len(line) && p.start < len(line) && p.start < p.end {

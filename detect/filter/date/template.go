@@ -265,13 +265,18 @@ func hasClock(s string) bool {
 // search finds the template in line[from:to]; what stands before from is seen, what stands behind to is not.
 func (t *template) search(line string, from, to int) (found, bool) {
 	text := line[:to]
-	if !t.quick(text[from:]) {
+	everywhere := t.fast == nil || t.fastSkip < 0
+	if everywhere && !t.quick(text[from:]) {
 		return found{}, false
 	}
 	if t.fast != nil {
 		if f, verdict := t.searchFast(text, from); verdict != unsure {
+			f.byHand = true
 			return f, verdict == yes
 		}
+	}
+	if !everywhere && !t.quick(text[from:]) {
+		return found{}, false
 	}
 	var groups []int
 	if from == 0 {

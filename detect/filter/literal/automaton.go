@@ -6,8 +6,9 @@ import (
 
 // Matcher is the automaton over the literals of all patterns. It is read-only; each goroutine needs its own Scan.
 type Matcher struct {
-	next      []uint32   // next state by state + class; states are multiplied by stride
-	classes   [256]uint8 // bytes that no literal tells apart share a class
+	next      []uint32         // next state by state + class; states are multiplied by stride
+	small     *[1 << 16]uint16 // next, where its numbers are small enough: needs no checks of bounds and less of the cache
+	classes   [256]uint8       // bytes that no literal tells apart share a class
 	stride    uint32
 	accepting uint32     // states from here on have outputs
 	outputs   [][]uint32 // set numbers by (state - accepting) / stride
@@ -127,9 +128,15 @@ func (m *Matcher) number(nodes []trie, rows [][]int) {
 		}
 	}
 	m.next = make([]uint32, int(n)*int(m.stride))
+	if len(m.next) <= 1<<16 {
+		m.small = new([1 << 16]uint16)
+	}
 	for i, row := range rows {
 		for class, to := range row {
 			m.next[final[i]+uint32(class)] = final[to]
+			if m.small != nil {
+				m.small[final[i]+uint32(class)] = uint16(final[to])
+			}
 		}
 	}
 }
@@ -181,16 +188,19 @@ func (s *Scan) Candidates(a, b string, ascii bool) []uint32 {
 // lanes is run on four parts of the text in lock step, so that their memory accesses overlap. Each part begins early enough
 // for a string that ends in it; sets that two parts hit count once anyway.
 func (s *Scan) lanes(state uint32, text string) {
-	const lanes, least = 4, 16
+	const lanes, least, overlap = 4, 16, maxLength - 1
 	quarter := (len(text) + lanes - 1) / lanes
 	if quarter < least {
 		s.run(state, text)
 		return
 	}
-	const overlap = maxLength - 1
-	next, classes, accepting := s.m.next, &s.m.classes, s.m.accepting
 	n := quarter + overlap // steps of every lane; lane 0 reads on into the next part, the last begins earlier
 	t0, t1, t2, t3 := text[:n], text[quarter-overlap:][:n], text[2*quarter-overlap:][:n], text[len(text)-n:]
+	if s.m.small != nil {
+		s.smallLanes(uint16(state), t0, t1, t2, t3)
+		return
+	}
+	next, classes, accepting := s.m.next, &s.m.classes, s.m.accepting
 	s0, s1, s2, s3 := state, uint32(0), uint32(0), uint32(0)
 	for i := 0; i < n && i < len(t0) && i < len(t1) && i < len(t2) && i < len(t3); i++ {
 		s0 = next[s0+uint32(classes[t0[i]])]
@@ -201,6 +211,27 @@ func (s *Scan) lanes(state uint32, text string) {
 			for _, st := range [...]uint32{s0, s1, s2, s3} {
 				if st >= accepting {
 					s.accept(st)
+				}
+			}
+		}
+	}
+}
+
+// smallLanes steps through four texts of one length.
+func (s *Scan) smallLanes(state uint16, t0, t1, t2, t3 string) {
+	next, classes := s.m.small, &s.m.classes
+	accepting := uint16(min(s.m.accepting, 1<<16-1))
+	s0, s1, s2, s3 := state, uint16(0), uint16(0), uint16(0)
+	t1, t2, t3 = t1[:len(t0)], t2[:len(t0)], t3[:len(t0)]
+	for i := range len(t0) {
+		s0 = next[s0+uint16(classes[t0[i]])]
+		s1 = next[s1+uint16(classes[t1[i]])]
+		s2 = next[s2+uint16(classes[t2[i]])]
+		s3 = next[s3+uint16(classes[t3[i]])]
+		if max(s0, s1, s2, s3) >= accepting {
+			for _, st := range [...]uint16{s0, s1, s2, s3} {
+				if st >= accepting {
+					s.accept(uint32(st))
 				}
 			}
 		}

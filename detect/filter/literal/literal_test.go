@@ -54,19 +54,23 @@ func TestCandidates(t *testing.T) {
 	for i, p := range patterns {
 		required[i], compiled[i] = Extract(p), regexp.MustCompile(p)
 	}
-	scan := New(required).NewScan()
+	scan, large := New(required).NewScan(), New(required).NewScan()
+	large.m.small = nil // as automata with many states are
 	rng := rand.New(rand.NewPCG(1, 1))
 	words := []string{"a", "b", "c", "ab", "foo", "bar", "1", "x", "y", "yz", "HELLO", "world", " ", "d", "aa"}
 	named := 0
 	for range 50_000 {
 		var b strings.Builder
-		for range rng.IntN(6) {
+		for range rng.IntN(6) * (1 + 6*rng.IntN(2)) { // long ones are read in lanes
 			b.WriteString(words[rng.IntN(len(words))])
 		}
 		text := b.String()
 		cut := rng.IntN(len(text) + 1)
 		got := slices.Clone(scan.Candidates(text[:cut], text[cut:], true))
 		slices.Sort(got)
+		if others := slices.Sorted(slices.Values(large.Candidates(text[:cut], text[cut:], true))); !slices.Equal(got, others) {
+			t.Fatalf("%q: %v, and %v with large tables", text, got, others)
+		}
 		if diff := cmp.Diff(slices.Compact(slices.Clone(got)), got); diff != "" {
 			t.Fatalf("%q: named twice: %v", text, got)
 		}
