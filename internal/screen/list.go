@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"maps"
+	"net"
 	"net/netip"
 	"os"
 	"slices"
@@ -43,8 +44,11 @@ type List struct {
 }
 
 // NewList reads entries: addresses, prefixes, names, and "file:PATH". changed, which may be nil, is told the prefixes of an
-// origin ("config", "name gw.example.org", "file /etc/never") whenever they are new. A faulty entry is an error.
+// origin ("config", "name gw.example.org", "file /etc/never") whenever they are new. A nil resolver is the system's. A faulty entry is an error.
 func NewList(entries []string, resolver Resolver, changed func(origin string, prefixes []netip.Prefix)) (*List, error) {
+	if resolver == nil {
+		resolver = net.DefaultResolver
+	}
 	l := &List{resolver: resolver, readFile: readBounded, changed: changed, known: map[string][]netip.Prefix{}}
 	for _, e := range entries {
 		path, isFile := strings.CutPrefix(e, "file:")
