@@ -10,6 +10,7 @@ type Class struct {
 	index  int
 	perDay int  // senders at scale 1
 	daily  bool // as many come anew every day
+	group  int  // senders that belong together
 	attack func(o *Options) int
 	make   func(w *world, n int)
 }
@@ -21,12 +22,12 @@ func Classes() []Class {
 		{Name: "slow_vertical", Want: true, perDay: 50, daily: true, make: slowVertical, About: "one port of one address in 15 s to 10 min"},
 		{Name: "horizontal", Want: true, perDay: 200, daily: true, make: horizontal, About: "one or two ports of every address"},
 		{Name: "bots", Want: true, perDay: 2000, make: bots, About: "8 to 30 probes a day, of a worm's few ports"},
-		{Name: "spread24", Want: true, perDay: 640, daily: true, make: spread24, About: "64 members of a /24, three probes each"},
+		{Name: "spread24", Want: true, perDay: 640, daily: true, group: spreadMembers, make: spread24, About: "64 members of a /24, three probes each"},
 		{Name: "ipv6_host", Want: true, perDay: 30, daily: true, make: ipv6Host, About: "a new address of one /64 for every probe"},
-		{Name: "ipv6_spread", Want: true, perDay: 160, daily: true, make: ipv6Spread, About: "32 networks /64 of one /48, a few probes each"},
+		{Name: "ipv6_spread", Want: true, perDay: 160, daily: true, group: spreadMembers6, make: ipv6Spread, About: "32 networks /64 of one /48, a few probes each"},
 		{Name: "brute_fast", Want: true, perDay: 60, daily: true, make: bruteFast, About: "a password every few seconds, by sshd's and httpd's log"},
 		{Name: "brute_slow", Want: true, perDay: 40, daily: true, make: bruteSlow, About: "a password every one to two minutes"},
-		{Name: "brute_distributed", Want: true, perDay: 120, daily: true, make: bruteDistributed, About: "30 addresses try one user name, 4 passwords each, after looking for other doors"},
+		{Name: "brute_distributed", Want: true, perDay: 120, daily: true, group: guessers, make: bruteDistributed, About: "30 addresses try one user name, 4 passwords each, after looking for other doors"},
 
 		{Name: "backscatter", perDay: 300, daily: true, make: backscatter, About: "answers to packets that somebody forged in our name"},
 		{Name: "late_tcp", perDay: 2000, daily: true, make: lateTCP, About: "packets of connections that PF has forgotten"},
@@ -41,7 +42,7 @@ func Classes() []Class {
 		{Name: "monitoring", perDay: 10, make: monitoring, About: "services that look every five minutes whether we are there"},
 
 		{Name: "one_port_bots", Want: true, perDay: 200, make: onePortBots, About: "8 to 30 probes a day of one port, without any tool's sign: see docs/simulate.md"},
-		{Name: "brute_only", Want: true, perDay: 120, daily: true, make: bruteOnly, About: "30 addresses try one user name, 3 passwords each within findtime, and knock nowhere"},
+		{Name: "brute_only", Want: true, perDay: 120, daily: true, group: guessers, make: bruteOnly, About: "30 addresses try one user name, 3 passwords each within findtime, and knock nowhere"},
 
 		{Name: "flood", attack: func(o *Options) int { return o.Flood }, make: floods, About: "forged sources of one SYN each"},
 		{Name: "evict", attack: func(o *Options) int { return o.Evict }, make: evictors, About: "forged sources of three SYNs each"},

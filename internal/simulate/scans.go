@@ -135,8 +135,13 @@ func onePortBots(w *world, n int) {
 	}
 }
 
+const (
+	spreadMembers  = 64 // of a /24
+	spreadMembers6 = 32 // of a /48
+)
+
 func spread24(w *world, n int) {
-	const members = 64
+	const members = spreadMembers
 	for i := range n {
 		network := w.places.network(uint64(i / members))
 		s := w.at(addr4(network | uint32(1+i%members*3)))
@@ -170,7 +175,7 @@ func ipv6Host(w *world, n int) {
 }
 
 func ipv6Spread(w *world, n int) {
-	const members = 32
+	const members = spreadMembers6
 	for i := range n {
 		network := w.places.network6(uint64(1<<15 + i/members))
 		binary.BigEndian.PutUint16(network[6:], uint16(1+i%members*11))

@@ -200,6 +200,9 @@ func (w *world) populate() error {
 		case n == 0:
 			n = 1
 		}
+		if c.group > 0 {
+			n = (n + c.group - 1) / c.group * c.group
+		}
 		w.class, w.number = c, 0
 		c.make(w, n)
 	}
