@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -131,6 +132,10 @@ func play(cmd *cobra.Command, streams stdio, o replay.Options, collect report.Op
 		if rejects++; verbose || rejects <= 10 {
 			fmt.Fprintf(streams.Err, "pfwarden: %v\n", r)
 		}
+	}
+	if os.Getenv("GOGC") == "" {
+		// What lives is mostly fixed tables: collecting sooner costs next to nothing and keeps memory flat under a flood of sources.
+		defer debug.SetGCPercent(debug.SetGCPercent(50))
 	}
 	finish := progress(streams, &o, flags.quiet)
 	totals, err := replay.Run(cmd.Context(), o)

@@ -110,7 +110,7 @@ func New(o Options) *Collector {
 		o.Bans = 100_000
 	}
 	c := &Collector{
-		o: o, sources: newDistinct(1 << 18), banned: make(map[netip.Prefix]struct{}), byID: make(map[int64]*ledger.Ban),
+		o: o, sources: newDistinct(1 << 16), banned: make(map[netip.Prefix]struct{}), byID: make(map[int64]*ledger.Ban),
 		bySource: newTally[netip.Addr](o.Bound), byPort: newTally[port](o.Bound), byRule: newTally[rule](o.Bound),
 		byLog: newTally[string](1024), byIface: newTally[string](1024), byJail: newTally[string](1024), byUser: newTally[string](o.Bound),
 		gates: newTally[string](256), refused: newTally[string](256), jails: make(map[string]*JailSum),
