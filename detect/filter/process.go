@@ -13,8 +13,6 @@ type part struct {
 	before, stamp, after string
 }
 
-func (p part) text() string { return p.before + p.after + "\n" }
-
 // work is one line for one filter.
 type work struct {
 	raw     string // the line as it was read

@@ -70,16 +70,6 @@ func ownAddresses() []netip.Addr {
 	return own
 }
 
-// public counts the addresses that can be scanned from outside.
-func public(own []netip.Addr) (n int) {
-	for _, a := range own {
-		if a.IsGlobalUnicast() && !a.IsLinkLocalUnicast() {
-			n++
-		}
-	}
-	return n
-}
-
 // interfaces works out on which interfaces blocks are evidence: names stay, "egress" stands for those that hold a default gateway's network,
 // and any other group for the interfaces of that driver ("em" for em0 and em1). Nothing found means all, and a health item says so.
 func (d *Daemon) interfaces(c *config.Config) []string {

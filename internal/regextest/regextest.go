@@ -146,11 +146,11 @@ type tester struct {
 	modified time.Time
 	out      *bufio.Writer
 
-	lines, matched, ignored, missed, dated, logins, long int
-	dates                                                map[string]int
-	hits                                                 map[int]*hit
-	missedLines, ignoredLines                            []string
-	failure                                              []filter.Candidate
+	lines, matched, ignored, missed, dated, logins int
+	dates                                          map[string]int
+	hits                                           map[int]*hit
+	missedLines, ignoredLines                      []string
+	failure                                        []filter.Candidate
 }
 
 func (t *tester) read(ctx context.Context, in io.Reader) error {

@@ -12,7 +12,7 @@ type options struct {
 	verbose                    int
 	quiet, dry, debug, numeric bool
 	enable, disable, zero      bool
-	tablesOnly, rulesOnly      bool
+	rulesOnly                  bool
 	anchor                     string
 	anchorSet, recurse         bool
 	file                       string

@@ -32,7 +32,6 @@ type parsed struct {
 
 type parser struct {
 	pf     *PF
-	file   string
 	toks   []token
 	pos    int
 	stderr func(string) // lines printed before the error itself

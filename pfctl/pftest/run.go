@@ -207,11 +207,4 @@ func (c *call) noAnchor() {
 	c.warn("%s", c.pf.prof.dot("Anchor or Ruleset does not exist"))
 }
 
-func plural(n int, s string) string {
-	if n == 1 {
-		return s
-	}
-	return s + "s"
-}
-
 func trimAnchor(s string) string { return strings.TrimSuffix(s, "/") }

@@ -30,7 +30,7 @@ const (
 // search finds the leftmost match. done is false if it was given up, and nothing is known then. The offsets are valid until the
 // next search.
 func (p *program) search(m *Scratch, text string) (caps []int, done bool) {
-	if p.first[endOfText] == false && len(text) == 0 {
+	if !p.first[endOfText] && len(text) == 0 {
 		return nil, true
 	}
 	m.text, m.steps = text, stepsBase+stepsPerByte*len(text)
