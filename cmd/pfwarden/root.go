@@ -82,6 +82,8 @@ func newRootCommand(streams stdio) *cobra.Command {
 func verbs(streams stdio) []*cobra.Command {
 	return []*cobra.Command{
 		newRunCommand(streams),
+		newPlanCommand(streams),
+		newWorkerCommand(streams),
 		newDemoCommand(streams),
 		newReplayCommand(streams),
 		newPflogCommand(streams),

@@ -21,11 +21,7 @@ import (
 )
 
 func newRunCommand(streams stdio) *cobra.Command {
-	var (
-		set     []string
-		journal string
-		folder  string
-	)
+	var flags runFlags
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "watch and ban: the daemon, in the foreground",
@@ -38,13 +34,12 @@ with what they should hold; SIGTERM and SIGINT stop in order, leaving the tables
   pfwarden run -f ./pfwarden.toml --set observe=true --set log.target=stderr`,
 		Args: nArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			load := func() (*config.Config, error) {
-				c, err := loadConfig(cmd, set)
-				if err == nil && folder != "" {
-					c.Fail2ban = folder
+			if flags.two && !flags.one && os.Geteuid() == 0 {
+				if done, err := runPrivileged(cmd, &flags, streams); done {
+					return err
 				}
-				return c, err
 			}
+			load := func() (*config.Config, error) { return flags.load(cmd) }
 			c, err := load()
 			if err != nil {
 				return err
@@ -65,8 +60,8 @@ with what they should hold; SIGTERM and SIGINT stop in order, leaving the tables
 					return err
 				}
 			}
-			if journal != "" {
-				f, err := os.OpenFile(journal, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+			if flags.journal != "" {
+				f, err := os.OpenFile(flags.journal, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 				if err != nil {
 					return err
 				}
@@ -76,9 +71,10 @@ with what they should hold; SIGTERM and SIGINT stop in order, leaving the tables
 			return runDaemon(cmd.Context(), o)
 		},
 	}
-	cmd.Flags().StringArrayVar(&set, "set", nil, "override a `key=value` of the configuration, as in jail.sshd.maxretry=3 (may be repeated)")
-	cmd.Flags().StringVar(&folder, "fail2ban", "", "run the jails of this fail2ban `folder` too, as they are")
-	cmd.Flags().StringVar(&journal, "journal", "", "flight recorder: write every input of the detector to this `file`")
+	flags.add(cmd)
+	cmd.Flags().StringVar(&flags.journal, "journal", "", "flight recorder: write every input of the detector to this `file`")
+	cmd.Flags().BoolVar(&flags.two, "privsep", false, "as root: keep a small privileged process and do all else without rights")
+	cmd.Flags().BoolVar(&flags.one, "single-process", false, "as root: do everything in one process, with root's rights")
 	return cmd
 }
 
@@ -135,25 +131,21 @@ func standInEnv(environ []string) []string {
 
 // newLog opens the daemon's own log.
 func newLog(c config.Log, stderr io.Writer) (*slog.Logger, error) {
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
-		return nil, usagef("log.level: %w", err)
+	w, isSyslog := logWriter(c, stderr)
+	return logTo(c, w, isSyslog)
+}
+
+// logWriter says where the daemon's own log goes.
+func logWriter(c config.Log, stderr io.Writer) (w io.Writer, isSyslog bool) {
+	if c.Target != "syslog" {
+		return stderr, false
 	}
-	o := &slog.HandlerOptions{Level: level}
-	w := stderr
-	if c.Target == "syslog" {
-		s, err := syslog.New(syslog.LOG_DAEMON|syslog.LOG_INFO, "pfwarden")
-		if err != nil {
-			fmt.Fprintf(stderr, "pfwarden: syslog cannot be reached (%v): the log goes to standard error\n", err)
-		} else {
-			w = s
-			o.ReplaceAttr = withoutTime
-		}
+	s, err := syslog.New(syslog.LOG_DAEMON|syslog.LOG_INFO, "pfwarden")
+	if err != nil {
+		fmt.Fprintf(stderr, "pfwarden: syslog cannot be reached (%v): the log goes to standard error\n", err)
+		return stderr, false
 	}
-	if c.Format == "json" {
-		return slog.New(slog.NewJSONHandler(w, o)), nil
-	}
-	return slog.New(slog.NewTextHandler(w, o)), nil
+	return s, true
 }
 
 // withoutTime leaves the time to syslogd(8).

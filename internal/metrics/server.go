@@ -99,12 +99,25 @@ func (m *Metrics) serveHealth(w http.ResponseWriter, _ *http.Request) {
 
 // Listen opens the address to serve on, host:port. It accepts a bounded number of connections.
 func Listen(ctx context.Context, address string) (net.Listener, error) {
+	ln, err := ListenRaw(ctx, address)
+	if err != nil {
+		return nil, err
+	}
+	return Bounded(ln), nil
+}
+
+// ListenRaw is Listen without the bound, for a listener that another process serves on.
+func ListenRaw(ctx context.Context, address string) (*net.TCPListener, error) {
 	var lc net.ListenConfig
 	ln, err := lc.Listen(ctx, "tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("metrics: listen on %q: %w; set metrics.listen to another host:port, or to \"\" to serve none", address, err)
 	}
-	return Bounded(ln), nil
+	t, ok := ln.(*net.TCPListener)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("metrics: listen on %q: no TCP listener", address), ln.Close())
+	}
+	return t, nil
 }
 
 // Bounded makes a listener that accepts a bounded number of connections of one that does not.
