@@ -26,6 +26,9 @@ const (
 	fdJournal
 )
 
+// inheritedMost bounds the numbers of descriptors that we may have inherited.
+const inheritedMost = 1024
+
 // Role is what a worker is told when it is started.
 type Role struct {
 	UID      int    `json:"uid"`
@@ -89,6 +92,9 @@ func NewParent(o ParentOptions) *Parent {
 	}
 	if o.After == nil {
 		o.After = time.After
+	}
+	for fd := fdSocket; fd < inheritedMost; fd++ { // what we inherited ourselves is nobody's business
+		_ = closeOnExec(fd)
 	}
 	return &Parent{o: o}
 }

@@ -14,6 +14,9 @@ import (
 // its prefix length, source, its length, next hop, metric, references, use, flags, interface.
 func defaultGateways() ([]netip.Addr, error) {
 	four, err4 := os.ReadFile("/proc/net/route")
+	if errors.Is(err4, fs.ErrNotExist) { // within a chroot
+		return netlinkGateways()
+	}
 	six, err6 := os.ReadFile("/proc/net/ipv6_route")
 	if errors.Is(err6, fs.ErrNotExist) {
 		err6 = nil // a kernel without IPv6
