@@ -74,21 +74,27 @@ type Filter struct {
 	buffer    []part
 	stats     Stats
 	profile   func() time.Time // clock for Profile, nil if it is off
-	spent     []time.Duration  // by failregex
-	runs      []uint64
+	spent     []profiled       // by failregex
 }
 
-// Profile makes the filter time each failregex from now on, by the clock given.
+// profiled is what is known of a failregex's time. Not every run is timed: clocks would cost more than most runs.
+type profiled struct {
+	runs, timed uint64
+	spent       time.Duration // of the timed runs
+}
+
+// Profile makes the filter time its failregexes from now on, by the clock given: the first runs of each, then one of sixteen.
 func (f *Filter) Profile(clock func() time.Time) {
-	f.profile, f.spent, f.runs = clock, make([]time.Duration, len(f.fail)), make([]uint64, len(f.fail))
+	f.profile, f.spent = clock, make([]profiled, len(f.fail))
 }
 
-// Spent is how long a failregex ran and how often, since Profile.
+// Spent is how long a failregex ran, as far as the timed runs tell, and how often, since Profile.
 func (f *Filter) Spent(regex int) (time.Duration, uint64) {
-	if f.profile == nil {
+	if f.profile == nil || f.spent[regex].timed == 0 {
 		return 0, 0
 	}
-	return f.spent[regex], f.runs[regex]
+	p := &f.spent[regex]
+	return time.Duration(float64(p.spent) * float64(p.runs) / float64(p.timed)), p.runs
 }
 
 // Stats count what a filter gave up or dropped.
@@ -121,6 +127,7 @@ type pattern struct {
 	groups   []namedGroup // the named groups
 	skips    []int        // numbers of the groups that SKIPLINES made
 	special  []string     // its alt_ and tuple_ groups, sorted
+	harmless bool         // a match of a multi-line id that is not known changes nothing: it is no failure, and forgets the id
 	content  int          // offset of the beginning of the group "content" of a prefregex, 0 if there is none
 }
 
@@ -198,6 +205,7 @@ func Compile(def Definition, o Options) (*Filter, error) {
 	for i := range f.login {
 		f.allLogins = append(f.allLogins, i)
 	}
+	f.findHarmless()
 	f.early = len(f.ignore) > 0 && len(f.ignore) < len(f.fail)-2
 	if f.pre != nil {
 		for _, p := range append(f.fail, f.login...) {
@@ -240,6 +248,18 @@ func (p *pattern) takeContent() {
 		}
 		return g.name == "content"
 	})
+}
+
+// findHarmless marks the failregexes of which a match changes nothing unless its multi-line id is known: log-ins and the ends of
+// connections, which are most of a quiet machine's lines.
+func (f *Filter) findHarmless() {
+	if f.pre == nil || f.MaxLines > 1 || f.options.AllRegex || len(f.ignore)+len(f.login) > 0 || !slices.ContainsFunc(f.pre.groups, func(g namedGroup) bool { return g.name == "mlfid" }) {
+		return
+	}
+	for _, p := range f.fail {
+		own := slices.ContainsFunc(p.groups, func(g namedGroup) bool { return g.name == "mlfid" })
+		p.harmless = !own && p.Always("mlfforget") && (p.Always("nofail") || p.Always("mlfgained"))
+	}
 }
 
 func (f *Filter) checkIDs() (faults []error) {

@@ -23,6 +23,8 @@ func oracleDefinitions() []Definition {
 		{Failregex: []string{`(?i)straße <HOST>`, `K\w+ <ADDR>`, `^\W?<IP4>\b`, `user (?!root)\w+ .*<ADDR>`, `a{0,3}bc*d <ADDR>`}},
 		{Prefregex: `^ \S+ <F-MLFID>sshd\[\d+\]</F-MLFID>: <F-CONTENT>.+</F-CONTENT>$`, Failregex: []string{`^<F-NOFAIL>Connection</F-NOFAIL> from <ADDR>`, `^Failed password`, `^<F-MLFFORGET>bye</F-MLFFORGET>`}},
 		{Failregex: []string{`(?:one|two|three|four) <ADDR>`, `x(?:y|) <ADDR>`, `\[<F-USER>[^\]]*</F-USER>\] <ADDR>`, `^\s*$|<ADDR>x`}, Loginregex: []string{`^ \S+ sshd\[\d+\]: Accepted \S+ for <F-USER>.*</F-USER> from <ADDR>`}},
+		{Prefregex: `^ \S+ <F-MLFID>sshd\[\d+\]</F-MLFID>: <F-CONTENT>.+</F-CONTENT>$`, Failregex: []string{`^<F-MLFFORGET><F-MLFGAINED>Accepted \w+</F-MLFGAINED></F-MLFFORGET>.* <ADDR>`,
+			`^<F-NOFAIL><F-MLFFORGET>(?:bye|Connection)</F-MLFFORGET></F-NOFAIL>(?: for <F-USER>\w+</F-USER>)?(?: from <ADDR>)?`, `^(?:Failed|Invalid) .*user <F-USER>\w+</F-USER>(?:.* <ADDR>)?`}},
 		{MaxLines: 3, Failregex: []string{`begin (?P<__k>\d+)<SKIPLINES>.*end (?P=__k) <ADDR>`}},
 	}
 }
@@ -31,11 +33,16 @@ var oracleWords = []string{"Failed", "failed", "FAILED", "password", "for", "inv
 	"2001:db8::1", "sshd[12]:", "app[7]:", "host", "KICK", "kick", "\u212aick", "straße", "STRASSE", "ſtraße", "Connection", "bye", "one", "three", "x", "xy", "begin 5", "end 5", "[bob]",
 	"bc", "aabcd", "Accepted", "publickey", "\xff\xfe", "é", "\t", "\v", "Invalid", "example.com", "%", "12"}
 
-// everything makes a set that runs every regex on every line: the slow twin.
+// everything makes a set that runs every regex on every line, whatever it changes: the slow twin.
 func everything(s *Set) *Set {
 	for _, g := range s.groups {
 		required := make([]literal.Required, len(g.patterns))
 		g.scan = literal.New(required).NewScan()
+		for _, f := range g.filters {
+			for _, p := range f.fail {
+				p.harmless = false
+			}
+		}
 	}
 	return s
 }

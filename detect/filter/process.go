@@ -94,6 +94,9 @@ func (f *Filter) process(w *work) (ignored bool) {
 			f.gaveUp(err, -1)
 			return false
 		}
+		if w.trace == nil && w.when.OK && f.idle(w, text, m) {
+			return false
+		}
 		pre = m
 		w.spans(f.pre, m, w.content)
 		text = f.content(w, text, m)
@@ -144,15 +147,35 @@ func (f *Filter) process(w *work) (ignored bool) {
 	return ignored
 }
 
+// idle reports whether nothing that this line can match would change anything.
+func (f *Filter) idle(w *work, text string, pre []int) bool {
+	for _, i := range w.fail {
+		if !f.fail[i].harmless {
+			return false
+		}
+	}
+	for _, g := range f.pre.groups {
+		if g.name == "mlfid" && len(w.fail) > 0 {
+			from, to := pre[g.slot], pre[g.slot+1]
+			return from >= 0 && from < to && f.memory.get(text[from:to], f.clock(w)) == nil
+		}
+	}
+	return false
+}
+
 // find runs a failregex, and times it where a profile is asked for.
 func (f *Filter) find(p *pattern, index int, text string, ascii bool) ([]int, error) {
 	if f.profile == nil {
 		return p.Search(&f.scratch.fail, text, ascii)
 	}
+	spent := &f.spent[index]
+	if spent.runs++; spent.runs > 64 && spent.runs%16 != 0 {
+		return p.Search(&f.scratch.fail, text, ascii)
+	}
 	start := f.profile()
 	m, err := p.Search(&f.scratch.fail, text, ascii)
-	f.spent[index] += f.profile().Sub(start)
-	f.runs[index]++
+	spent.spent += f.profile().Sub(start)
+	spent.timed++
 	return m, err
 }
 

@@ -18,6 +18,7 @@ type Set struct {
 	groups []*group
 	phase  Phase
 	stats  SetStats
+	trace  Trace
 }
 
 // SetStats count what passed through a Set.
@@ -169,13 +170,16 @@ func (s *Set) Match(line capture.Line, now time.Time, emit func(jail int, c Cand
 	s.match(line, now, emit, nil)
 }
 
-// Trace is Match that also tells what it saw; it is slower.
-func (s *Set) Trace(line capture.Line, now time.Time, emit func(jail int, c Candidate)) Trace {
-	t := Trace{}
+// Trace is Match that also tells what it saw; it is slower. What it returns is valid until the next call.
+func (s *Set) Trace(line capture.Line, now time.Time, emit func(jail int, c Candidate)) *Trace {
+	t := &s.trace
+	*t = Trace{Ignored: t.Ignored[:0], Spans: t.Spans[:0]}
 	for _, g := range s.groups {
-		t.Ignored = append(t.Ignored, make([]bool, len(g.filters))...)
+		for range g.filters {
+			t.Ignored = append(t.Ignored, false)
+		}
 	}
-	s.match(line, now, emit, &t)
+	s.match(line, now, emit, t)
 	return t
 }
 

@@ -21,6 +21,11 @@ var (
 	openTag = regexp.MustCompile(`^<F-([A-Z0-9_\-]+)>$`)
 )
 
+// Expand shows a regular expression with fail2ban's tags replaced, as fail2ban shows it.
+func Expand(regex, useDNS string) string {
+	return strings.ReplaceAll(expandTags(regex, useDNS), tagIP6, strings.TrimSuffix(tagIP6, ":))")+"(?<=:):))")
+}
+
 // expandTags replaces fail2ban's tags by groups. useDNS "no" takes the names out of <HOST>.
 func expandTags(regex, useDNS string) string {
 	skips, open := 0, map[string]int{}

@@ -203,7 +203,7 @@ func (t *tester) line(text string) error {
 		return t.writeJSON(trace.Ignored[0])
 	}
 	trace := t.set.Trace(l, t.o.Now, collect)
-	t.count(text, &trace)
+	t.count(text, trace)
 	return nil
 }
 

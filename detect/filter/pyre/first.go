@@ -19,6 +19,29 @@ func nullable(n *node) bool {
 	return true
 }
 
+// Always reports whether every match of the pattern has the named group take part and hold something.
+func (re *Regexp) Always(name string) bool {
+	number := slices.Index(re.names, name)
+	return number > 0 && always(re.tree, number)
+}
+
+func always(n *node, number int) bool {
+	switch n.kind {
+	case kGroup:
+		if n.number == number {
+			return !nullable(n.subs[0])
+		}
+		return always(n.subs[0], number)
+	case kAtomic:
+		return always(n.subs[0], number)
+	case kConcat:
+		return slices.ContainsFunc(n.subs, func(s *node) bool { return always(s, number) })
+	case kAlt:
+		return !slices.ContainsFunc(n.subs, func(s *node) bool { return !always(s, number) })
+	}
+	return false
+}
+
 // onlyAtBegin reports whether a pattern can match nowhere but at the beginning of the text.
 func onlyAtBegin(n *node) bool {
 	switch n.kind {
