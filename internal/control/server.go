@@ -130,6 +130,7 @@ func (s *Server) Handler() http.Handler {
 		}
 		return s.service.Explain(ctx, a)
 	})
+	mux.Handle("POST /v1/fail2ban", s.answer(s.fail2ban))
 	change("/v1/ban", s.ban)
 	change("/v1/unban", s.unban)
 	change("/v1/never/add", s.neverAdd)

@@ -52,11 +52,19 @@ func (a *Apart) readFile(path string) ([]byte, error) {
 	return []byte(a.Rules), nil
 }
 
-func (a *Apart) fail2ban(c *config.Config) (*fail2ban.Running, error) {
+// fail2ban gives the set-up with what was laid over it at run time.
+func (a *Apart) fail2ban(c *config.Config, over []override) (*fail2ban.Running, error) {
 	if a == nil {
-		return ReadFail2ban(c, ownAddresses())
+		return readFail2banFolder(c, ownAddresses(), over)
 	}
-	return a.Fail2ban, nil
+	if len(over) == 0 || a.Fail2ban == nil {
+		return a.Fail2ban, nil
+	}
+	setup := a.Fail2ban.Setup.Clone()
+	overlay(setup, over)
+	o := runOptions(c, ownAddresses())
+	o.ReadFile = func(path string) ([]byte, error) { return a.Fail2ban.Read[path], nil }
+	return setup.Compile(o), nil
 }
 
 func (a *Apart) listenControl(path, group string) (*net.UnixListener, error) {

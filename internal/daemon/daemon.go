@@ -63,12 +63,15 @@ type Daemon struct {
 	running   atomic.Bool
 	bans      *warden.Warden
 	driver    *pfctl.Driver
-	runner    pfctl.Runner // as in Options, measured
+	pf        warden.Driver // what the warden tells: all drivers, with its own names for their tables
+	runner    pfctl.Runner  // as in Options, measured
 	reader    pfctl.Runner
 	rules     string // the administrator's own for our anchor; "" = the default ones
 	hooks     *hooks.Hooks
-	notices   *hooks.Notices // nil: nobody reads them
-	anchors   []anchor       // of PF beside our own, that fail2ban's jails fill
+	overrides []override      // of fail2ban's jails, set at run time; used by the engine's goroutine only
+	work      context.Context // of what is started while running
+	notices   *hooks.Notices  // nil: nobody reads them
+	anchors   []anchor        // of PF beside our own, that fail2ban's jails fill
 	metrics   *metrics.Metrics
 	watcher   *watcher
 	detector  *detect.Detector // used by the engine's goroutine only
@@ -178,10 +181,11 @@ func (d *Daemon) setUp(ctx context.Context) error {
 	if d.anchors, err = d.newAnchors(f); err != nil {
 		return err
 	}
+	d.pf = warden.Driver{Tables: router{d}, Banned: c.PF.Banned, Suspects: c.PF.Suspects}
 	d.hooks = d.newHooks(f)
 	d.openNotices(f)
 	plan.Warden.OnEvent, plan.Warden.Log = d.event, d.log
-	if d.bans, err = warden.New(ctx, plan.Warden, d.store, &tables{d}, d.never, d.o.Now()); err != nil {
+	if d.bans, err = warden.New(ctx, plan.Warden, d.store, d.pf, d.never, d.o.Now()); err != nil {
 		return err
 	}
 	if d.detector, err = detect.New(plan.Detector); err != nil {
@@ -237,6 +241,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	defer d.store.Close()
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
+	d.work = work
 	ready := make(chan struct{})
 	closeServers, err := d.serve(work, ready) // fails before PF is touched if another daemon is running
 	if err != nil {

@@ -25,7 +25,7 @@ func (d *Daemon) readFail2ban(c *config.Config) (*fail2ban.Running, error) {
 		d.fault("fail2ban", "")
 		return nil, nil
 	}
-	r, err := d.o.Apart.fail2ban(c)
+	r, err := d.o.Apart.fail2ban(c, d.overrides)
 	if err != nil {
 		return nil, fmt.Errorf("fail2ban folder %s: %w", c.Fail2ban, err)
 	}
@@ -45,20 +45,16 @@ func (d *Daemon) readFail2ban(c *config.Config) (*fail2ban.Running, error) {
 
 // ReadFail2ban reads the fail2ban folder of a configuration and makes its jails ready to run. own are this machine's addresses.
 func ReadFail2ban(c *config.Config, own []netip.Addr) (*fail2ban.Running, error) {
+	return readFail2banFolder(c, own, nil)
+}
+
+func readFail2banFolder(c *config.Config, own []netip.Addr, over []override) (*fail2ban.Running, error) {
 	setup, err := fail2ban.Load(c.Fail2ban, fail2ban.Options{Strict: c.Fail2banStrict, AllowMissingLogs: !c.Fail2banStrict})
 	if err != nil {
 		return nil, err
 	}
-	var taken []string
-	for _, j := range c.Jails {
-		if j.Enabled && j.Named {
-			taken = append(taken, j.Name)
-		}
-	}
-	r := setup.Compile(fail2ban.RunOptions{
-		Own: own, Taken: taken, MainAnchor: c.PF.Anchor, Banned: c.PF.Banned, KillStates: c.PF.KillStates,
-		Reserved: []string{c.PF.Banned, c.PF.Suspects, string(pfctl.Banned), string(pfctl.Suspects)},
-	})
+	overlay(setup, over)
+	r := setup.Compile(runOptions(c, own))
 	if c.Fail2banStrict && len(r.Faults) > len(setup.Faults) {
 		var errs []error
 		for _, f := range r.Faults[len(setup.Faults):] {
@@ -67,6 +63,19 @@ func ReadFail2ban(c *config.Config, own []netip.Addr) (*fail2ban.Running, error)
 		return nil, errors.Join(errs...)
 	}
 	return r, nil
+}
+
+func runOptions(c *config.Config, own []netip.Addr) fail2ban.RunOptions {
+	var taken []string
+	for _, j := range c.Jails {
+		if j.Enabled && j.Named {
+			taken = append(taken, j.Name)
+		}
+	}
+	return fail2ban.RunOptions{
+		Own: own, Taken: taken, MainAnchor: c.PF.Anchor, Banned: c.PF.Banned, KillStates: c.PF.KillStates,
+		Reserved: []string{c.PF.Banned, c.PF.Suspects, string(pfctl.Banned), string(pfctl.Suspects)},
+	}
 }
 
 // ownJails are the log jails of pfwarden's own to run. glob finds their logs; nil = in the file system. A jail of the system's that nobody asked for gives way to fail2ban's of that name.

@@ -57,7 +57,7 @@ func samePorts(a, b []pfctl.PortTable) bool {
 }
 
 // known tells whether an entry that PF holds was ever put there by us.
-func (d *Daemon) known(t pfctl.Table, p netip.Prefix) bool { return d.knownAs(d.tableName(t), p) }
+func (d *Daemon) known(t pfctl.Table, p netip.Prefix) bool { return d.knownAs(d.pf.Name(t), p) }
 
 func (d *Daemon) knownAs(table string, p netip.Prefix) bool {
 	if d.adopt {
@@ -78,61 +78,27 @@ func (d *Daemon) knownAs(table string, p netip.Prefix) bool {
 	return false
 }
 
-// tableName is what a part of the driver's is called in PF and in the ledger.
-func (d *Daemon) tableName(t pfctl.Table) string {
-	switch t {
-	case pfctl.Banned:
-		return d.config.PF.Banned
-	case pfctl.Suspects:
-		return d.config.PF.Suspects
-	}
-	return string(t)
-}
-
 // oneTable tells whether the administrator's own rules have one table for proven bans and suspects.
 func (d *Daemon) oneTable() bool {
 	return d.rules != "" && !strings.Contains(d.rules, "<"+d.config.PF.Suspects+">")
 }
 
-func (d *Daemon) tablePart(name string) pfctl.Table {
-	switch name {
-	case d.config.PF.Banned:
-		return pfctl.Banned
-	case d.config.PF.Suspects:
-		return pfctl.Suspects
-	}
-	return pfctl.Table(name)
-}
+// router hands entries to the driver whose table they are for.
+type router struct{ d *Daemon }
 
-// tables hands the warden's entries to the driver.
-type tables struct{ d *Daemon }
-
-func (t *tables) entries(list []warden.Entry) []pfctl.Entry {
-	out := make([]pfctl.Entry, len(list))
-	for i, e := range list {
-		out[i] = pfctl.Entry{Table: t.d.tablePart(e.Table), Prefix: e.Prefix, KillStates: e.KillStates}
-	}
-	return out
-}
-
-// Add hands additions over. An entry that the driver refuses at the last step is not tried again: its refusal is told and counted.
-func (t *tables) Add(_ context.Context, list ...warden.Entry) error {
+// Add implements warden.Tables.
+func (r router) Add(list ...pfctl.Entry) error {
 	var errs []error
-	for driver, entries := range t.d.route(t.entries(list)) {
+	for driver, entries := range r.d.route(list) {
 		errs = append(errs, driver.Add(entries...))
 	}
-	err := errors.Join(errs...)
-	if err != nil && errors.Is(err, pfctl.ErrRefused) {
-		t.d.log.Error("refused at the last step before pf", "error", err)
-		return nil
-	}
-	return err
+	return errors.Join(errs...)
 }
 
-// Delete hands deletions over.
-func (t *tables) Delete(_ context.Context, list ...warden.Entry) error {
+// Delete implements warden.Tables.
+func (r router) Delete(list ...pfctl.Entry) error {
 	var errs []error
-	for driver, entries := range t.d.route(t.entries(list)) {
+	for driver, entries := range r.d.route(list) {
 		errs = append(errs, driver.Delete(entries...))
 	}
 	return errors.Join(errs...)
@@ -143,14 +109,11 @@ func (d *Daemon) startPF(ctx context.Context) error {
 	if d.adopt {
 		d.takeOver(ctx)
 	}
-	t := &tables{d}
 	// What ended while we were away goes even where PF does not let us read a table.
-	for driver, entries := range d.route(t.entries(d.bans.Leaving())) {
-		if err := driver.Delete(entries...); err != nil {
-			d.log.Warn("entries of ended bans", "error", err)
-		}
+	if err := d.pf.Delete(ctx, d.bans.Leaving()...); err != nil {
+		d.log.Warn("entries of ended bans", "error", err)
 	}
-	by := d.route(t.entries(d.bans.Desired()))
+	by := d.route(d.pf.Entries(d.bans.Desired()))
 	err := d.each(func(x *pfctl.Driver) error { return x.Start(ctx, by[x]) })
 	return errors.Join(err, d.bans.Commit(ctx))
 }
@@ -171,7 +134,7 @@ func (d *Daemon) takeOver(ctx context.Context) {
 		for _, a := range t.Addresses {
 			prefixes = append(prefixes, a.Prefix)
 		}
-		d.engine.Notices(d.bans.Adopt(d.o.Now(), d.tableName(t.Table), prefixes))
+		d.engine.Notices(d.bans.Adopt(d.o.Now(), d.pf.Name(t.Table), prefixes))
 	}
 	d.adopt = false
 }
@@ -231,7 +194,7 @@ func (d *Daemon) freshCounters(ctx context.Context, age time.Duration) pfctl.Cou
 	for _, t := range counters.Tables {
 		for _, a := range t.Addresses {
 			b := a.Counts.Blocked()
-			c := warden.Count{Table: d.tableName(t.Table), Prefix: a.Prefix, Packets: b.Packets, Bytes: b.Bytes}
+			c := warden.Count{Table: d.pf.Name(t.Table), Prefix: a.Prefix, Packets: b.Packets, Bytes: b.Bytes}
 			counts = append(counts, c)
 			if t.Table == pfctl.Banned && d.oneTable() {
 				c.Table = d.config.PF.Suspects

@@ -35,7 +35,8 @@ type Running struct {
 	Jails   []RunningJail
 	Anchors []Anchor // of PF that the jails' actions fill
 	Lists   []*screen.List
-	Faults  []JailFault // jails that were left out, those of the Setup among them
+	Faults  []JailFault       // jails that were left out, those of the Setup among them
+	Read    map[string][]byte // files of rules that were read
 }
 
 // RunningJail is one jail.
@@ -64,13 +65,24 @@ func (s *Setup) Compile(o RunOptions) *Running {
 	if o.ReadFile == nil {
 		o.ReadFile = os.ReadFile
 	}
-	r := &Running{Setup: s, Faults: append([]JailFault(nil), s.Faults...)}
+	r := &Running{Setup: s, Faults: append([]JailFault(nil), s.Faults...), Read: make(map[string][]byte)}
+	readFile := o.ReadFile
+	o.ReadFile = func(path string) ([]byte, error) {
+		text, err := readFile(path)
+		if err == nil {
+			r.Read[path] = text
+		}
+		return text, err
+	}
 	taken := map[string]bool{"portscan": true}
 	for _, n := range o.Taken {
 		taken[n] = true
 	}
 	for i := range s.Jails {
 		j := &s.Jails[i]
+		if j.Stopped {
+			continue
+		}
 		c, lists, err := s.compile(j, o)
 		if err == nil && taken[j.Name] {
 			err = errors.New("pfwarden has a jail of that name already: rename one of the two")
@@ -182,6 +194,9 @@ func (s *Setup) compile(j *Jail, o RunOptions) (*RunningJail, []*screen.List, er
 		return nil, nil, fmt.Errorf("filter %s: %w", j.Filter.Name, err)
 	}
 	c.Engine = engine.Jail{Name: j.Name, Filter: f, Logs: j.LogPath, Exact: true}
+	if j.Idle {
+		c.Engine.Logs = []string{}
+	}
 	c.Detect = detect.JailConfig{
 		Name: j.Name, Strategy: detect.Fail2ban, Threshold: retry, Findtime: find, BypassGates: true, KeepMatches: max(matches, 1),
 		Increment: x.flag("bantime.increment", false),
@@ -318,13 +333,21 @@ func (r *Running) FromStart(path string) bool {
 	return false
 }
 
-// Reads tells whether a jail reads a log.
+// Reads tells whether any jail reads a log.
 func (r *Running) Reads(path string) bool {
-	for _, j := range r.Jails {
-		for _, p := range j.Engine.Logs {
-			if ok, err := filepath.Match(p, path); p == path || err == nil && ok {
-				return true
-			}
+	for i := range r.Jails {
+		if r.Jails[i].Reads(path) {
+			return true
+		}
+	}
+	return false
+}
+
+// Reads tells whether the jail reads a log.
+func (j *RunningJail) Reads(path string) bool {
+	for _, p := range j.Engine.Logs {
+		if ok, err := filepath.Match(p, path); p == path || err == nil && ok {
+			return true
 		}
 	}
 	return false

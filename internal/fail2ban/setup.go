@@ -3,6 +3,7 @@ package fail2ban
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -28,6 +29,16 @@ type Setup struct {
 	Faults []JailFault       // jails that were left out
 }
 
+// Clone copies what can be changed at run time.
+func (s *Setup) Clone() *Setup {
+	c := *s
+	c.Jails = slices.Clone(s.Jails)
+	for i := range c.Jails {
+		c.Jails[i].Options = maps.Clone(c.Jails[i].Options)
+	}
+	return &c
+}
+
 // JailFault says why a jail was left out.
 type JailFault struct {
 	Jail string
@@ -51,6 +62,9 @@ type Jail struct {
 	LogPath  []string // as configured, without the "tail" suffix
 	Paths    []Log    // the same, with it
 	IgnoreIP []string
+
+	Stopped bool // by hand, at run time: it is left out
+	Idle    bool // likewise: it reads nothing, and keeps its bans
 
 	journal bool // the jail itself names a journal match
 }
