@@ -15,31 +15,38 @@ type flood struct {
 
 const (
 	floodFactor = 10
-	floodLeast  = 3000 // new sources a minute below which nothing is a flood
+	floodLeast  = 300 // new sources a minute below which nothing is a flood
 )
 
 // first counts a first-seen source and says whether there is a flood.
 func (f *flood) first(now uint32) bool {
 	if minute := now / 60; minute > f.minute {
+		flooded := f.count > f.limit()
 		if f.minute != 0 {
-			f.close(minute - f.minute)
+			f.close(minute-f.minute, flooded)
 		}
+		// A flood goes on until a whole minute was without one, or else each minute of it would begin with some of its sources let in.
+		f.on = flooded && minute == f.minute+1
 		f.minute, f.count = minute, 0
-		f.on = false
+		if f.on {
+			f.minutes++
+		}
 	}
 	f.count++
-	if !f.on && f.count > max(floodLeast, floodFactor*f.median) {
+	if !f.on && f.count > f.limit() {
 		f.on = true
 		f.minutes++
 	}
 	return f.on
 }
 
+func (f *flood) limit() uint32 { return max(floodLeast, floodFactor*f.median) }
+
 // close files the minute that ended and the silent ones behind it. A minute of flood is filed as the median, so that a long flood does not
 // become the usual.
-func (f *flood) close(passed uint32) {
+func (f *flood) close(passed uint32, flooded bool) {
 	v := f.count
-	if f.on {
+	if flooded {
 		v = f.median
 	}
 	for i := range min(passed, uint32(len(f.recent))) {
