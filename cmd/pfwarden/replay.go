@@ -28,7 +28,7 @@ type replayFlags struct {
 	set, watch                           []string
 	timezone, labels, html, csv, journal string
 	year                                 int
-	samples, quiet                       bool
+	samples, quiet, compare              bool
 }
 
 func newReplayCommand(streams stdio) *cobra.Command {
@@ -44,7 +44,8 @@ Text logs are given to every filter there is. Their times are taken to be of thi
 where they have no year, of the year that fits the file's modification time (--year). Blocks on every interface are
 evidence, unless pflog.watch or --watch names some.
 
-With --labels the verdicts are scored against a CSV of address,class,want,first,last.`,
+With --set the input is played with the current settings as well, and the difference is told: who is banned more, who no
+longer. With --labels the verdicts are scored against a CSV of address,class,want,first,last.`,
 		Example: `  pfwarden replay --samples
   pfwarden replay /var/log/pflog /var/log/pflog.*.gz /var/log/authlog
   pfwarden replay --set portscan.threshold=5 --html report.html pflog.pcap access.log`,
@@ -61,6 +62,7 @@ With --labels the verdicts are scored against a CSV of address,class,want,first,
 	f.StringVar(&flags.html, "html", "", "also write the report as one HTML `file`")
 	f.StringVar(&flags.csv, "csv", "", "also write the bans as a CSV `file`")
 	f.StringVar(&flags.journal, "journal", "", "write every input of the detector to this `file`")
+	f.BoolVar(&flags.compare, "compare", true, "with --set, replay the current settings too and tell who is banned more and who no longer")
 	f.BoolVar(&flags.samples, "samples", false, "play the bundled samples: one day of a gateway")
 	f.BoolVarP(&flags.quiet, "quiet", "q", false, "no progress bar")
 	return cmd
@@ -84,7 +86,7 @@ func runReplay(cmd *cobra.Command, streams stdio, files []string, flags *replayF
 	if flags.samples {
 		o.Inputs, o.Location = sampleInputs(), time.UTC
 		if flags.watch == nil {
-			o.Watch = []string{sample.Interface}
+			o.Watch = sampleWatch()
 		}
 	}
 	for _, name := range files {
@@ -108,11 +110,22 @@ func runReplay(cmd *cobra.Command, streams stdio, files []string, flags *replayF
 		defer f.Close()
 		o.Journal = f
 	}
-	return play(cmd, streams, o, collect, flags)
+	return play(cmd, streams, o, collect, currentSettings(cmd, streams, flags, files), flags)
 }
 
-// play runs the replay and writes what came of it.
-func play(cmd *cobra.Command, streams stdio, o replay.Options, collect report.Options, flags *replayFlags) error {
+// play runs the replay and writes what came of it; where current is not nil, beside what comes of those settings.
+func play(cmd *cobra.Command, streams stdio, o replay.Options, collect report.Options, current *config.Config, flags *replayFlags) error {
+	if os.Getenv("GOGC") == "" {
+		// What lives is mostly fixed tables: collecting sooner costs next to nothing and keeps memory flat under a flood of sources.
+		defer debug.SetGCPercent(debug.SetGCPercent(50))
+	}
+	var before *report.Report
+	if current != nil {
+		var err error
+		if before, err = playQuietly(cmd, streams, o, current, flags); err != nil {
+			return fmt.Errorf("replaying with the current settings: %w", err)
+		}
+	}
 	out := bufio.NewWriterSize(streams.Out, 64<<10)
 	collector := report.New(collect)
 	lines := report.NewJSON(out)
@@ -133,10 +146,6 @@ func play(cmd *cobra.Command, streams stdio, o replay.Options, collect report.Op
 			fmt.Fprintf(streams.Err, "pfwarden: %v\n", r)
 		}
 	}
-	if os.Getenv("GOGC") == "" {
-		// What lives is mostly fixed tables: collecting sooner costs next to nothing and keeps memory flat under a flood of sources.
-		defer debug.SetGCPercent(debug.SetGCPercent(50))
-	}
 	finish := progress(streams, &o, flags.quiet)
 	totals, err := replay.Run(cmd.Context(), o)
 	finish()
@@ -151,13 +160,26 @@ func play(cmd *cobra.Command, streams stdio, o replay.Options, collect report.Op
 	}
 	collector.Live(totals.Live)
 	r := collector.Report()
+	var changed *report.Difference
+	if before != nil {
+		d := report.Compare(before, &r, flags.set)
+		changed = &d
+	}
+	text := report.TextOptions{Location: o.Location}
 	if asJSON {
+		if changed != nil {
+			lines.Difference(changed)
+		}
 		lines.End(&r)
 		if err := lines.Err(); err != nil {
 			return err
 		}
-	} else if err := r.Text(out, report.TextOptions{Location: o.Location}); err != nil {
+	} else if err := r.Text(out, text); err != nil {
 		return err
+	} else if changed != nil {
+		if err := changed.Text(out, text); err != nil {
+			return err
+		}
 	}
 	if err := out.Flush(); err != nil {
 		return err
@@ -216,6 +238,9 @@ func sampleLabels() ([]report.Label, error) {
 	defer f.Close()
 	return report.ReadLabels(f)
 }
+
+// sampleWatch are the interfaces that are watched in the samples.
+func sampleWatch() []string { return []string{sample.Interface} }
 
 func sampleInputs() []replay.Input {
 	var inputs []replay.Input

@@ -28,6 +28,8 @@ type Options struct {
 	Folder   string         // for the traffic's files, which are removed again
 	Dialect  string         // "" = openbsd
 	Peers    bool
+
+	OnProgress func(read int64) // as replay.Options has it
 }
 
 // Ban is one ban that was made.
@@ -77,7 +79,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	}
 	began := time.Now()
 	totals, err := replay.Run(ctx, replay.Options{
-		Config: o.Config, Inputs: inputs, Location: time.UTC, Watch: []string{simulate.Interface}, Seed: o.Simulate.Seed + 1, Watchers: watchers,
+		Config: o.Config, Inputs: inputs, Location: time.UTC, Watch: []string{simulate.Interface}, Seed: o.Simulate.Seed + 1, Watchers: watchers, OnProgress: o.OnProgress,
 		OnEvent: func(e warden.Event) {
 			collector.Event(e)
 			if e.Kind == warden.EventBan {
