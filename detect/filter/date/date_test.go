@@ -215,8 +215,11 @@ func TestRepeatedStamps(t *testing.T) {
 			if got.Repeated {
 				repeated++
 			}
-			got.Repeated = want.Repeated
-			if got != want || gotOK != wantOK {
+			if gotOK && wantOK && *got.stamp != *want.stamp {
+				t.Fatalf("%q on %q: remembered %+v, read %+v", pattern, line, *got.stamp, *want.stamp)
+			}
+			got.Repeated, got.stamp = want.Repeated, want.stamp
+			if got != want || gotOK != wantOK || fast.place != slow.place {
 				t.Fatalf("%q on %q: remembered %+v, read %+v", pattern, line, got, want)
 			}
 		}

@@ -31,6 +31,12 @@ type repeated struct {
 	by    *template
 	line  []byte // as much of the line as the reader may have looked at
 	found found
+	again bool // the last line had it
+}
+
+func (r *repeated) match(t *template) Match {
+	f := &r.found
+	return Match{Start: f.cut, End: f.cutEnd, Valid: f.valid, Repeated: r.again, Pattern: t.name, stamp: &f.stamp}
 }
 
 // lookAhead is how far past its end a stamp's reader may look: " 2006" and the character behind it, or a zone.
@@ -40,13 +46,12 @@ func (r *repeated) is(t *template, line string) bool {
 	return r.by == t && len(line) >= len(r.line) && line[:len(r.line)] == string(r.line)
 }
 
-func (r *repeated) remember(t *template, line string, f *found) {
-	r.by = nil
-	n := f.end + lookAhead
-	if !f.byHand || n > len(line) || strings.Trim(line[f.end:n], " \t") == "" { // readers may pass over any number of spaces
+func (r *repeated) remember(t *template, line string) {
+	end := r.found.end
+	if end+lookAhead > len(line) || strings.Trim(line[end:end+lookAhead], " \t") == "" { // readers may pass over any number of spaces
 		return
 	}
-	r.by, r.line, r.found = t, append(r.line[:0], line[:n]...), *f
+	r.by, r.line = t, append(r.line[:0], line[:end+lookAhead]...)
 }
 
 // place is where a match lay, with the characters around its two ends.
@@ -64,13 +69,13 @@ func (f *Format) NewDetector() *Detector {
 	return d
 }
 
-// Match is a time stamp found in a line.
+// Match is a time stamp found in a line. It is valid until the detector's next line.
 type Match struct {
 	Start, End int  // bytes that are taken out of the line (the pattern's first group)
 	Valid      bool // it is a date; if not, the line counts as one without
 	Repeated   bool // its text and meaning are those of the last match
 	Pattern    string
-	stamp      stamp
+	stamp      *stamp
 }
 
 // Empty says that the format asks for no time at all: there is nothing between Start and End.
@@ -94,11 +99,19 @@ func (d *Detector) Find(line string, unix int64) (Match, bool) {
 	if d.last >= 0 {
 		s := &d.slots[d.last]
 		tried = d.last
-		if d.repeated.is(s.template, line) { // the template is anchored, and wins as it did
-			s.hits++
-			s.lastUsed = unix
-			f := &d.repeated.found
-			return Match{Start: f.cut, End: f.cutEnd, Valid: f.valid, Repeated: true, Pattern: s.name, stamp: f.stamp}, true
+		if s.anchored && s.fast != nil && s.fastSkip >= 0 { // it wins as it did, where it matches at all
+			switch d.byHand(s, line) {
+			case yes:
+				s.hits++
+				s.lastUsed, s.distance = unix, d.repeated.found.start
+				if d.firstUnused == d.last {
+					d.firstUnused++
+				}
+				return d.repeated.match(s.template), true
+			case no:
+				f, i = d.try(line, tried, best, bestIndex)
+				return d.end(line, &f, i, unix)
+			}
 		}
 		if got, ok := d.again(s, line); ok {
 			if len(d.slots) == 1 || s.anchored || got.start == d.place.start && got.end == d.place.end {
@@ -110,23 +123,40 @@ func (d *Detector) Find(line string, unix int64) (Match, bool) {
 	}
 	if i < 0 {
 		f, i = d.try(line, tried, best, bestIndex)
-		if i < 0 {
-			return Match{}, false
-		}
 	}
-	d.won(line, f, i, unix)
-	return Match{Start: f.cut, End: f.cutEnd, Valid: f.valid, Pattern: d.slots[d.last].name, stamp: f.stamp}, true
+	return d.end(line, &f, i, unix)
+}
+
+// end makes a match of what was found by the template at i, if any.
+func (d *Detector) end(line string, f *found, i int, unix int64) (Match, bool) {
+	if i < 0 {
+		return Match{}, false
+	}
+	d.won(line, *f, i, unix)
+	d.repeated.by, d.repeated.again, d.repeated.found = nil, false, *f
+	return d.repeated.match(d.slots[d.last].template), true
+}
+
+// byHand reads the stamp of a line by the anchored template used last, or remembers it.
+func (d *Detector) byHand(s *slot, line string) verdict {
+	r := &d.repeated
+	if r.again = r.is(s.template, line); r.again {
+		return yes
+	}
+	r.by = nil
+	f, v := s.searchFast(line, 0)
+	if v == yes {
+		r.found = f
+		r.remember(s.template, line)
+		d.place = placeOf(line, f.start, f.end)
+	}
+	return v
 }
 
 // again searches the template used last, at its last place if the line looks the same there.
 func (d *Detector) again(s *slot, line string) (found, bool) {
 	if s.anchored {
-		f, ok := s.search(line, 0, len(line))
-		d.repeated.by = nil
-		if ok {
-			d.repeated.remember(s.template, line, &f)
-		}
-		return f, ok
+		return s.search(line, 0, len(line))
 	}
 	p := &d.place
 	if p.end <= len(line) && p.start < len(line) && p.start < p.end {

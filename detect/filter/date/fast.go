@@ -8,7 +8,6 @@ type found struct {
 	cut, cutEnd int // what is taken out of the line
 	stamp       stamp
 	valid       bool // the fields make a date
-	byHand      bool // read by a matcher
 }
 
 type verdict uint8

@@ -271,7 +271,6 @@ func (t *template) search(line string, from, to int) (found, bool) {
 	}
 	if t.fast != nil {
 		if f, verdict := t.searchFast(text, from); verdict != unsure {
-			f.byHand = true
 			return f, verdict == yes
 		}
 	}
