@@ -36,7 +36,6 @@ type group struct {
 	none     bool  // lines come with their time (journal)
 	detector *date.Detector
 	options  Options
-	zone     string
 
 	scan     *literal.Scan
 	patterns []patternRef // by number in scan

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -200,12 +201,10 @@ func getAction(x *fail2ban.Jail, argv []string) value {
 	case argv[0] == "actionmethods":
 		return value{Value: []any{"ban", "flush", "prolong", "reban", "reload", "start", "stop", "unban"}}
 	case argv[0] == "actionproperties":
-		names := []string{"actname", "name", "timeout"}
-		for _, c := range []string{"actionban", "actioncheck", "actionflush", "actionprolong", "actionreban", "actionreload", "actionrepair", "actionstart", "actionstop", "actionunban"} {
-			names = append(names, c)
-		}
-		slices.Sort(names)
-		return value{Value: names}
+		return value{Value: []string{
+			"actionban", "actioncheck", "actionflush", "actionprolong", "actionreban", "actionreload", "actionrepair", "actionstart", "actionstop", "actionunban",
+			"actname", "name", "timeout",
+		}}
 	case len(argv) < 3:
 		return failed("Invalid command (no get action or not yet implemented)")
 	case argv[2] == "timeout":
@@ -399,7 +398,8 @@ func change(x *fail2ban.Jail, name string, args []string) (apply func(*fail2ban.
 			}
 		})
 	}
-	return nil, "", fmt.Errorf("Invalid command (no set action or not yet implemented)") //nolint:staticcheck // fail2ban's own words
+	//lint:ignore ST1005 fail2ban's own words
+	return nil, "", errors.New("Invalid command (no set action or not yet implemented)")
 }
 
 func isTrue(s string) bool {

@@ -26,7 +26,6 @@ type Client struct {
 	wire  *wire
 	rules map[string][]string // by anchor, to recognise the driver's texts
 	gone  chan struct{}
-	once  sync.Once
 
 	mu     sync.Mutex
 	number uint32
