@@ -11,7 +11,7 @@ type Matcher struct {
 	classes   [256]uint8       // bytes that no literal tells apart share a class
 	stride    uint32
 	accepting uint32     // states from here on have outputs
-	outputs   [][]uint32 // set numbers by (state - accepting) / stride
+	outputs   [][]uint32 // set numbers, by the number that an accepting state keeps
 	patterns  [][]uint32 // patterns by set number
 	need      []uint32   // sets by pattern
 	always    []uint32   // patterns without any set
@@ -55,7 +55,7 @@ func (m *Matcher) build(sets []Set) {
 	for c := range m.classes {
 		m.classes[c] = 0
 	}
-	count := uint8(1)
+	count := uint8(1) // at most 255: upper case letters share the class of lower case ones
 	nodes := []trie{{child: map[byte]int{}}}
 	for id, s := range sets {
 		for _, l := range s {
@@ -80,7 +80,7 @@ func (m *Matcher) build(sets []Set) {
 	for c := 'a'; c <= 'z'; c++ {
 		m.classes[c-'a'+'A'] = m.classes[c]
 	}
-	m.stride = uint32(count)
+	m.stride = uint32(count) + 1 // behind the classes, an accepting state keeps the number of its outputs
 	m.number(nodes, m.transitions(nodes))
 }
 
@@ -123,6 +123,7 @@ func (m *Matcher) number(nodes []trie, rows [][]int) {
 				n++
 				if accepting {
 					m.outputs = append(m.outputs, nodes[i].out)
+					rows[i][m.stride-1] = len(m.outputs) - 1
 				}
 			}
 		}
@@ -133,9 +134,13 @@ func (m *Matcher) number(nodes []trie, rows [][]int) {
 	}
 	for i, row := range rows {
 		for class, to := range row {
-			m.next[final[i]+uint32(class)] = final[to]
+			value := uint32(to)
+			if class < len(row)-1 {
+				value = final[to]
+			}
+			m.next[final[i]+uint32(class)] = value
 			if m.small != nil {
-				m.small[final[i]+uint32(class)] = uint16(final[to])
+				m.small[final[i]+uint32(class)] = uint16(value)
 			}
 		}
 	}
@@ -251,7 +256,7 @@ func (s *Scan) run(state uint32, text string) uint32 {
 }
 
 func (s *Scan) accept(state uint32) {
-	for _, set := range s.m.outputs[(state-s.m.accepting)/s.m.stride] {
+	for _, set := range s.m.outputs[s.m.next[state+s.m.stride-1]] {
 		if s.setSeen[set] == s.round {
 			continue
 		}

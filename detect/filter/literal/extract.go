@@ -17,7 +17,7 @@ const (
 	maxStrings = 64 // in one set
 	maxProduct = 16 // of joined sets
 	maxLength  = 16 // bytes of a string
-	maxSets    = 3  // of a pattern
+	maxSets    = 2  // of a pattern
 	minLength  = 2  // a set with a shorter string is hit by almost every line
 )
 
