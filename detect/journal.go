@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
@@ -12,8 +13,10 @@ import (
 	"time"
 )
 
+// JournalMagic begins every journal.
+const JournalMagic = "pfwarden journal 1\n"
+
 const (
-	journalMagic  = "pfwarden journal 1\n"
 	journalRecord = 256 << 20 // bytes of one record at most: a snapshot is the largest
 	journalMost   = 1 << 16   // observations of one record
 )
@@ -25,6 +28,8 @@ const (
 	journalNotice  = 'N'
 	journalTick    = 'T'
 	journalNever   = 'Q' // what the never-list answered during the input before it
+	journalConfig  = 'C' // the detector's configuration from here on, as JSON
+	journalVerdict = 'V' // what the input before it led to, as a line of the verdict log
 )
 
 // ErrJournal is the cause of every fault in a journal's bytes.
@@ -35,25 +40,41 @@ var ErrDiverged = errors.New("replay differs from the recorded run: is the confi
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Journal is a flight recorder in front of a detector: it writes every input in arrival order and passes it on. What was written before an error
-// is a whole journal; the detector works on.
+// Journal is a flight recorder in front of a detector: it writes every input in arrival order and passes it on, and every verdict that comes of
+// it. What was written before an error is a whole journal; the detector works on.
 type Journal struct {
-	d   *Detector
-	w   *bufio.Writer
-	e   encoder
-	err error
+	d    *Detector
+	w    *bufio.Writer
+	e    encoder
+	emit func(Verdict) // the present caller's
+	tell func(Verdict) // writes a verdict and calls emit
+	err  error
 }
 
-// NewJournal begins a journal of d with its present state.
+// NewJournal begins a journal of d with its configuration and present state. Behind an earlier one it goes on with that, as after a reload of the
+// configuration.
 func NewJournal(w io.Writer, d *Detector) (*Journal, error) {
 	j := &Journal{d: d, w: bufio.NewWriterSize(w, 1<<16)}
-	_, j.err = j.w.WriteString(journalMagic)
+	_, j.err = j.w.WriteString(JournalMagic)
 	var state bytes.Buffer
 	if err := d.Snapshot(&state); err != nil {
 		return nil, fmt.Errorf("begin journal: %w", err)
 	}
+	config := d.config
+	config.Never = nil // its answers are recorded as they come
+	settings, err := json.Marshal(config)
+	if err != nil {
+		return nil, fmt.Errorf("begin journal: %w", err)
+	}
+	j.e.b = append(append(j.e.b[:0], journalConfig), settings...)
+	j.write()
 	j.e.b = append(append(j.e.b[:0], journalStart), state.Bytes()...)
 	j.write()
+	j.tell = func(v Verdict) {
+		j.e.b = v.AppendJSON(append(j.e.b[:0], journalVerdict))
+		j.write()
+		j.emit(v)
+	}
 	d.tap = func(_ netip.Addr, answer bool) bool {
 		j.e.b = append(j.e.b[:0], journalNever)
 		j.e.bool(answer)
@@ -102,7 +123,8 @@ func (j *Journal) Observe(obs []Observation, emit func(Verdict)) {
 		e.fields(o.Fields)
 	}
 	j.write()
-	j.d.Observe(obs, emit)
+	j.emit = emit
+	j.d.Observe(obs, j.tell)
 }
 
 // Notice writes and passes on a notice.
@@ -142,13 +164,15 @@ func (j *Journal) Flush() error {
 	return nil
 }
 
-// Input is one record of a journal: exactly one of its parts is set.
+// Input is one record of a journal: exactly one of its first five parts is set.
 type Input struct {
 	Observations []Observation
 	Notice       *Notice
 	Tick         time.Time
-	Start        []byte // a snapshot: the state in which the recorded run began
-	answers      []bool // of the never-list, while this input was dealt with
+	Start        []byte   // a snapshot: the state in which the recorded run began
+	Config       *Config  // the configuration from here on
+	Verdicts     [][]byte // what the recorded run made of the input: lines of the verdict log
+	answers      []bool   // of the never-list, while this input was dealt with
 }
 
 // JournalReader reads a journal.
@@ -174,11 +198,14 @@ func (j *JournalReader) record() ([]byte, error) {
 		return nil, j.fault
 	}
 	if !j.began {
-		magic := make([]byte, len(journalMagic))
-		if _, err := io.ReadFull(j.r, magic); err != nil || string(magic) != journalMagic {
+		magic := make([]byte, len(JournalMagic))
+		if _, err := io.ReadFull(j.r, magic); err != nil || string(magic) != JournalMagic {
 			return nil, fmt.Errorf("%w: it does not begin as one", ErrJournal)
 		}
 		j.began = true
+	}
+	if next, err := j.r.Peek(len(JournalMagic)); err == nil && string(next) == JournalMagic { // a journal that goes on behind another
+		_, _ = j.r.Discard(len(next)) // they are there
 	}
 	n, err := binary.ReadUvarint(j.r)
 	switch {
@@ -223,11 +250,15 @@ func (j *JournalReader) Next() (Input, error) {
 			j.fault = err
 			return in, nil
 		}
-		if b[0] != journalNever || len(b) != 2 || b[1] > 1 {
+		switch {
+		case b[0] == journalNever && len(b) == 2 && b[1] <= 1:
+			in.answers = append(in.answers, b[1] == 1)
+		case b[0] == journalVerdict:
+			in.Verdicts = append(in.Verdicts, b[1:])
+		default:
 			j.peeked = b
 			return in, nil
 		}
-		in.answers = append(in.answers, b[1] == 1)
 	}
 }
 
@@ -236,6 +267,12 @@ func parseInput(b []byte) (in Input, err error) {
 	switch b[0] {
 	case journalStart:
 		in.Start = b[1:]
+		return in, nil
+	case journalConfig:
+		in.Config = &Config{}
+		if err := json.Unmarshal(b[1:], in.Config); err != nil {
+			return in, fmt.Errorf("a configuration: %w", err)
+		}
 		return in, nil
 	case journalObserve:
 		n := d.n(min(journalMost, len(b)))
@@ -284,6 +321,16 @@ func (d *Detector) Play(in Input, emit func(Verdict)) error {
 		return a
 	}
 	switch {
+	case in.Config != nil:
+		fresh, err := New(*in.Config)
+		if err != nil {
+			return fmt.Errorf("play journal: %w", err)
+		}
+		fresh.stats, fresh.tap = d.stats, d.tap
+		if len(fresh.config.Jails) != len(d.config.Jails) {
+			fresh.stats = counters{observations: make([][NumKinds]uint64, len(fresh.config.Jails)+1), verdicts: make([]verdictCount, len(fresh.config.Jails)+1)}
+		}
+		*d = *fresh
 	case in.Start != nil:
 		if err := d.Restore(bytes.NewReader(in.Start), time.Time{}); err != nil {
 			return fmt.Errorf("play journal: %w", err)

@@ -140,13 +140,12 @@ func TestJournal(t *testing.T) {
 		if err := j.Flush(); err != nil {
 			t.Fatal(err)
 		}
-		c := workConfig()
-		c.Never, c.Seed = nil, 7
-		replayed, err := New(c)
+		replayed, err := New(Config{}) // the journal brings its own
 		if err != nil {
 			t.Fatal(err)
 		}
 		n := 0
+		var recorded, again []byte
 		for r := NewJournalReader(&file); ; n++ {
 			in, err := r.Next()
 			if err == io.EOF {
@@ -155,11 +154,18 @@ func TestJournal(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := replayed.Play(in, logTo(&got)); err != nil {
+			for _, line := range in.Verdicts {
+				recorded = append(recorded, line...)
+			}
+			log := logTo(&got)
+			if err := replayed.Play(in, func(v Verdict) { again = v.AppendJSON(again); log(v) }); err != nil {
 				t.Fatalf("input %d: %v", n, err)
 			}
 		}
-		if n != 5001 || want.Len() == 0 || !bytes.Equal(want.Bytes(), got.Bytes()) {
+		if len(recorded) == 0 || !bytes.Equal(recorded, again) {
+			t.Errorf("seed %d: the recorded verdicts have %d bytes, the replayed ones %d", seed, len(recorded), len(again))
+		}
+		if n != 5002 || want.Len() == 0 || !bytes.Equal(want.Bytes(), got.Bytes()) {
 			t.Fatalf("seed %d, %d inputs: verdict logs of %d and %d bytes differ:\n%s", seed, n, want.Len(), got.Len(), cmp.Diff(want.String(), got.String()))
 		}
 	}
@@ -180,17 +186,61 @@ func TestJournalDiverges(t *testing.T) {
 	}
 	c := workConfig()
 	c.Jails[0].Threshold = 6
-	other, _ := New(c)
+	other, _ := New(c) // as a program with another rule
 	var fault error
 	for r := NewJournalReader(&file); fault == nil; {
 		in, err := r.Next()
 		if err != nil {
 			t.Fatal("no divergence noticed: ", err)
 		}
+		if in.Config != nil {
+			continue
+		}
 		fault = other.Play(in, func(Verdict) {})
 	}
 	if !errors.Is(fault, ErrDiverged) {
 		t.Errorf("got %v, expected ErrDiverged", fault)
+	}
+}
+
+// TestJournalGoesOn: behind a reload the journal goes on in the same file, with the new settings.
+func TestJournalGoesOn(t *testing.T) {
+	var file bytes.Buffer
+	var want, got []byte
+	c := Config{Seed: 3, Jails: []JailConfig{jail("sshd", 5, time.Hour)}}
+	keep := func(v Verdict) { want = v.AppendJSON(want) }
+	for threshold := 5; threshold > 1; threshold-- {
+		c.Jails[0].Threshold = threshold
+		d, err := New(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		j, err := NewJournal(&file, d)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := range 12 {
+			j.Observe([]Observation{fail("sshd", "192.0.2.3", float64(i))}, keep)
+		}
+		if err := j.Flush(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	d, _ := New(Config{})
+	for r := NewJournalReader(&file); ; {
+		in, err := r.Next()
+		if err == io.EOF {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := d.Play(in, func(v Verdict) { got = v.AppendJSON(got) }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if n := bytes.Count(want, []byte("\n")); n != 2+3+4+6 || !bytes.Equal(want, got) {
+		t.Errorf("%d verdicts recorded:\n%s\nreplayed:\n%s", n, want, got)
 	}
 }
 
@@ -401,7 +451,7 @@ func FuzzJournal(f *testing.F) {
 	}
 	f.Add(b.Bytes(), []byte("O\x01"))
 	f.Add(b.Bytes()[:b.Len()-3], []byte("N"))
-	f.Add([]byte(journalMagic), []byte("T\x01"))
+	f.Add([]byte(JournalMagic), []byte("T\x01"))
 	f.Fuzz(func(t *testing.T, file, record []byte) {
 		d, _ := New(tinyConfig())
 		for r := NewJournalReader(bytes.NewReader(file)); ; {

@@ -44,6 +44,9 @@ Text logs are given to every filter there is. Their times are taken to be of thi
 where they have no year, of the year that fits the file's modification time (--year). Blocks on every interface are
 evidence, unless pflog.watch or --watch names some.
 
+A journal that "run --journal" wrote is replayed alone, to the verdict log: one JSON object a verdict with -o json. The journal
+brings the settings that it was recorded with, and the verdicts are compared with those of the run.
+
 With --set the input is played with the current settings as well, and the difference is told: who is banned more, who no
 longer. With --labels the verdicts are scored against a CSV of address,class,want,first,last.`,
 		Example: `  pfwarden replay --samples
@@ -71,6 +74,15 @@ longer. With --labels the verdicts are scored against a CSV of address,class,wan
 func runReplay(cmd *cobra.Command, streams stdio, files []string, flags *replayFlags) error {
 	if len(files) == 0 && !flags.samples {
 		return usagef("no file given; name pflog files and logs, or use --samples")
+	}
+	for _, name := range files {
+		if !replay.IsJournal(name) {
+			continue
+		}
+		if len(files) > 1 || flags.samples {
+			return usagef("%s is a journal: it is replayed alone", name)
+		}
+		return replayJournal(cmd, streams, name)
 	}
 	c, err := loadConfig(cmd, flags.set)
 	if err != nil {

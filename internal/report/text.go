@@ -264,6 +264,9 @@ func also(format string, n uint64) string {
 	return fmt.Sprintf(format, number(n))
 }
 
+// Plain makes text from logs harmless for a terminal: control and invisible characters are written as escapes.
+func Plain(s string) string { return plain(s) }
+
 // plain makes text from logs harmless: control and invisible characters, which could steer a terminal, are written as escapes.
 func plain(s string) string {
 	if strings.IndexFunc(s, func(c rune) bool { return !unicode.IsPrint(c) }) < 0 && utf8.ValidString(s) {

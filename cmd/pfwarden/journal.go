@@ -1,0 +1,60 @@
+package main
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"pfwarden/detect"
+	"pfwarden/internal/replay"
+	"pfwarden/internal/report"
+)
+
+// replayJournal replays a flight recorder's file: with -o json the verdict log itself, else the same for people. It ends with an error where the
+// verdicts are not those of the recorded run.
+func replayJournal(cmd *cobra.Command, streams stdio, name string) error {
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	out := bufio.NewWriterSize(streams.Out, 64<<10)
+	asJSON := commonOf(cmd).json()
+	totals, err := replay.Journal(cmd.Context(), f, func(v *detect.Verdict, line []byte) {
+		if asJSON {
+			_, _ = out.Write(line) // the error stays until Flush
+			return
+		}
+		who, state := v.ID, "spoofable"
+		if who == "" {
+			who = strings.TrimSuffix(strings.TrimSuffix(v.Source.String(), "/32"), "/128")
+		}
+		if v.Proven {
+			state = "proven"
+		}
+		if v.Stopped {
+			state += ", stopped by a gate"
+		}
+		fmt.Fprintf(out, "%s  %s  %s, score %.2f, %s\n", v.Time.Format("2006-01-02 15:04:05 MST"), report.Plain(who), report.Plain(v.Jail), v.Score, state)
+		for _, reason := range v.Reasons {
+			fmt.Fprintf(out, "    %s\n", report.Plain(reason))
+		}
+	})
+	if flushed := out.Flush(); err == nil {
+		err = flushed
+	}
+	if err != nil {
+		return fmt.Errorf("replaying %s: %w", name, err)
+	}
+	if totals.Fault != nil {
+		fmt.Fprintf(streams.Err, "pfwarden: %s is read as far as it goes: %v\n", name, totals.Fault)
+	}
+	if totals.Differ > 0 {
+		return fmt.Errorf("replaying %s: %d of %d verdicts differ from the recorded run's: %s", name, totals.Differ, totals.Verdicts, totals.First)
+	}
+	fmt.Fprintf(streams.Err, "pfwarden: %d inputs, %d verdicts, all as recorded\n", totals.Inputs, totals.Verdicts)
+	return nil
+}
