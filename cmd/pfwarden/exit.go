@@ -38,16 +38,20 @@ func (e *silentError) Unwrap() error { return e.err }
 // silent tells whether err has been reported to the user already.
 func silent(err error) bool {
 	var s *silentError
-	return errors.As(err, &s)
+	var status *fail2banStatus
+	return errors.As(err, &s) || errors.As(err, &status)
 }
 
 // exitCode is the one place where an error becomes an exit status.
 func exitCode(err error) int {
+	var status *fail2banStatus
 	var usage *usageError
 	var faults config.Faults
 	switch {
 	case err == nil:
 		return exitDone
+	case errors.As(err, &status):
+		return status.code
 	case errors.As(err, &usage), errors.As(err, &faults), errors.Is(err, control.ErrBadRequest):
 		return exitUsage
 	case errors.Is(err, control.ErrNotPermitted), errors.Is(err, fs.ErrPermission):

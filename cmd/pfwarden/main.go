@@ -12,7 +12,7 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	err := run(ctx, os.Args[1:], stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+	err := run(ctx, shimArgs(os.Args), stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
 	stop()
 	if err != nil && !silent(err) {
 		fmt.Fprintf(os.Stderr, "pfwarden: %v\n", err)

@@ -146,6 +146,8 @@ func makePlan(c *config.Config, userName string) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	// fail2ban's actions and ignore commands are commands of root's, its client changes jails at run time: that is done as fail2ban does it.
+	p.Alone = p.Alone || f != nil
 	needs, err := daemon.NeedsOf(c, f, rules)
 	if len(needs.Anchors) == 0 {
 		return nil, err
@@ -245,7 +247,7 @@ func runPrivileged(cmd *cobra.Command, flags *runFlags, streams stdio) (done boo
 		}
 		role.Chroot = filepath.Dir(p.Store)
 	}
-	o := privsep.ParentOptions{Role: role, Env: workerEnv(), Stderr: w, Log: log}
+	o := privsep.ParentOptions{Role: role, Env: workerEnv(), Stderr: w, Log: log, Idle: privsep.Shrink}
 	if isSyslog {
 		o.Stderr = &privsep.Lines{W: w}
 	}

@@ -75,6 +75,7 @@ func newRootCommand(streams stdio) *cobra.Command {
 	root.SuggestionsMinimumDistance = 2
 	root.CompletionOptions.DisableDefaultCmd = true // ours also knows ksh(1)
 	root.AddCommand(verbs(streams)...)
+	root.AddCommand(newFail2banCommands(streams)...)
 	return root
 }
 
