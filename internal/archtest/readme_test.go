@@ -2,6 +2,7 @@ package archtest
 
 import (
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -50,6 +51,26 @@ func TestReadmeIsTrue(t *testing.T) {
 	for _, command := range []string{"sh setup.sh", "go test ./..."} {
 		if !strings.Contains(readme, "\n    "+command+"\n") || !strings.Contains(string(ci), command) {
 			t.Errorf("%q is not a command of both README.md and .ci/run", command)
+		}
+	}
+}
+
+// TestRoomsAreDescribed: docs/architecture.md says of every folder with code what it promises; one beneath another may be told with it.
+func TestRoomsAreDescribed(t *testing.T) {
+	page, err := os.ReadFile(filepath.Join(root, "docs", "architecture.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{"etc": true} // only a test of what is installed
+	for _, f := range sources(t) {
+		if seen[f.folder] {
+			continue
+		}
+		seen[f.folder] = true
+		parent, last := path.Split(f.folder)
+		if !strings.Contains(string(page), "`"+f.folder+"`") &&
+			!(strings.Contains(string(page), "| `"+strings.TrimSuffix(parent, "/")+"`") && strings.Contains(string(page), "`"+last+"`")) {
+			t.Errorf("%s: docs/architecture.md does not say what it is for", f.folder)
 		}
 	}
 }
