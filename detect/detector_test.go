@@ -242,7 +242,8 @@ func TestHopCounts(t *testing.T) {
 		{"highest", func(int) uint8 { return 255 }, true},
 		{"lowest", func(int) uint8 { return 1 }, true},
 		{"two routes", func(i int) uint8 { return 250 + uint8(i%4) }, true},
-		{"several senders", func(i int) uint8 { return 240 + uint8(i*2) }, false},
+		{"nmap", func(i int) uint8 { return 37 + uint8(i*17%23) }, true},
+		{"several senders", func(i int) uint8 { return 225 + uint8(i*5) }, false},
 		{"wild", func(i int) uint8 { return uint8(i * 40) }, false},
 	}
 	for _, tt := range tests {

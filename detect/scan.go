@@ -28,7 +28,7 @@ const (
 	spreadSlack  = 0.8  // of the doors, where one more than needed was knocked on: eight doors over a day are as good as seven in an hour
 	halfLives    = 4    // after as many a score is forgotten
 	fewAddresses = 4    // fewer than these
-	ttlSpread    = 8    // routes move by 1 to 3 hops; more looks like several senders
+	ttlSpread    = 24   // routes move by 1 to 3 hops, and nmap draws its first hop count from 37 to 59; more looks like several senders
 )
 
 func newScan(c *Config) scan {

@@ -96,7 +96,7 @@ func (t *twin) portscan(p netip.Prefix, now int64) float64 {
 	if mark {
 		limit, full = limit/2, full/2
 	}
-	if int(high) > int(low)+8 {
+	if int(high) > int(low)+24 {
 		limit, full = limit*2, full*2
 	}
 	// Weak evidence counts up to half of the limit, as it stood at the newest knock.
@@ -265,7 +265,7 @@ func TestTwin(t *testing.T) {
 				if r.IntN(3) > 0 {
 					kind := []Kind{Probe, Probe, Probe, Probe, Stealth, UDPProbe, Sweep, Late, Backscatter}[r.IntN(9)]
 					o := Observation{
-						Time: at(now), Source: a, Jail: "portscan", Kind: kind, TTL: uint8(60 - 9*(r.IntN(40)/39)),
+						Time: at(now), Source: a, Jail: "portscan", Kind: kind, TTL: uint8(60 - 25*(r.IntN(40)/39)),
 						Target: Target{Address: netip.AddrFrom4([4]byte{203, 0, 113, byte(r.IntN(4))}), Port: uint16(r.IntN(50)), Protocol: 6},
 					}
 					if r.IntN(60) == 0 {
