@@ -70,8 +70,11 @@ func (d *Daemon) jailCounts(jail string) (c hooks.Counts) {
 	return c
 }
 
-// liveStories are the bans in force with their evidence, which commands may ask for.
+// liveStories are the bans in force with their evidence, which commands may ask for; none where there are no commands.
 func (d *Daemon) liveStories(ctx context.Context) []ledger.Ban {
+	if d.fail2ban == nil {
+		return nil
+	}
 	bans, err := d.store.History(ctx, ledger.Query{LiveOnly: true, Limit: warden.DefaultMaxBans, OldestFirst: true})
 	if err != nil {
 		d.log.Warn("actions learn of the bans in force without their evidence", "error", err)

@@ -117,7 +117,8 @@ type packet struct {
 const (
 	packetQueue = 4096
 	lineQueue   = 64   // batches: what one read of one file gave
-	drain       = 1024 // records dealt with before a commit
+	drain       = 1024 // packets dealt with before a commit
+	moreBatches = 3    // batches of lines, beyond the first
 )
 
 // New reads the ledger and sets everything up. PF is not touched and nothing is opened for reading before Run.
@@ -306,6 +307,7 @@ func (d *Daemon) loop(ctx, work context.Context) {
 			d.morePackets()
 		case batch := <-d.lines:
 			d.batch(batch)
+			d.moreLines()
 		case obs := <-d.screen.Results():
 			d.engine.Observed(d.o.Now(), obs...)
 		case f := <-d.asks:
@@ -324,6 +326,18 @@ func (d *Daemon) morePackets() {
 		select {
 		case p := <-d.packets:
 			d.packet(p)
+		default:
+			return
+		}
+	}
+}
+
+// moreLines deals with batches that wait already, so that in a flood one transaction takes more bans.
+func (d *Daemon) moreLines() {
+	for range moreBatches {
+		select {
+		case batch := <-d.lines:
+			d.batch(batch)
 		default:
 			return
 		}

@@ -19,7 +19,10 @@ func (d *Daemon) event(e warden.Event) {
 	if b.Prefix.IsValid() {
 		address = control.FormatPrefix(b.Prefix)
 	}
-	log := d.log.With("address", address, "table", b.Table, "jail", jailName(b.Jail))
+	log := d.log
+	if log.Enabled(context.Background(), slog.LevelInfo) { // a flood of bans shall not be slowed down by what nobody reads
+		log = log.With("address", address, "table", b.Table, "jail", jailName(b.Jail))
+	}
 	reason := strings.Join(b.Reasons, "; ")
 	switch e.Kind {
 	case warden.EventBan:

@@ -40,7 +40,7 @@ func scanBan(rows *sql.Rows, with bool) (Ban, error) {
 	}
 	b.Ident, b.State, b.Since, b.Until, b.Ended, b.LastHit = string(ident), State(state), fromMicros(since), fromMicros(until), fromMicros(ended), fromMicros(lastHit)
 	b.Packets, b.Bytes, b.BasePackets, b.BaseBytes = uint64(packets), uint64(bytes), uint64(basePackets), uint64(baseBytes)
-	if reasons != "[]" {
+	if b.Reasons = oneReason(reasons); b.Reasons == nil && reasons != "[]" {
 		if err := json.Unmarshal([]byte(reasons), &b.Reasons); err != nil {
 			return b, fmt.Errorf("%w: reasons of ban %d: %w", ErrCorrupt, b.ID, err)
 		}
@@ -52,6 +52,18 @@ func scanBan(rows *sql.Rows, with bool) (Ban, error) {
 		}
 	}
 	return b, nil
+}
+
+// oneReason reads a list of one text that needs no unescaping, nil if it is another list: a start reads very many of them.
+func oneReason(list string) []string {
+	s, ok := strings.CutPrefix(list, `["`)
+	if !ok {
+		return nil
+	}
+	if s, ok = strings.CutSuffix(s, `"]`); !ok || strings.ContainsAny(s, `"\`) {
+		return nil
+	}
+	return []string{s}
 }
 
 // Start implements Store.

@@ -118,24 +118,24 @@ func New(ctx context.Context, cfg Config, store ledger.Store, pf PF, never *Neve
 		past:  memory{limit: 4 * cfg.MaxBans},
 		stats: newStats(),
 	}
+	// Both read much where many bans are in force, and nothing of each other.
+	recalled := make(chan error, 1)
+	go func() { recalled <- w.recall(ctx) }()
 	start, err := store.Start(ctx)
-	if err != nil {
+	if err := errors.Join(err, <-recalled); err != nil {
 		return nil, fmt.Errorf("reading bans from the ledger: %w", err)
 	}
 	w.lastID, w.pause = start.LastID, start.Pause
 	if n := len(start.Unsettled); n > 0 { // a restart with many bans shall be quick
 		w.live, w.refs = make(map[key]*held, n), make(map[place]int, n)
 		w.kill, w.told = make(map[place]bool, n), make(map[place]struct{}, n)
-		w.touched, w.past.records = make(map[place]struct{}, n), make(map[key]*record, n)
+		w.touched = make(map[place]struct{}, n)
 	}
 	runtime := make([]netip.Prefix, 0, len(start.Never))
 	for _, n := range start.Never {
 		runtime = append(runtime, n.Prefix)
 	}
 	never.Set(OriginRuntime, runtime)
-	if err := w.recall(ctx); err != nil {
-		return nil, err
-	}
 	for i := range start.Unsettled {
 		w.resume(start.Unsettled[i])
 	}
