@@ -153,7 +153,9 @@ func (p *program) run(m *Scratch, pc int32, pos, depth int) int {
 			}
 			continue
 		case opSave:
-			m.stack = append(m.stack, frame{-1 - in.n, int32(m.caps[in.n]), -1})
+			if depth > 0 || len(m.stack) > 0 { // else there is nothing to go back to that could miss the old value
+				m.stack = append(m.stack, frame{-1 - in.n, int32(m.caps[in.n]), -1})
+			}
 			m.caps[in.n], m.dirty = pos, true
 		case opLook, opAtomic:
 			end := p.inner(m, in, pos, depth)
