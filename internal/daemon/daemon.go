@@ -427,6 +427,13 @@ func (d *Daemon) Reload() {
 // Metrics gives the metrics, for tests and for whoever serves them elsewhere.
 func (d *Daemon) Metrics() *metrics.Metrics { return d.metrics }
 
+// settings is the configuration in force. The engine's goroutine, which alone replaces it, reads d.config; all others ask here.
+func (d *Daemon) settings() *config.Config {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.config
+}
+
 // fault sets a health item to red, or, with an empty text, to green.
 func (d *Daemon) fault(item, text string) {
 	d.mu.Lock()

@@ -59,7 +59,7 @@ func (q *asked) mainOption(name string) (value, bool) {
 	case "syslogsocket":
 		return value{Value: main("syslogsocket", "auto")}, true
 	case "dbfile":
-		return value{Value: q.s.d.config.Store.File}, true
+		return value{Value: q.s.d.settings().Store.File}, true
 	case "dbmaxmatches":
 		n, _ := strconv.Atoi(main("dbmaxmatches", "10"))
 		return value{Value: n}, true

@@ -80,7 +80,7 @@ func (d *Daemon) knownAs(table string, p netip.Prefix) bool {
 
 // oneTable tells whether the administrator's own rules have one table for proven bans and suspects.
 func (d *Daemon) oneTable() bool {
-	return d.rules != "" && !strings.Contains(d.rules, "<"+d.config.PF.Suspects+">")
+	return d.rules != "" && !strings.Contains(d.rules, "<"+d.pf.Suspects+">")
 }
 
 // router hands entries to the driver whose table they are for.
@@ -197,7 +197,7 @@ func (d *Daemon) freshCounters(ctx context.Context, age time.Duration) pfctl.Cou
 			c := warden.Count{Table: d.pf.Name(t.Table), Prefix: a.Prefix, Packets: b.Packets, Bytes: b.Bytes}
 			counts = append(counts, c)
 			if t.Table == pfctl.Banned && d.oneTable() {
-				c.Table = d.config.PF.Suspects
+				c.Table = d.pf.Suspects
 				counts = append(counts, c)
 			}
 		}

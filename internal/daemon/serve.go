@@ -110,7 +110,7 @@ func (d *Daemon) captureMetrics() []metrics.CaptureStats {
 		return nil
 	}
 	n := s.live.Statistics()
-	return []metrics.CaptureStats{{Interface: d.config.Pflog.Interface, Up: s.up, Received: n.Received, KernelDropped: n.Dropped, Reopened: s.live.Alarms()}}
+	return []metrics.CaptureStats{{Interface: d.settings().Pflog.Interface, Up: s.up, Received: n.Received, KernelDropped: n.Dropped, Reopened: s.live.Alarms()}}
 }
 
 func (d *Daemon) logMetrics() []metrics.LogStats {
@@ -152,7 +152,7 @@ func (d *Daemon) ledgerSize() int64 {
 	}
 	var n int64
 	for _, suffix := range []string{"", "-wal", "-journal"} {
-		if info, err := os.Stat(d.config.Store.File + suffix); err == nil {
+		if info, err := os.Stat(d.settings().Store.File + suffix); err == nil {
 			n += info.Size()
 		}
 	}

@@ -112,7 +112,7 @@ func (d *Daemon) sourceStatus() []control.SourceStatus {
 		if !s.up {
 			state = "gone, tried again"
 		}
-		out = append(out, control.SourceStatus{Name: d.config.Pflog.Interface, Kind: "pflog", State: state, OK: s.up, Records: d.watcher.packetCount.Load(), Dropped: n.Dropped, Last: last(d.watcher.packetTime.Load())})
+		out = append(out, control.SourceStatus{Name: d.settings().Pflog.Interface, Kind: "pflog", State: state, OK: s.up, Records: d.watcher.packetCount.Load(), Dropped: n.Dropped, Last: last(d.watcher.packetTime.Load())})
 	}
 	if s.live == nil && s.follower != nil {
 		f := s.follower.Stats()
@@ -140,7 +140,7 @@ func (d *Daemon) sourceStatus() []control.SourceStatus {
 // health gathers what every part says of itself.
 func (d *Daemon) health() []control.HealthItem {
 	var out []control.HealthItem
-	if d.config.PF.Backend != "memory" {
+	if d.settings().PF.Backend != "memory" {
 		for _, h := range append(d.driver.Health(), d.anchorHealth()...) {
 			out = append(out, control.HealthItem{Name: "pf_" + strings.ReplaceAll(h.Name, "-", "_"), OK: h.OK, Text: h.Text, Remedy: h.Fix})
 		}

@@ -147,11 +147,11 @@ func (d *Daemon) captureAlarm(err error) {
 	d.sources.up = err == nil
 	d.mu.Unlock()
 	if err == nil {
-		d.log.Info("the pflog interface is open again", "interface", d.config.Pflog.Interface)
+		d.log.Info("the pflog interface is open again", "interface", d.settings().Pflog.Interface)
 		d.fault("capture", "")
 		return
 	}
-	d.log.Error("the pflog interface is gone; it is tried again", "interface", d.config.Pflog.Interface, "error", err)
+	d.log.Error("the pflog interface is gone; it is tried again", "interface", d.settings().Pflog.Interface, "error", err)
 	d.fault("capture", err.Error())
 }
 

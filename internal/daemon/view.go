@@ -18,7 +18,7 @@ func (s *service) PF(ctx context.Context) (control.PFView, error) {
 		return control.PFView{}, err
 	}
 	out := control.PFView{
-		Backend: d.config.PF.Backend, Filtering: v.Filtering, Words: []string{v.Verdict}, Enabled: v.Enabled, Since: v.Status, Anchor: v.Anchor,
+		Backend: d.settings().PF.Backend, Filtering: v.Filtering, Words: []string{v.Verdict}, Enabled: v.Enabled, Since: v.Status, Anchor: v.Anchor,
 		Main: v.MainRules, Anchors: v.Anchors, Rules: ruleLines(v.Rules), Limits: limits(v.Limits),
 	}
 	out.Words = append(out.Words, v.Faults...)
