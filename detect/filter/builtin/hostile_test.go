@@ -14,7 +14,7 @@ func TestLongLines(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector makes regexps ten to twenty times slower")
 	}
-	const size = 1 << 20
+	const size, limit = 1 << 20, 50 * time.Millisecond
 	starts := map[string]string{
 		"sshd":            "Nov 22 15:20:08 vm sshd[1]: Failed password for invalid user x from 1.2.3.4 port 22 ssh2 ",
 		"httpd-auth":      "[Sun Nov 22 15:15:35.231487 2026] [auth_basic:error] [pid 1:tid 2] [client 1.2.3.4:4] AH01618: user x in realm not found: ",
@@ -40,12 +40,12 @@ func TestLongLines(t *testing.T) {
 		for _, filler := range fillers {
 			line := starts[name] + strings.Repeat(filler, size/len(filler))
 			best := time.Hour
-			for range 3 { // the machine may be busy with something else
+			for try := 0; try < 30 && best > limit; try++ { // the machine may be busy with something else
 				start := time.Now()
 				set.Match(capture.Line{Text: line}, time.Time{}, func(int, filter.Candidate) {})
 				best = min(best, time.Since(start))
 			}
-			if best > 50*time.Millisecond {
+			if best > limit {
 				t.Errorf("%s: %v on a line of %q", name, best, filler)
 			}
 		}
