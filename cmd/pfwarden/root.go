@@ -100,6 +100,7 @@ func verbs(streams stdio) []*cobra.Command {
 		newResumeCommand(streams),
 		newPFCommand(streams),
 		newSimulateCommand(streams),
+		newImportCommand(streams),
 		newCompletionCommand(streams),
 		newVersionCommand(streams),
 	}

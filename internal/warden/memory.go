@@ -17,6 +17,9 @@ const (
 	scopeTable = "table/"
 )
 
+// ScopeOf is the scope of the bans of a jail with that name, as the ledger keeps it.
+func (j Jail) ScopeOf(name string) string { return scopeOf(name, j) }
+
 func scopeOf(name string, j Jail) string {
 	switch {
 	case j.Fail2ban != nil:
