@@ -94,7 +94,7 @@ func (f *Filter) process(w *work) (ignored bool) {
 			f.gaveUp(err, -1)
 			return false
 		}
-		if w.trace == nil && w.when.OK && f.idle(w, text, m) {
+		if w.when.OK && f.idle(w, text, m) {
 			return false
 		}
 		pre = m

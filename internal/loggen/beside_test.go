@@ -103,20 +103,18 @@ func (m *measure) match(b *testing.B, set *filter.Set, path string, lines int) {
 	m.found = 0
 	emit := func(int, filter.Candidate) { m.found++ }
 	used := cpuTime()
-	block, rest := make([]byte, 256<<10), ""
+	block, kept := make([]byte, 32<<10), 0
 	for err == nil {
 		var n int
-		n, err = file.Read(block)
-		text := rest + string(block[:n])
-		for {
-			line, more, found := strings.Cut(text, "\n")
-			if !found {
-				break
-			}
+		n, err = file.Read(block[kept:])
+		end := bytes.LastIndexByte(block[:kept+n], '\n') + 1
+		text := string(block[:end])
+		for text != "" {
+			line, more, _ := strings.Cut(text, "\n")
 			set.Match(capture.Line{Text: line}, time.Time{}, emit)
 			text = more
 		}
-		rest = text
+		kept = copy(block, block[end:kept+n])
 	}
 	m.rates = append(m.rates, float64(lines)/(cpuTime()-used).Seconds())
 	if !errors.Is(err, io.EOF) {

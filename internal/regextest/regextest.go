@@ -3,6 +3,7 @@ package regextest
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -156,19 +157,39 @@ type tester struct {
 func (t *tester) read(ctx context.Context, in io.Reader) error {
 	r := bufio.NewReaderSize(in, 256<<10)
 	for ctx.Err() == nil {
-		text, err := t.readLine(r)
-		if err != nil && text == "" {
+		block, err := t.readBlock(r)
+		if err != nil && block == "" {
 			if errors.Is(err, io.EOF) {
 				return nil
 			}
 			return fmt.Errorf("%s: %w", t.o.Log, err)
 		}
-		t.lines++
-		if err := t.line(text); err != nil {
-			return err
+		for more := true; more; {
+			var text string
+			text, block, more = strings.Cut(block, "\n")
+			t.lines++
+			if err := t.line(text); err != nil {
+				return err
+			}
 		}
 	}
 	return ctx.Err()
+}
+
+// blockSize is how many bytes of whole lines are taken at once where they are there already.
+const blockSize = 16 << 10
+
+// readBlock reads the lines that are buffered, as far as they are whole, or one line as readLine does. All but the last of them
+// end in a newline.
+func (t *tester) readBlock(r *bufio.Reader) (string, error) {
+	waiting, _ := r.Peek(min(r.Buffered(), blockSize))
+	end := bytes.LastIndexByte(waiting, '\n')
+	if end < 0 {
+		return t.readLine(r)
+	}
+	block := string(waiting[:end])
+	_, err := r.Discard(end + 1)
+	return block, err
 }
 
 // readLine reads a line whole, or its first maxLine bytes.

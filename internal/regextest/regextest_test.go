@@ -118,3 +118,28 @@ func TestHarmlessOutput(t *testing.T) {
 		t.Errorf("control characters in %q", out.String())
 	}
 }
+
+// TestLinesAsTheyStand: empty, unfinished and very long lines are each one line.
+func TestLinesAsTheyStand(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, log string
+		lines     int
+	}{
+		{"nothing", "", 0},
+		{"one empty line", "\n", 1},
+		{"empty lines at the end", "a\n\n\n", 3},
+		{"no newline at the end", "a\nb", 2},
+		{"longer than a block", strings.Repeat("x", 3*blockSize) + "\nb\n", 2},
+		{"longer than the buffer", strings.Repeat("x", 1<<20) + "\n\nb", 3},
+		{"many blocks", strings.Repeat("line\n", 20_000), 20_000},
+	} {
+		var out bytes.Buffer
+		if err := Run(t.Context(), &out, Options{Log: "-", Input: strings.NewReader(c.log), Filter: `no <ADDR> here`, JSON: true, Location: time.UTC}); err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Count(out.String(), "\n"); got != c.lines {
+			t.Errorf("%s: %d lines, want %d", c.name, got, c.lines)
+		}
+	}
+}
