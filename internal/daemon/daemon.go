@@ -42,6 +42,8 @@ type Options struct {
 	Now  func() time.Time // nil = time.Now
 	Tick time.Duration    // how often bans are ended and the detector forgets; 0 = 1 s
 
+	States time.Duration // how often PF's states are read; 0 = 3 min
+
 	Open    func(path string) (*os.File, error) // nil = the file system
 	Journal io.Writer                           // flight recorder; nil = none
 	Watch   []string                            // interfaces, instead of the configuration's; nil = work them out
@@ -259,6 +261,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 		parts.Go(func() { _ = driver.Run(work) })
 	}
 	parts.Go(func() { d.readCounters(work) })
+	if d.config.Portscan.Enabled {
+		parts.Go(func() { d.readStates(work) })
+	}
 	d.running.Store(true)
 	d.startScreen(work)
 	d.startSources(work)

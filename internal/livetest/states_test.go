@@ -1,0 +1,102 @@
+package livetest
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"pfwarden/pfctl/pftest"
+)
+
+// TestStates scans from two hosts; with one of them our side has a connection.
+func TestStates(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs the daemon")
+	}
+	base := build(t)
+	for _, profile := range pftest.Profiles() {
+		t.Run(profile, func(t *testing.T) {
+			g := base.like(t, profile, callUs)
+			const friend, stranger = "198.51.100.21", "198.51.100.22"
+			cmd := exec.Command(g.pfpkt, "out", "4", serverAddress, friend, "6", "40000", "443", "60", "2", "1")
+			cmd.Env = append(os.Environ(), g.env...)
+			if out, err := cmd.CombinedOutput(); err != nil {
+				t.Fatalf("pfpkt: %v\n%s", err, out)
+			}
+			g.run("")
+			// The states are read at the start, beside everything else.
+			within(t, 5*time.Second, "the states were read", func() bool {
+				return g.metric(`pfwarden_pfctl_runs_total{operation="show-states"}`) >= 1
+			})
+			ports := []uint16{21, 22, 23, 25, 80, 110, 143, 443, 8080}
+			g.scan(friend, ports...)
+			g.scan(stranger, ports...)
+			within(t, 3*time.Second, "the stranger is a suspect", func() bool { return g.table("suspects")[stranger] })
+			if g.table("suspects")[friend] {
+				t.Error("a host that our side talks to was banned for what anybody can forge")
+			}
+			if text := g.cli("explain", friend); !strings.Contains(text, "our side has a connection") {
+				t.Errorf("explain does not say why not:\n%s", text)
+			}
+		})
+	}
+}
+
+// TestLastCounters looks at what is known of a ban behind its end, and at a proven ban that is still hit when it ends.
+func TestLastCounters(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs the daemon")
+	}
+	g := build(t).like(t, "openbsd", callUs)
+	path := filepath.Join(g.dir, "authlog")
+	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	must(t, err)
+	defer log.Close()
+	g.run(fmt.Sprintf("[defaults]\nladder = [\"4s\", \"1h\"]\n[portscan]\nban = \"4s\"\n[jail.sshd]\nlogs = [%q]\nprolong = true\n", path))
+	const hit, quiet, suspect = "198.51.100.31", "198.51.100.32", "198.51.100.33"
+	failures(t, log, hit, 5)
+	failures(t, log, quiet, 5)
+	g.scan(suspect, 21, 22, 23, 25, 80, 110, 143, 443)
+	within(t, 3*time.Second, "all three are banned", func() bool {
+		return g.table("banned")[hit] && g.table("banned")[quiet] && g.table("suspects")[suspect]
+	})
+	g.packets(quiet, 3)
+	g.packets(suspect, 5)
+	// Counted as having been hit at the last reading before now; the other goes on being hit until its end.
+	within(t, 2*time.Second, "the hits are counted", func() bool { return g.bans()[quiet].Packets == 3 })
+	hits := 0
+	within(t, 12*time.Second, "the others' bans end", func() bool {
+		g.packets(hit, 1)
+		g.packets(suspect, 1)
+		hits++
+		return !g.table("suspects")[suspect]
+	})
+	within(t, 3*time.Second, "the hit one's ban goes on", func() bool {
+		return strings.Contains(g.scrape(), `pfwarden_bans_prolonged_total{jail="sshd"} 1`) || g.metric(`pfwarden_bans_prolonged_total{jail="sshd"}`) > 1
+	})
+	if !g.table("banned")[hit] {
+		t.Error("a proven ban that is still hit ended")
+	}
+	g.cli("unban", hit)
+	for _, a := range []string{hit, suspect} {
+		var x struct {
+			Story []string
+			Bans  []struct {
+				Packets uint64
+				Ended   *time.Time
+			}
+		}
+		must(t, json.Unmarshal([]byte(g.cli("explain", "-o", "json", a)), &x))
+		if len(x.Bans) != 1 || x.Bans[0].Ended == nil || x.Bans[0].Packets < uint64(hits)/2 || x.Bans[0].Packets == 0 {
+			t.Errorf("%s: behind its end %+v, after %d hits", a, x.Bans, hits)
+		}
+		if story := strings.Join(x.Story, "\n"); !strings.Contains(story, "this ban stopped ") || !strings.Contains(story, " ago") && !strings.Contains(story, "just now") {
+			t.Errorf("%s: the story is\n%s", a, story)
+		}
+	}
+}
