@@ -232,7 +232,7 @@ func (p *player) stamp(record []byte, t time.Time) {
 
 // redate writes another day into a line: the samples' logs write theirs in three ways.
 func redate(line []byte, day time.Time) []byte {
-	for _, layout := range []string{"Jan _2 ", "[Mon Jan 02 ", "[02/Jan/2006:"} {
+	for _, layout := range []string{"[Mon Jan 02 ", "[02/Jan/2006:", "Jan _2 "} {
 		from := sample.Date().Format(layout)
 		if bytes.Contains(line, []byte(from)) {
 			line = bytes.Replace(line, []byte(from), []byte(day.Format(layout)), 1)
