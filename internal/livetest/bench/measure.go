@@ -53,7 +53,7 @@ logs = [%q]
 	if err := h.daemon.Start(); err != nil {
 		return err
 	}
-	return h.answers(exec.Command(b.pfwarden, "--socket", filepath.Join(h.dir, "s"), "status"))
+	return h.answers(exec.Command(b.pfwarden, "--socket", filepath.Join(h.dir, "s"), "never", "list"))
 }
 
 // startTheirs starts fail2ban over a host, with the same filter and PF.
