@@ -31,6 +31,8 @@ type Options struct {
 	Version string
 	Capture string
 	Start   time.Time // the day to begin with, at midnight UTC; zero = the samples' own
+
+	from time.Duration // begin the first day here
 }
 
 // step is how often, in real time, what is due is written.
@@ -55,7 +57,7 @@ func Run(ctx context.Context, o Options) error {
 	if o.Socket == "" {
 		o.Socket = filepath.Join(o.Dir, "pfwarden.sock")
 	}
-	clock := clock{began: time.Now(), start: o.Start, speed: o.Speed}
+	clock := clock{began: time.Now(), start: o.Start.Add(o.from), speed: o.Speed}
 	profile, err := pftest.ProfileByName("openbsd")
 	if err != nil {
 		return err

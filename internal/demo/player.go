@@ -162,7 +162,11 @@ func (p *player) play(ctx context.Context, c clock) error {
 	defer ticker.Stop()
 	for day := 0; p.o.Days == 0 || day < p.o.Days; day++ {
 		midnight := p.o.Start.AddDate(0, 0, day)
-		for next := 0; next < len(p.entries); {
+		next := 0
+		for day == 0 && next < len(p.entries) && p.entries[next].due < p.o.from {
+			next++
+		}
+		for next < len(p.entries) {
 			select {
 			case <-ctx.Done():
 				return nil
