@@ -62,6 +62,7 @@ type ParentOptions struct {
 	Backoff time.Duration                        // before a new worker, doubled up to MaxBackoff; 0 = 1 s
 	After   func(time.Duration) <-chan time.Time // nil = time.After
 	Started func(pid int)                        // told of each worker; nil = nobody
+	Idle    func()                               // called now and then to give memory back; may be nil
 	Refresh <-chan time.Time                     // when to look anew at what belongs to this machine; nil = once a minute
 }
 
@@ -131,6 +132,9 @@ func (p *Parent) Run(ctx context.Context, hup <-chan os.Signal) error {
 				break running
 			case <-refresh:
 				p.o.Guard.Refresh()
+				if p.o.Idle != nil {
+					p.o.Idle()
+				}
 			case <-done:
 				done, stopping, kill = nil, true, p.o.After(stopTime)
 				w.signal(syscall.SIGTERM)
