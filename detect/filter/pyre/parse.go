@@ -1,6 +1,8 @@
 // Package pyre runs regular expressions written for Python's re module, in linear time wherever that is possible.
 //
-// A pattern is parsed into a small tree and written out again for Go's regexp (RE2): once for ASCII text, once for all of
+// ASCII text, which is nearly all of it, goes to a backtracking machine of our own (program) that is exact and does a bounded amount
+// of work. What it gives up or cannot do goes to the engines behind it:
+// a pattern is parsed into a small tree and written out again for Go's regexp (RE2): once for ASCII text, once for all of
 // Unicode, since Python's \d, \w, \s and \b mean Unicode and RE2's mean ASCII. What RE2 cannot do (look-around,
 // back-references, conditionals) is relaxed to a pattern that matches at least as much; only where that one matches does
 // the backtracking engine regexp2 run, under a time limit.
