@@ -36,7 +36,6 @@ type runFlags struct {
 	journal string
 	folder  string // of fail2ban
 	user    string // the worker's
-	two     bool
 	one     bool
 }
 
@@ -148,6 +147,10 @@ func makePlan(c *config.Config, userName string) (*plan, error) {
 	}
 	// fail2ban's actions and ignore commands are commands of root's, its client changes jails at run time: that is done as fail2ban does it.
 	p.Alone = p.Alone || f != nil
+	if daemon.RunsCommands(f) && !p.Alone {
+		p.Alone = true
+		p.Note = "fail2ban's actions and ignore commands are programs, or its own log is read: everything is done in one process, with root's rights"
+	}
 	needs, err := daemon.NeedsOf(c, f, rules)
 	if len(needs.Anchors) == 0 {
 		return nil, err
@@ -224,8 +227,14 @@ func runPrivileged(cmd *cobra.Command, flags *runFlags, streams stdio) (done boo
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
 	p, err := askPlan(ctx, cmd, flags, streams.Err)
-	if err != nil || p.Alone {
-		return err != nil, err
+	if err != nil {
+		return true, err
+	}
+	if p.Alone {
+		if p.Note != "" {
+			fmt.Fprintln(streams.Err, "pfwarden: "+p.Note)
+		}
+		return false, nil
 	}
 	w, isSyslog := logWriter(p.Log, streams.Err)
 	log, err := logTo(p.Log, w, isSyslog)

@@ -34,7 +34,7 @@ with what they should hold; SIGTERM and SIGINT stop in order, leaving the tables
   pfwarden run -f ./pfwarden.toml --set observe=true --set log.target=stderr`,
 		Args: nArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if flags.two && !flags.one && os.Geteuid() == 0 {
+			if !flags.one && os.Geteuid() == 0 {
 				if done, err := runPrivileged(cmd, &flags, streams); done {
 					return err
 				}
@@ -73,7 +73,6 @@ with what they should hold; SIGTERM and SIGINT stop in order, leaving the tables
 	}
 	flags.add(cmd)
 	cmd.Flags().StringVar(&flags.journal, "journal", "", "flight recorder: write every input of the detector to this `file`")
-	cmd.Flags().BoolVar(&flags.two, "privsep", false, "as root: keep a small privileged process and do all else without rights")
 	cmd.Flags().BoolVar(&flags.one, "single-process", false, "as root: do everything in one process, with root's rights")
 	return cmd
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"pfwarden/detect/filter/builtin"
 	"pfwarden/internal/config"
@@ -34,7 +35,9 @@ func NeedsOf(c *config.Config, f *fail2ban.Running, rules string) (Needs, error)
 			}
 		}
 	}
-	add(c.Pflog.File)
+	if c.Portscan.Enabled {
+		add(c.Pflog.File)
+	}
 	plan, err := engine.NewPlan(c, engine.PlanOptions{Filters: builtin.Lookup, Jails: ownJails(c, f, nil), Never: &warden.NeverList{}, Rules: rules})
 	if plan == nil {
 		return n, err
@@ -65,6 +68,25 @@ func NeedsOf(c *config.Config, f *fail2ban.Running, rules string) (Needs, error)
 	return n, nil
 }
 
+// RunsCommands tells whether jails of fail2ban's need programs to be run, or fail2ban's own log to be written.
+func RunsCommands(f *fail2ban.Running) bool {
+	if f == nil {
+		return false
+	}
+	for _, j := range f.Jails {
+		if j.Screen.Command != nil {
+			return true
+		}
+		for i := range j.Actions {
+			if !j.Actions[i].Python {
+				return true
+			}
+		}
+	}
+	path := f.Setup.Main["logtarget"]
+	return filepath.IsAbs(path) && f.Reads(path)
+}
+
 // RulesOf reads pf.rules_file, "" if there is none.
 func RulesOf(c *config.Config) (string, error) {
 	if c.PF.RulesFile == "" {
@@ -76,6 +98,13 @@ func RulesOf(c *config.Config) (string, error) {
 
 // Absolute makes every path of a configuration absolute.
 func Absolute(c *config.Config) error {
+	if strings.Contains(c.PF.Pfctl, "/") {
+		abs, err := filepath.Abs(c.PF.Pfctl)
+		if err != nil {
+			return err
+		}
+		c.PF.Pfctl = abs
+	}
 	paths := []*string{&c.Pflog.File, &c.Control.Socket, &c.PF.RulesFile, &c.Fail2ban}
 	if c.Store.File != ":memory:" {
 		paths = append(paths, &c.Store.File)

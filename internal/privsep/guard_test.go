@@ -1,0 +1,454 @@
+package privsep
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"pfwarden/pfctl"
+	"pfwarden/pfctl/pftest"
+)
+
+// recorder remembers the runs of pfctl that it is asked for.
+type recorder struct {
+	mu   sync.Mutex
+	runs []pfctl.Command
+}
+
+// RunTo writes something for readings.
+func (r *recorder) RunTo(_ context.Context, c pfctl.Command, stdout *os.File) (pfctl.Result, error) {
+	r.mu.Lock()
+	r.runs = append(r.runs, c)
+	r.mu.Unlock()
+	if stdout != nil {
+		_, _ = stdout.WriteString("Status: Enabled\n")
+	}
+	return pfctl.Result{Stderr: []byte("1/1 addresses added.\n")}, nil
+}
+
+func (r *recorder) take() []pfctl.Command {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	out := r.runs
+	r.runs = nil
+	return out
+}
+
+func testSettings(dir string) Settings {
+	return Settings{
+		Pfctl: "/sbin/pfctl", Files: []string{filepath.Join(dir, "authlog"), filepath.Join(dir, "*access.log"), filepath.Join(dir, "pflog")},
+		Anchors: []Anchor{NewAnchor(pfctl.Config{Anchor: "outer/pfwarden"})},
+		Never:   []netip.Prefix{netip.MustParsePrefix("198.51.100.0/24")},
+	}
+}
+
+// pair starts a guard over a recorder and gives the worker's end.
+func pair(t testing.TB, dir string) (*Client, *recorder, <-chan error) {
+	t.Helper()
+	r := &recorder{}
+	client, served := pairOver(t, testSettings(dir), r)
+	return client, r, served
+}
+
+func pairOver(t testing.TB, s Settings, r Runner) (*Client, <-chan error) {
+	t.Helper()
+	g, err := NewGuard(GuardOptions{Settings: s, Changes: r, Reads: r})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, theirs, err := socketPair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- g.Serve(context.Background(), ours) }()
+	c, err := NewClient(theirs, &s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c, served
+}
+
+// TestShapes sends every run that the driver makes through the socket, and what comes out is the same run; others are refused.
+func TestShapes(t *testing.T) {
+	t.Parallel()
+	c, r, _ := pair(t, t.TempDir())
+	rules := NewAnchor(pfctl.Config{Anchor: "outer/pfwarden"}).Rules
+	const a = "-a outer/pfwarden "
+	for _, x := range []struct {
+		args, stdin string
+		refused     bool
+	}{
+		{a + "-f -", rules[0], false}, {a + "-f -", rules[1], false}, {a + "-nf -", rules[0], false},
+		{a + "-t banned -T add -f -", "192.0.2.7\n2001:db8::/64\n", false},
+		{a + "-t suspects -T replace -f -", "192.0.2.7\n", false},
+		{a + "-t banned -T delete -f -", "!192.0.2.7\n192.0.2.8\n198.51.100.9\n", false},
+		{a + "-t banned -T flush", "", false}, {a + "-t banned -T show", "", false}, {a + "-t banned -v -T show", "", false},
+		{a + "-t banned -vv -s Tables -T show", "", false}, {a + "-v -s Tables", "", false}, {a + "-vv -s Tables", "", false},
+		{a + "-v -s rules", "", false}, {"-s info", "", false}, {"-s memory", "", false}, {"-s rules", "", false}, {"-s states", "", false},
+		{"-v -s Anchors", "", false}, {"-a outer -s rules", "", false},
+		{"-k 192.0.2.7", "", false}, {"-k 0.0.0.0/0 -k 192.0.2.7", "", false}, {"-k ::/0 -k 2001:db8::/64", "", false},
+
+		{"-d", "", true}, {"-F all", "", true}, {"-f /etc/pf.conf", "", true}, {"-f -", rules[0], true}, {"-a other -f -", rules[0], true},
+		{a + "-f -", "pass all\n", true}, {a + "-t other -T add -f -", "192.0.2.7\n", true}, {"-a other -t banned -T flush", "", true},
+		{a + "-t banned -T add -f -", "192.0.2.7/24\n", true}, {a + "-t banned -T add -f -", "!192.0.2.7\n", true},
+		{a + "-t banned -T add -f -", "example.org\n", true}, {a + "-t banned -T add -f /etc/passwd", "", true},
+		{a + "-t banned -T kill", "", true}, {"-k 198.51.100.9", "", true}, {"-k 0.0.0.0/0", "", true}, {"-k 0.0.0.0/0 -k ::/0", "", true},
+		{"-a elsewhere -s rules", "", true}, {"-s Sources", "", true}, {"-k 192.0.2.7 -k 192.0.2.8", "", true}, {"-e", "", true},
+	} {
+		var stdin []byte
+		if x.stdin != "" {
+			stdin = []byte(x.stdin)
+		}
+		res, err := c.Run(t.Context(), pfctl.Command{Args: strings.Fields(x.args), Stdin: stdin})
+		runs := r.take()
+		if x.refused {
+			if !errors.Is(err, ErrRefused) || len(runs) > 0 {
+				t.Errorf("pfctl %s: %v, ran %v", x.args, err, runs)
+			}
+			continue
+		}
+		if err != nil || len(runs) != 1 || strings.Join(runs[0].Args, " ") != x.args || string(runs[0].Stdin) != x.stdin {
+			t.Errorf("pfctl %s: %v, ran %q", x.args, err, runs)
+		}
+		if reads := strings.Contains(x.args, "-s") || strings.Contains(x.args, "show"); reads != (string(res.Stdout) == "Status: Enabled\n") {
+			t.Errorf("pfctl %s printed %q", x.args, res.Stdout)
+		}
+	}
+}
+
+// TestNeverListed: what may never be banned is left out of a request, and the rest of it goes on.
+func TestNeverListed(t *testing.T) {
+	t.Parallel()
+	c, r, _ := pair(t, t.TempDir())
+	add := func(list string) (string, error) {
+		_, err := c.Run(t.Context(), pfctl.Command{Args: strings.Fields("-a outer/pfwarden -t banned -T add -f -"), Stdin: []byte(list)})
+		var in []string
+		for _, x := range r.take() {
+			in = append(in, string(x.Stdin))
+		}
+		return strings.Join(in, "|"), err
+	}
+	for _, x := range []struct{ list, want string }{
+		{"192.0.2.7\n198.51.100.7\n", "192.0.2.7\n"},
+		{"198.51.0.0/16\n", ""}, // holds a never-listed network
+		{"127.0.0.1\n::1\n224.0.0.1\nff02::1\n0.0.0.0\n", ""},
+		{"2000::/3\n64.0.0.0/2\n", ""},
+	} {
+		if got, err := add(x.list); err != nil || got != x.want {
+			t.Errorf("%q: %q, %v, want %q", x.list, got, err, x.want)
+		}
+	}
+}
+
+// TestDriver lets the real driver work over the socket, on a PF in memory.
+func TestDriver(t *testing.T) {
+	t.Parallel()
+	profile, err := pftest.ProfileByName("openbsd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pf, err := pftest.NewGateway(profile, "outer/pfwarden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, _ := pairOver(t, testSettings(t.TempDir()), memoryPF{pf})
+	d, err := pfctl.New(pfctl.Config{Anchor: "outer/pfwarden", KillStates: true, Flush: true, Reader: c}, c, slog.New(slog.DiscardHandler), pfctl.SystemClock{})
+	if err != nil {
+		t.Skipf("driver: %v", err)
+	}
+	entries := []pfctl.Entry{{Table: pfctl.Banned, Prefix: netip.MustParsePrefix("192.0.2.7/32"), KillStates: true}}
+	if err := d.Start(t.Context(), entries); err != nil {
+		t.Fatal(err)
+	}
+	counters, err := d.Counters(t.Context(), 0)
+	if _, in := counters.Lookup(pfctl.Banned, entries[0].Prefix); err != nil || !in {
+		t.Errorf("counters %+v, %v", counters, err)
+	}
+	if v, err := d.View(t.Context()); err != nil || len(v.Faults) > 0 || len(v.Tables) == 0 {
+		t.Errorf("view %+v, %v", v, err)
+	}
+	if err := d.Stop(t.Context()); err != nil {
+		t.Error(err)
+	}
+}
+
+type memoryPF struct{ pf pfctl.Runner }
+
+// RunTo runs the PF in memory.
+func (m memoryPF) RunTo(ctx context.Context, c pfctl.Command, stdout *os.File) (pfctl.Result, error) {
+	res, err := m.pf.Run(ctx, c)
+	if stdout != nil {
+		_, _ = stdout.Write(res.Stdout)
+		res.Stdout = nil
+	}
+	return res, err
+}
+
+func TestFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for _, name := range []string{"authlog", "authlog.0", "a-access.log", "a-access.log.1.gz", "secret"} {
+		write(name)
+	}
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, "pflog"), 0o700), os.Symlink("secret", filepath.Join(dir, "authlog.link"))); err != nil {
+		t.Fatal(err)
+	}
+	c, _, _ := pair(t, dir)
+	for _, x := range []struct {
+		path string
+		want error // nil: it is opened
+	}{
+		{"authlog", nil}, {"authlog.0", nil}, {"a-access.log", nil}, {"a-access.log.1.gz", nil},
+		{"authlog.1", fs.ErrNotExist}, {"secret", fs.ErrPermission}, {"../../etc/shadow", fs.ErrPermission}, {"pflog", fs.ErrPermission},
+		{"authlog/../secret", fs.ErrPermission},
+	} {
+		f, err := c.Open(dir + "/" + x.path)
+		if x.want == nil {
+			if err != nil {
+				t.Errorf("%s: %v", x.path, err)
+				continue
+			}
+			st, err1 := f.Stat()
+			looked, err2 := c.Stat(dir + "/" + x.path)
+			if err1 != nil || err2 != nil || !os.SameFile(st, st) || looked.Size() != st.Size() || !looked.ModTime().Equal(st.ModTime()) {
+				t.Errorf("%s: %v %v %v %v", x.path, st, looked, err1, err2)
+			}
+			f.Close()
+			continue
+		}
+		if !errors.Is(err, x.want) {
+			t.Errorf("%s: %v, want %v", x.path, err, x.want)
+			if f != nil {
+				f.Close()
+			}
+		}
+	}
+	if got, err := c.Glob(filepath.Join(dir, "*access.log")); err != nil || !slices.Equal(got, []string{filepath.Join(dir, "a-access.log")}) {
+		t.Errorf("glob: %v, %v", got, err)
+	}
+	if _, err := c.Glob(filepath.Join(dir, "*")); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("a glob that nobody configured: %v", err)
+	}
+	list, err := c.ReadDir(dir)
+	var names []string
+	for _, e := range list {
+		names = append(names, e.Name())
+	}
+	slices.Sort(names)
+	if err != nil || slices.Contains(names, "secret") || !slices.Contains(names, "authlog.0") {
+		t.Errorf("folder: %v, %v", names, err)
+	}
+	if _, err := c.ReadDir("/etc"); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("another folder: %v", err)
+	}
+}
+
+// TestUnsafePaths: what others than root decide is not followed.
+func TestUnsafePaths(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("makes files of other users")
+	}
+	const other = 12345
+	for _, c := range []struct {
+		name  string
+		build func(dir string) error
+		safe  bool
+	}{
+		{"plain", func(dir string) error { return os.WriteFile(dir+"/authlog", nil, 0o600) }, true},
+		{"a user's file in his folder", func(dir string) error {
+			return errors.Join(os.WriteFile(dir+"/authlog", nil, 0o600), os.Chown(dir, other, other), os.Chown(dir+"/authlog", other, other))
+		}, true},
+		{"a link of root's in root's folder", func(dir string) error {
+			return errors.Join(os.WriteFile(dir+"/target", nil, 0o600), os.Symlink("target", dir+"/authlog"))
+		}, true},
+		{"a link in a user's folder", func(dir string) error {
+			return errors.Join(os.Symlink("/etc/shadow", dir+"/authlog"), os.Lchown(dir+"/authlog", other, other), os.Chown(dir, other, other))
+		}, false},
+		{"a link of root's in a user's folder", func(dir string) error {
+			return errors.Join(os.Symlink("/etc/shadow", dir+"/authlog"), os.Chown(dir, other, other))
+		}, false},
+		{"a second name of a file of root's in a user's folder", func(dir string) error {
+			return errors.Join(os.WriteFile(dir+"/secret", nil, 0o600), os.Link(dir+"/secret", dir+"/authlog"), os.Chown(dir, other, other))
+		}, false},
+		{"a folder for everybody", func(dir string) error {
+			return errors.Join(os.WriteFile(dir+"/authlog", nil, 0o600), os.Chmod(dir, 0o777))
+		}, false},
+		{"a user's file in a sticky folder", func(dir string) error {
+			return errors.Join(os.WriteFile(dir+"/authlog", nil, 0o600), os.Chown(dir+"/authlog", other, other), os.Chmod(dir, 0o777|os.ModeSticky))
+		}, false},
+		{"a folder", func(dir string) error { return os.Mkdir(dir+"/authlog", 0o700) }, false},
+		{"a loop", func(dir string) error { return os.Symlink("authlog", dir+"/authlog") }, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := c.build(dir); err != nil {
+				t.Fatal(err)
+			}
+			f, err := openAt(dir + "/authlog")
+			if f != nil {
+				f.Close()
+			}
+			if (err == nil) != c.safe {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+// TestLyingWorker: whoever breaks the protocol, sends descriptors, or asks again and again for what he may not have, is ended.
+func TestLyingWorker(t *testing.T) {
+	t.Parallel()
+	header := func(kind byte, size uint32) []byte {
+		b := make([]byte, headerSize)
+		b[0] = kind
+		binary.BigEndian.PutUint32(b[8:], size)
+		return b
+	}
+	for _, c := range []struct {
+		name string
+		send func(w *wire) error
+	}{
+		{"a seventh request", func(w *wire) error { return w.send(frame{kind: 7}) }},
+		{"garbage", func(w *wire) error {
+			_, err := w.conn.Write(bytes.Repeat([]byte("GET / HTTP/1.1\r\n"), 10))
+			return err
+		}},
+		{"a payload beyond the bound", func(w *wire) error { _, err := w.conn.Write(header(kindTable, 1<<31)); return err }},
+		{"a descriptor", func(w *wire) error {
+			f, err := os.Open("/dev/null")
+			if err != nil {
+				return err
+			}
+			defer f.Close()
+			return w.send(frame{kind: kindOpen, file: f})
+		}},
+		{"what it may not have, again and again", func(w *wire) error {
+			for range maxViolations + 1 {
+				r := request{kind: kindOpen, way: openFile, path: "/etc/shadow"}
+				if err := w.send(frame{kind: r.kind, payload: r.encode()}); err != nil {
+					return err
+				}
+			}
+			return nil
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			client, r, served := pair(t, t.TempDir())
+			if err := c.send(client.wire); err != nil {
+				t.Fatal(err)
+			}
+			if err := <-served; !errors.Is(err, errProtocol) {
+				t.Errorf("served until %v", err)
+			}
+			if runs := r.take(); len(runs) > 0 {
+				t.Errorf("ran %v", runs)
+			}
+			<-client.Gone()
+		})
+	}
+}
+
+// TestPace: more than the rate waits.
+func TestPace(t *testing.T) {
+	t.Parallel()
+	now := time.Unix(0, 0)
+	p := &pace{every: time.Second, most: 2, tokens: 2}
+	clock := func() time.Time { return now }
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel() // a wait ends at once, with an error
+	for i, step := range []struct {
+		after time.Duration
+		waits bool
+	}{{0, false}, {0, false}, {0, true}, {time.Second, false}, {0, true}, {-time.Hour, true}, {time.Hour, false}, {0, false}, {0, true}} {
+		now = now.Add(step.after)
+		if err := p.wait(ctx, clock); (err != nil) != step.waits {
+			t.Errorf("step %d: %v", i, err)
+		}
+	}
+}
+
+// FuzzGuard sends frames to a guard: it never panics, and never runs anything but the six requests' commands on configured names.
+func FuzzGuard(f *testing.F) {
+	for _, r := range requests() {
+		f.Add(r.kind, r.encode())
+	}
+	f.Add(kindOpen, (&request{kind: kindOpen, way: openFile, path: "/etc/shadow"}).encode())
+	f.Add(kindTable, (&request{kind: kindTable, way: tableAdd, anchor: "outer/pfwarden", table: "banned", addresses: prefixes("198.51.100.7/32", "192.0.2.7/32")}).encode())
+	f.Add(kindRead, (&request{kind: kindRead, way: readAnchorCall, anchor: "outer"}).encode())
+	s := testSettings("/nonexistent")
+	g, err := NewGuard(GuardOptions{Settings: s, Changes: &recorder{}, Reads: &recorder{}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, kind byte, payload []byte) {
+		r, err := parseRequest(kind, payload)
+		if err != nil {
+			return
+		}
+		switch r.kind {
+		case kindOpen:
+			if r.way == openFile && s.mayOpen(r.path) && !strings.HasPrefix(r.path, "/nonexistent/") {
+				t.Fatalf("may open %q", r.path)
+			}
+			return
+		case kindCapture:
+			return
+		}
+		c, why := g.command(r)
+		if why != "" || c.Args == nil {
+			return
+		}
+		checkCommand(t, &s, c)
+	})
+}
+
+// checkCommand is the slow twin of the guard's checks: it looks at the words of the command alone.
+func checkCommand(t *testing.T, s *Settings, c pfctl.Command) {
+	t.Helper()
+	line := strings.Join(c.Args, " ")
+	own := []string{"-s info", "-s memory", "-s rules", "-s states", "-v -s Anchors", "-a outer -s rules"}
+	for _, v := range []string{"-f -", "-nf -", "-v -s rules", "-v -s Tables", "-vv -s Tables"} {
+		own = append(own, "-a outer/pfwarden "+v)
+	}
+	for _, table := range []string{"banned", "suspects"} {
+		for _, v := range []string{"-T add -f -", "-T delete -f -", "-T replace -f -", "-T flush", "-T show", "-v -T show", "-vv -s Tables -T show"} {
+			own = append(own, fmt.Sprintf("-a outer/pfwarden -t %s %s", table, v))
+		}
+	}
+	kill := len(c.Args) >= 2 && c.Args[0] == "-k" && (len(c.Args) == 2 || len(c.Args) == 4)
+	if !kill && !slices.Contains(own, line) {
+		t.Fatalf("would run pfctl %s", line)
+	}
+	if kill && strings.HasPrefix(c.Args[len(c.Args)-1], "198.51.100.") {
+		t.Fatalf("would kill the states of a never-listed address: %s", line)
+	}
+	if strings.HasSuffix(line, "-T add -f -") && strings.Contains(string(c.Stdin), "198.51.100.") {
+		t.Fatalf("would ban %s", c.Stdin)
+	}
+	if strings.Contains(line, "f -") && !strings.Contains(line, "-T") && !slices.Contains(s.Anchors[0].Rules, string(c.Stdin)) {
+		t.Fatalf("would load %q", c.Stdin)
+	}
+}
