@@ -60,9 +60,6 @@ func samePorts(a, b []pfctl.PortTable) bool {
 func (d *Daemon) known(t pfctl.Table, p netip.Prefix) bool { return d.knownAs(d.pf.Name(t), p) }
 
 func (d *Daemon) knownAs(table string, p netip.Prefix) bool {
-	if d.adopt {
-		return true
-	}
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
 	bans, err := d.store.History(ctx, ledger.Query{Prefix: p, Table: table, WithoutStory: true})
@@ -118,12 +115,9 @@ func (d *Daemon) startPF(ctx context.Context) error {
 	return errors.Join(err, d.bans.Commit(ctx))
 }
 
-// takeOver makes bans of what PF's tables hold, since the ledger that knew them is lost.
+// takeOver makes bans of what PF's tables hold, since the ledger that knew them is lost. It comes before the driver is started,
+// which would compare the tables with an empty ledger. Entries that cannot be read now are later seen as foreign.
 func (d *Daemon) takeOver(ctx context.Context) {
-	if err := d.driver.Start(ctx, nil); err != nil {
-		d.log.Error("pf's tables cannot be read to take over their bans", "error", err)
-		return
-	}
 	counters, err := d.driver.Counters(ctx, 0)
 	if err != nil {
 		d.log.Error("pf's tables cannot be read to take over their bans", "error", err)

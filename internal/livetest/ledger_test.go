@@ -1,0 +1,38 @@
+package livetest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestDamagedLedger destroys the ledger under a daemon that is down: the next start puts it aside and makes bans of what PF's
+// tables hold.
+func TestDamagedLedger(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs the daemon")
+	}
+	g := build(t)
+	path := filepath.Join(g.dir, "authlog")
+	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+	must(t, err)
+	defer log.Close()
+	g.run(fmt.Sprintf("[jail.sshd]\nlogs = [%q]\n", path))
+	failures(t, log, "198.51.100.9", 5)
+	within(t, 10*time.Second, "the ban is in the table", func() bool { return g.table("banned")["198.51.100.9"] })
+	g.kill()
+	for _, end := range []string{"", "-wal", "-shm"} {
+		_ = os.Remove(filepath.Join(g.dir, "pfwarden.db"+end))
+	}
+	must(t, os.WriteFile(filepath.Join(g.dir, "pfwarden.db"), []byte(strings.Repeat("no database. ", 300)), 0o600))
+	g.again()
+	if in := g.table("banned"); !in["198.51.100.9"] {
+		t.Errorf("the table holds %v after the ledger was lost", in)
+	}
+	if out := g.cli("bans", "-o", "json"); !strings.Contains(out, `"198.51.100.9"`) {
+		t.Errorf("no ban of what the table holds: %q", out)
+	}
+}
