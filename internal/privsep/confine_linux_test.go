@@ -1,0 +1,125 @@
+package privsep
+
+import (
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// tried is what a worker without rights found out about itself.
+type tried struct {
+	Drop, Shadow, Passwd, Exec, Own, Outside, Root, Uid string
+	Status                                              []string // of /proc/self/status, if it can be read
+}
+
+// TestConfinedHelper is no test: it is the process that TestConfined looks at.
+func TestConfinedHelper(t *testing.T) {
+	text, ok := os.LookupEnv("PFWARDEN_TEST_CONFINED")
+	if !ok {
+		t.Skip("run by TestConfined")
+	}
+	var r Role
+	if err := json.Unmarshal([]byte(text), &r); err != nil {
+		t.Fatal(err)
+	}
+	say := func(err error) string {
+		if err == nil {
+			return "done"
+		}
+		return err.Error()
+	}
+	status, err := os.Open("/proc/self/status")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer status.Close()
+	out := tried{Drop: say(r.Drop(0))}
+	_, err = os.ReadFile("/etc/shadow")
+	out.Shadow = say(err)
+	_, err = os.ReadFile("/etc/passwd")
+	out.Passwd = say(err)
+	out.Exec = say(exec.Command("/bin/true").Run())
+	own := "/proof"
+	if r.Chroot == "" {
+		own = os.Getenv("PFWARDEN_TEST_OWN") + "/proof"
+	}
+	out.Own = say(os.WriteFile(own, []byte("x"), 0o600))
+	out.Outside = say(os.WriteFile("/usr/proof", []byte("x"), 0o600))
+	out.Root = say(unix.Setuid(0))
+	if r.Chroot == "" {
+		b, err := os.ReadFile("/proc/thread-self/status")
+		out.Uid = say(err)
+		for line := range strings.Lines(string(b)) {
+			for _, name := range []string{"Uid:", "Gid:", "Groups:", "NoNewPrivs:", "Seccomp:", "CapEff:", "CapPrm:"} {
+				if strings.HasPrefix(line, name) {
+					out.Status = append(out.Status, strings.Join(strings.Fields(line), " "))
+				}
+			}
+		}
+	}
+	if err := json.NewEncoder(os.Stdout).Encode(out); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// TestConfined: a worker that gave its rights up can neither read /etc/shadow, nor run a program, nor write outside its folder, nor
+// become root again; with a chroot it does not even see the rest.
+func TestConfined(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("only root has rights to give up")
+	}
+	for _, chroot := range []bool{false, true} {
+		dir, err := os.MkdirTemp("", "confined")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = os.RemoveAll(dir) })
+		if err := os.Chown(dir, 65534, 65534); err != nil {
+			t.Fatal(err)
+		}
+		r := Role{UID: 65534, GID: 65534}
+		if chroot {
+			r.Chroot = dir
+		}
+		text, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command("/proc/self/exe", "-test.run=^TestConfinedHelper$")
+		cmd.Env = append(os.Environ(), "PFWARDEN_TEST_CONFINED="+string(text), "PFWARDEN_TEST_OWN="+dir)
+		out, err := cmd.Output()
+		var got tried
+		if err := errors.Join(err, json.Unmarshal(out[:max(0, strings.IndexByte(string(out), '\n'))], &got)); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		t.Logf("chroot %v: %+v", chroot, got)
+		if got.Drop != "done" || got.Own != "done" {
+			t.Errorf("chroot %v: it cannot do its work: %+v", chroot, got)
+		}
+		for what, said := range map[string]string{"open /etc/shadow": got.Shadow, "run a program": got.Exec, "write outside": got.Outside, "become root": got.Root} {
+			if said == "done" {
+				t.Errorf("chroot %v: it could %s", chroot, what)
+			}
+		}
+		if chroot != (got.Passwd != "done") {
+			t.Errorf("chroot %v: /etc/passwd: %s", chroot, got.Passwd)
+		}
+		if _, err := os.Lstat(filepath.Join(dir, "proof")); errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("chroot %v: what it wrote is not in its folder", chroot)
+		}
+		if !chroot {
+			for _, want := range []string{"Uid: 65534 65534 65534 65534", "Gid: 65534 65534 65534 65534", "Groups: 65534", "NoNewPrivs: 1", "Seccomp: 2", "CapEff: 0000000000000000", "CapPrm: 0000000000000000"} {
+				if !strings.Contains(strings.Join(got.Status, "\n"), want) {
+					t.Errorf("/proc says %q, want %q", got.Status, want)
+				}
+			}
+		}
+	}
+}
