@@ -1,0 +1,184 @@
+package privsep_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// house is a running pfwarden over the stand-in pfctl.
+type house struct {
+	t        *testing.T
+	bin, dir string
+	daemon   *exec.Cmd
+	log      string
+}
+
+func newHouse(t *testing.T) *house {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("only root has rights to divide")
+	}
+	if testing.Short() {
+		t.Skip("builds and runs the program")
+	}
+	h := &house{t: t, dir: t.TempDir()}
+	h.bin, h.log = filepath.Join(h.dir, "pfwarden"), filepath.Join(h.dir, "out")
+	pfctl := filepath.Join(h.dir, "pfctl")
+	for out, pkg := range map[string]string{h.bin: "./cmd/pfwarden", pfctl: "./pfctl/pftest/pfctl"} {
+		cmd := exec.Command("go", "build", "-o", out, pkg)
+		cmd.Dir = filepath.Join("..", "..")
+		if text, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("building %s: %v\n%s", pkg, err, text)
+		}
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	listen := l.Addr().String()
+	config := fmt.Sprintf("[pf]\npfctl=%q\n[pflog]\ninterface=\"\"\nfile=%q\n[metrics]\nlisten=%q\n[store]\nfile=%q\n[control]\nsocket=%q\ngroup=\"\"\n[log]\ntarget=\"stderr\"\n",
+		pfctl, h.dir+"/pflog", listen, h.dir+"/db/pfwarden.db", h.dir+"/s")
+	if err := errors.Join(l.Close(), os.Mkdir(h.dir+"/state", 0o700), os.WriteFile(h.dir+"/c.toml", []byte(config), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	out, err := os.Create(h.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = out.Close() })
+	h.daemon = exec.Command(h.bin, "run", "-f", h.dir+"/c.toml")
+	h.daemon.Env = append(os.Environ(), "PFTEST_STATE="+h.dir+"/state", "PFTEST_PROFILE=openbsd")
+	h.daemon.Stdout, h.daemon.Stderr = out, out
+	if err := h.daemon.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = h.daemon.Process.Kill()
+		_ = h.daemon.Wait()
+		if t.Failed() {
+			text, _ := os.ReadFile(h.log)
+			t.Logf("%s", text)
+		}
+	})
+	h.answers()
+	return h
+}
+
+func (h *house) await(what string, done func() bool) {
+	h.t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-ctx.Done():
+			h.t.Fatalf("waited in vain: %s", what)
+		case <-tick.C:
+		}
+	}
+}
+
+func (h *house) answers() {
+	h.t.Helper()
+	h.await("the daemon answers", func() bool { return h.cli("status") == nil })
+}
+
+func (h *house) cli(args ...string) error {
+	return exec.Command(h.bin, append([]string{"--socket", h.dir + "/s"}, args...)...).Run()
+}
+
+// worker finds the process id of the worker, 0 if there is none.
+func (h *house) worker() int {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", h.daemon.Process.Pid))
+	if err == nil && len(bytes.Fields(b)) > 0 {
+		n, _ := strconv.Atoi(string(bytes.Fields(b)[0]))
+		return n
+	}
+	all, _ := filepath.Glob("/proc/[0-9]*/stat") // another thread of the daemon is the parent
+	for _, path := range all {
+		text, _ := os.ReadFile(path)
+		_, rest, _ := strings.Cut(string(text), ") ")
+		f := strings.Fields(rest)
+		if len(f) > 1 && f[1] == strconv.Itoa(h.daemon.Process.Pid) {
+			n, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			return n
+		}
+	}
+	return 0
+}
+
+func field(pid int, name string) string {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for line := range strings.Lines(string(b)) {
+		if v, ok := strings.CutPrefix(line, name+":"); ok {
+			return strings.Join(strings.Fields(v), " ")
+		}
+	}
+	return ""
+}
+
+// TestTwoProcesses: who runs as whom, what the worker holds open, how large the privileged process is, and what happens when one ends.
+func TestTwoProcesses(t *testing.T) {
+	h := newHouse(t)
+	pid := h.worker()
+	if uid := field(pid, "Uid"); uid == "" || strings.HasPrefix(uid, "0") || strings.Contains(uid, " 0") {
+		t.Errorf("the worker %d runs as %q", pid, uid)
+	}
+	if root, err := os.Readlink(fmt.Sprintf("/proc/%d/root", pid)); err != nil || root != h.dir+"/db" {
+		t.Errorf("the worker's root is %s, %v", root, err)
+	}
+	fds, err := filepath.Glob(fmt.Sprintf("/proc/%d/fd/*", pid))
+	if err != nil || len(fds) == 0 {
+		t.Fatalf("descriptors of the worker: %v, %v", fds, err)
+	}
+	for _, fd := range fds {
+		target, err := os.Readlink(fd)
+		if err != nil {
+			continue
+		}
+		if strings.HasPrefix(target, "/") && target != "/dev/null" && target != h.log && !strings.HasPrefix(target, h.dir+"/db/") &&
+			!strings.HasPrefix(target, "/var/log/") && !strings.HasPrefix(target, "/sys/fs/cgroup/") {
+			t.Errorf("the worker holds %s", target)
+		}
+	}
+	kib, err := strconv.Atoi(strings.TrimSuffix(field(h.daemon.Process.Pid, "VmRSS"), " kB"))
+	t.Logf("privileged process: %d KiB resident", kib)
+	if err != nil || kib > 12<<10 {
+		t.Errorf("the privileged process has %d KiB resident, %v", kib, err)
+	}
+
+	if err := h.cli("ban", "203.0.113.7"); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	h.await("another worker", func() bool { n := h.worker(); return n != 0 && n != pid })
+	h.answers()
+	out, err := exec.Command(h.bin, "--socket", h.dir+"/s", "bans", "-o", "json").Output()
+	if err != nil || !strings.Contains(string(out), "203.0.113.7") {
+		t.Errorf("the ban is gone with the worker: %s %v", out, err)
+	}
+	status, _ := exec.Command(h.bin, "--socket", h.dir+"/s", "status").Output() // its exit status tells of faults
+	if !strings.Contains(string(status), "started again") {
+		t.Errorf("nobody says that the worker had to be started again:\n%s", status)
+	}
+
+	pid = h.worker()
+	if err := h.daemon.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	h.await("the worker ends with the privileged process", func() bool { return syscall.Kill(pid, 0) != nil })
+}
