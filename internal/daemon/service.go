@@ -117,13 +117,16 @@ func (d *Daemon) sourceStatus() []control.SourceStatus {
 	if s.live == nil && s.follower != nil {
 		f := s.follower.Stats()
 		state, rejected := "following", uint64(0)
-		if !f.Present {
+		switch {
+		case !f.Present:
 			state = "not there yet"
+		case f.Broken:
+			state = "damaged, waiting for the next file"
 		}
 		for _, n := range f.Rejects {
 			rejected += n
 		}
-		out = append(out, control.SourceStatus{Name: f.Path, Kind: "pflog", State: state, OK: f.Present, Records: f.Packets, Rejected: rejected, Last: last(d.watcher.packetTime.Load())})
+		out = append(out, control.SourceStatus{Name: f.Path, Kind: "pflog", State: state, OK: f.Present && !f.Broken, Records: f.Packets, Rejected: rejected, Last: last(d.watcher.packetTime.Load())})
 	}
 	for _, l := range d.logStats() {
 		state := "following"
@@ -159,6 +162,14 @@ func (d *Daemon) health() []control.HealthItem {
 	if w.Full {
 		full = errors.New("the bound on live bans is reached: no more are made")
 	}
+	d.mu.Lock()
+	sources := d.sources
+	d.mu.Unlock()
+	var damaged error
+	if sources.live == nil && sources.follower != nil && sources.follower.Stats().Broken {
+		damaged = errors.New("the pflog file is damaged: what comes after the damage is not seen")
+	}
+	item("pflog_file", damaged, "move the file away and send pflogd SIGHUP")
 	item("bans_room", full, "shorten the ladder, or ban prefixes")
 	d.mu.Lock()
 	item("config", d.reload, "mend the configuration and send SIGHUP again")

@@ -44,6 +44,7 @@ type Stats struct {
 	Passed      uint64               // records passed over by FromEnd
 	Rejects     [pflog.Causes]uint64 // records, by cause
 	Unreadable  uint64               // files that are no pflog capture, or are damaged: their rest was given up
+	Broken      bool                 // the rest of the file that is there now was given up
 }
 
 // Follower follows one pflog file. Make one with New.

@@ -335,7 +335,7 @@ func TestUnreadableFileIsLeftUntilTheNext(t *testing.T) {
 			w := newWorld(t)
 			w.append("pflog", data)
 			w.start()
-			if s := w.follower.Stats(); s.Unreadable != 1 {
+			if s := w.follower.Stats(); s.Unreadable != 1 || !s.Broken {
 				t.Errorf("statistics: %+v", s)
 			}
 			w.got = nil
@@ -343,6 +343,9 @@ func TestUnreadableFileIsLeftUntilTheNext(t *testing.T) {
 			w.append("pflog", w.file(2))
 			w.look()
 			w.want(2)
+			if w.follower.Stats().Broken {
+				t.Error("still broken with the next file")
+			}
 		})
 	}
 }

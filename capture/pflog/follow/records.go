@@ -153,6 +153,7 @@ func (w *Follower) begin(f *files.File, s *state, data []byte, mayLack bool) int
 		d.BigEndian, d.FixedIDs = order == pflog.BigEndian, true
 	}
 	w.last = &h
+	w.count(func(st *Stats) { st.Broken = false })
 	return n
 }
 
@@ -174,7 +175,7 @@ func (w *Follower) looksLikeRecord(data []byte) (plausible, complete bool) {
 // giveUp passes over the rest of a file. The next one may be better: pflogd renames a damaged file when it starts.
 func (w *Follower) giveUp(f *files.File, s *state, err error) {
 	s.broken, s.held = true, nil
-	w.count(func(st *Stats) { st.Unreadable++ })
+	w.count(func(st *Stats) { st.Unreadable++; st.Broken = true })
 	w.log.Error("pflog file cannot be read on; waiting for the next one", "path", f.Path(), "error", err)
 }
 
