@@ -147,9 +147,9 @@ func makePlan(c *config.Config, userName string) (*plan, error) {
 	}
 	// fail2ban's actions and ignore commands are commands of root's, its client changes jails at run time: that is done as fail2ban does it.
 	p.Alone = p.Alone || f != nil
-	if daemon.RunsCommands(f) && !p.Alone {
+	if f != nil && !p.Alone { // its actions and ignore commands are programs, its files are read again, its own log is written
 		p.Alone = true
-		p.Note = "fail2ban's actions and ignore commands are programs, or its own log is read: everything is done in one process, with root's rights"
+		p.Note = "with a fail2ban folder everything is done in one process, with the rights of who started it"
 	}
 	needs, err := daemon.NeedsOf(c, f, rules)
 	if len(needs.Anchors) == 0 {

@@ -68,25 +68,6 @@ func NeedsOf(c *config.Config, f *fail2ban.Running, rules string) (Needs, error)
 	return n, nil
 }
 
-// RunsCommands tells whether jails of fail2ban's need programs to be run, or fail2ban's own log to be written.
-func RunsCommands(f *fail2ban.Running) bool {
-	if f == nil {
-		return false
-	}
-	for _, j := range f.Jails {
-		if j.Screen.Command != nil {
-			return true
-		}
-		for i := range j.Actions {
-			if !j.Actions[i].Python {
-				return true
-			}
-		}
-	}
-	path := f.Setup.Main["logtarget"]
-	return filepath.IsAbs(path) && f.Reads(path)
-}
-
 // RulesOf reads pf.rules_file, "" if there is none.
 func RulesOf(c *config.Config) (string, error) {
 	if c.PF.RulesFile == "" {
