@@ -79,6 +79,7 @@ type Packet struct {
 	Time      time.Time // UTC, with the file's own fraction
 	Origin    string    // file path or interface name that the record was read from
 	Frame     uint64    // number of the record in its source, from 1
+	Nanos     bool      // the file's fraction has nine digits instead of six
 	Offset    int64     // byte offset behind the record in its (uncompressed) file: reading resumes here; 0 when live
 	Dialect   Dialect
 	Action    Action

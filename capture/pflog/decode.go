@@ -157,17 +157,20 @@ func (d *Decoder) header(p *capture.Packet, h []byte) {
 }
 
 // tracker reads pfSense's rule id. Its byte order is not documented: the field may have been in the kernel's own order, its
-// successor in dialect 69 is big-endian. So the order that gives the more likely number is taken, big-endian if both are alike,
+// successor in dialect 69 is big-endian. So the order that gives the more likely number is taken, the order of the file if both are alike,
 // unless FixedIDs says that the order of ids is known.
 func (d *Decoder) tracker(b []byte) uint32 {
 	if d.FixedIDs {
 		return d.id(b)
 	}
 	big, little := binary.BigEndian.Uint32(b), binary.LittleEndian.Uint32(b)
-	if likelyTracker(little) > likelyTracker(big) {
+	switch l, g := likelyTracker(little), likelyTracker(big); {
+	case l > g:
 		return little
+	case l < g:
+		return big
 	}
-	return big
+	return d.id(b)
 }
 
 // likelyTracker ranks a number: pfSense counts its own rules' trackers up from 1,000,000,000 and takes the Unix time of creation

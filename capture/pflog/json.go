@@ -13,7 +13,7 @@ import (
 // pfwarden-pflog(1). It allocates nothing but what dst needs to grow.
 func AppendJSON(dst []byte, p *capture.Packet, system System) []byte {
 	dst = append(dst, `{"time":"`...)
-	dst = appendTime(dst, p.Time, 'T')
+	dst = appendTime(dst, p.Time, p.Nanos, 'T')
 	dst = append(dst, `Z","dialect":"`...)
 	if p.Dialect == capture.DialectOld {
 		dst = append(dst, "old"...)
@@ -149,8 +149,8 @@ func AppendFlags(dst []byte, flags uint8) []byte {
 	return dst
 }
 
-// appendTime appends date and time with six digits of the second, or nine if there are nanoseconds.
-func appendTime(dst []byte, t time.Time, separator byte) []byte {
+// appendTime appends date and time with six digits of the second, or nine.
+func appendTime(dst []byte, t time.Time, nine bool, separator byte) []byte {
 	year, month, day := t.Date()
 	hour, minute, second := t.Clock()
 	dst = appendDigits(dst, year, 4)
@@ -165,8 +165,8 @@ func appendTime(dst []byte, t time.Time, separator byte) []byte {
 	dst = append(dst, ':')
 	dst = appendDigits(dst, second, 2)
 	dst = append(dst, '.')
-	if fraction := t.Nanosecond(); fraction%1000 != 0 {
-		return appendDigits(dst, fraction, 9)
+	if nine {
+		return appendDigits(dst, t.Nanosecond(), 9)
 	}
 	return appendDigits(dst, t.Nanosecond()/1000, 6)
 }

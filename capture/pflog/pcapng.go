@@ -219,7 +219,7 @@ func (r *Reader) ngPacket(p *capture.Packet, kind uint32, body []byte) (cause Ca
 	}
 	r.setDecoder(FileHeader{BigEndian: s.BigEndian, LinkType: uint32(i.link)})
 	cause = r.decoder.Decode(p, data[:captured], wire)
-	p.Time = i.time(stamp)
+	p.Time, p.Nanos = i.time(stamp), i.units > 1e6
 	return cause, true
 }
 

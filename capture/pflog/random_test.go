@@ -190,7 +190,7 @@ func TestRandomRecords(t *testing.T) {
 				if err := w.Write(at, &r); err != nil {
 					t.Fatal(err)
 				}
-				p.Time, p.Origin, p.Frame = at, "test", uint64(len(want)+1)
+				p.Time, p.Nanos, p.Origin, p.Frame = at, format.Nanoseconds, "test", uint64(len(want)+1)
 				want = append(want, p)
 			}
 			w.Flush()

@@ -180,7 +180,7 @@ func (r *Reader) nextRecord(p *capture.Packet) (Cause, error) {
 		return 0, err
 	}
 	cause := r.decoder.Decode(p, b[RecordHeaderLen:], h.Wire)
-	p.Time = h.Time
+	p.Time, p.Nanos = h.Time, r.header.Nanoseconds
 	r.in.skip(size)
 	return cause, nil
 }

@@ -15,7 +15,7 @@ import (
 // The default rule is "def"; a number without a name is printed as such; "pass!" marks a packet that pf dropped by a check of its
 // own although the rule would have passed it. "length" is that of the IP packet. Ids that the record does not hold are left out.
 func AppendText(dst []byte, p *capture.Packet, system System, zone *time.Location) []byte {
-	dst = appendTime(dst, p.Time.In(zone), ' ')
+	dst = appendTime(dst, p.Time.In(zone), p.Nanos, ' ')
 	dst = appendRule(dst, p)
 	dst = append(dst, "/0("...)
 	dst = appendName(dst, ReasonName(p.Dialect, p.Reason, system), uint64(p.Reason))
