@@ -203,6 +203,7 @@ func (d *Daemon) setUp(ctx context.Context) error {
 // join makes the engine of the parts.
 func (d *Daemon) join(plan *engine.Plan) error {
 	var front engine.Detector = d.detector
+	d.flushJournal() // before another goes on in the same file
 	if d.o.Journal != nil {
 		journal, err := detect.NewJournal(d.o.Journal, d.detector)
 		if err != nil {

@@ -90,6 +90,7 @@ func (d *Daemon) snapshotIfDue(ctx context.Context, now time.Time) {
 
 func (d *Daemon) snapshot(ctx context.Context, now time.Time) {
 	d.saved = now
+	d.flushJournal()
 	var b bytes.Buffer
 	if err := d.detector.Snapshot(&b); err != nil {
 		d.log.Error("taking a snapshot of the detector", "error", err)
@@ -119,13 +120,18 @@ func (d *Daemon) snapshot(ctx context.Context, now time.Time) {
 	d.mu.Lock()
 	d.state.LastSnapshot = now
 	d.mu.Unlock()
-	if d.journal != nil {
-		if err := d.journal.Flush(); err != nil {
-			d.log.Error("writing the journal", "error", err)
-		}
-	}
 	if _, err := d.store.Purge(ctx, now.Add(-d.config.Store.History)); err != nil {
 		d.metrics.LedgerErrors.With("purge").Inc()
+	}
+}
+
+// flushJournal hands what was recorded to the operating system.
+func (d *Daemon) flushJournal() {
+	if d.journal == nil {
+		return
+	}
+	if err := d.journal.Flush(); err != nil {
+		d.log.Error("writing the journal", "error", err)
 	}
 }
 
