@@ -167,6 +167,7 @@ func play(cmd *cobra.Command, streams stdio, o replay.Options, collect report.Op
 	if rejects > 10 && !verbose {
 		fmt.Fprintf(streams.Err, "pfwarden: … and %d more records were rejected (-v tells each)\n", rejects-10)
 	}
+	collector.Rejected(uint64(len(totals.Faults)))
 	for _, fault := range totals.Faults {
 		fmt.Fprintf(streams.Err, "pfwarden: %v\n", fault)
 	}

@@ -135,7 +135,7 @@ func (d *Daemon) sourceStatus() []control.SourceStatus {
 		} else if l.Behind > 0 {
 			state = fmt.Sprintf("%d bytes behind", l.Behind)
 		}
-		out = append(out, control.SourceStatus{Name: l.Path, Kind: "log", State: state, OK: l.Present, Records: l.Lines})
+		out = append(out, control.SourceStatus{Name: l.Path, Kind: "log", State: state, OK: l.Present, Records: l.Lines, Last: d.watcher.lastOf(l.Path)})
 	}
 	return out
 }

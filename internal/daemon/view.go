@@ -21,6 +21,10 @@ func (s *service) PF(ctx context.Context) (control.PFView, error) {
 		Backend: d.settings().PF.Backend, Filtering: v.Filtering, Words: []string{v.Verdict}, Enabled: v.Enabled, Since: v.Status, Anchor: v.Anchor,
 		Main: v.MainRules, Anchors: v.Anchors, Rules: ruleLines(v.Rules), Limits: limits(v.Limits),
 	}
+	if d.settings().PF.Backend == "memory" {
+		out.Filtering = false
+		out.Words = []string{"No: this PF is in memory, for trying out, and filters nothing. Were it real: " + v.Verdict}
+	}
 	out.Words = append(out.Words, v.Faults...)
 	counters := d.freshCounters(ctx, 0)
 	out.Tables = tableStatus(counters)

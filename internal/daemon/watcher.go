@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,8 +25,12 @@ type watcher struct {
 	waiting               atomic.Int64 // lines between the readers and the engine
 	packetTime, lineTime  atomic.Int64 // Unix nanoseconds of the newest record
 	packetCount, lineNumb atomic.Uint64
+
+	mu   sync.Mutex
+	logs map[string]time.Time // of the newest line, by path
 }
 
+// seen is what a counter of observations is for.
 type seen struct {
 	jail string
 	kind detect.Kind
@@ -52,7 +57,8 @@ func (w *watcher) Packet(p *capture.Packet, obs []detect.Observation) {
 }
 
 // Line counts a line.
-func (w *watcher) Line(_ *capture.Line, at time.Time, obs []detect.Observation) {
+func (w *watcher) Line(l *capture.Line, at time.Time, obs []detect.Observation) {
+	w.logTime(l, at)
 	w.lines.Inc()
 	w.lineNumb.Add(1)
 	if !at.IsZero() {
@@ -60,6 +66,26 @@ func (w *watcher) Line(_ *capture.Line, at time.Time, obs []detect.Observation) 
 		w.lineTime.Store(at.UnixNano())
 	}
 	w.observations(obs)
+}
+
+// logTime notes when the newest line of a log was written, or, where it says nothing, read.
+func (w *watcher) logTime(l *capture.Line, at time.Time) {
+	if at.IsZero() {
+		at = l.Read
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.logs == nil {
+		w.logs = make(map[string]time.Time)
+	}
+	w.logs[l.Origin] = at
+}
+
+// lastOf gives the time of a log's newest line; nil if there was none.
+func (w *watcher) lastOf(path string) *time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return timeOrNull(w.logs[path])
 }
 
 func (w *watcher) observations(obs []detect.Observation) {
