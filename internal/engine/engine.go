@@ -75,6 +75,7 @@ type Engine struct {
 	line     lineState
 	counts   Counts
 	one      [1]detect.Notice
+	twice    twice
 	phase    filter.Phase
 }
 
@@ -82,6 +83,7 @@ type Engine struct {
 type Counts struct {
 	Packets, Lines uint64
 	Unresolved     uint64 // candidates that only gave a host name, without anybody to resolve it
+	Twice          uint64 // candidates that another log had told of
 	Stopped        uint64 // candidates passed over by Options.Stopped
 	NoTime         uint64 // candidates without any time, passed over
 }

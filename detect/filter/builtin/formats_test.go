@@ -68,7 +68,7 @@ func TestFormats(t *testing.T) {
 			"Nov 22 15:20:08 vm sshd[5]: fatal: Timeout before authentication for 198.51.100.7 port 5",
 			"Nov 22 15:20:08 vm sshd[6]: drop connection #3 from [198.51.100.7]:5 on [10.0.0.1]:22 penalty: failed authentication"},
 			[]found{fail(""), fail(""), fail(""), fail(""), fail(""), fail("")}},
-		{"httpd-auth: Apache 2.4, 2.2 and 1.3, nginx", "httpd-auth", []string{
+		{"httpd-auth: Apache 2.4, 2.2 and 1.3, nginx", "httpd-auth[access=no]", []string{
 			`[Sun Nov 22 15:15:35.231487 2026] [auth_basic:error] [pid 15680:tid 15686] [client 198.51.100.7:43418] AH01617: user bob: authentication failure for "/priv/": Password Mismatch`,
 			`[Sun Nov 22 15:15:35.231487 2026] [auth_basic:error] [pid 15680] [client 198.51.100.7:43418] AH01618: user eve not found: /priv/, referer: http://x/`,
 			`[Sun Nov 22 15:15:35 2026] [error] [client 198.51.100.7] user bob: authentication failure for "/": Password Mismatch`,
@@ -79,11 +79,12 @@ func TestFormats(t *testing.T) {
 			`2026/11/22 15:00:00 [error] 12#12: *1 user "bob" was not found in "/etc/nginx/.htpasswd", client: 198.51.100.7, server: , request: "GET / HTTP/1.1", host: "x"`,
 			`198.51.100.7 - bob [22/Nov/2026:15:00:00 +0000] "GET / HTTP/1.1" 401 12`},
 			[]found{fail("bob"), fail("eve"), fail("bob"), fail("bob"), fail("bob"), fail("bob"), fail("bob"), fail("bob"), none}},
-		{"httpd-auth: access log", "httpd-auth[access=yes]", []string{
+		{"httpd-auth: access log", "httpd-auth", []string{
+			`www.example.org 198.51.100.7 - bob [22/Nov/2026:15:00:00 +0000] "GET /x HTTP/1.1" 401 0`,
 			`198.51.100.7 - bob [22/Nov/2026:15:00:00 +0000] "GET / HTTP/1.1" 401 12`,
 			`198.51.100.7 - - [22/Nov/2026:15:00:00 +0000] "GET / HTTP/1.1" 401 12`,
 			`www.example.org 198.51.100.7 - bob [22/Nov/2026:15:00:00 +0000] "GET / HTTP/1.1" 401 0`},
-			[]found{fail("bob"), none, fail("bob")}},
+			[]found{fail("bob"), fail("bob"), none, fail("bob")}},
 		{"httpd-noscript", "httpd-noscript", []string{
 			`[Sun Nov 22 15:15:35.231487 2026] [php:error] [pid 1:tid 2] [client 198.51.100.7:43418] script '/var/www/html/foo1.php' not found or unable to stat`,
 			`[Sun Nov 22 15:15:35.231487 2026] [core:info] [pid 1:tid 2] [client 198.51.100.7:43418] AH00128: File does not exist: /var/www/html/foo1.php`,

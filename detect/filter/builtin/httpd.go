@@ -21,8 +21,8 @@ const (
 	script  = `\.(?:php[0-9]?|phtml|cgi|pl|aspx?|ashx|asmx|jspx?|exe|dll|cfm|py|sh|rb)`
 )
 
-// httpdAuth reads failed authentications of Apache 1.3 to 2.4 and nginx. Option access=yes also counts status 401 with a user
-// name in access logs; a request without credentials is how every Basic authentication begins, and never counts.
+// httpdAuth reads failed authentications of Apache 1.3 to 2.4 and nginx in error logs, and status 401 with a user name in access logs, which
+// is all that httpd(8) tells (access=no: error logs only); a request without credentials is how every Basic authentication begins, and never counts.
 func httpdAuth(o *Options) filter.Definition {
 	def := filter.Definition{
 		Proof: "tcp",
@@ -35,7 +35,7 @@ func httpdAuth(o *Options) filter.Definition {
 			nginxError + `user "<F-USER>[^"]*</F-USER>"(?:: password mismatch| was not found in "[^"]*")` + nginxClient,
 		},
 	}
-	if o.take("access", "no", "yes", "no") == "yes" {
+	if o.take("access", "yes", "yes", "no") == "yes" {
 		def.Failregex = append(def.Failregex, access+`<F-USER>[^\s"-][^"]*</F-USER> \[\] "[^"]*(?:\\"[^"]*)*" 401 `)
 	}
 	return def
