@@ -28,12 +28,9 @@ func attacked(t *testing.T, o simulate.Options, c *config.Config) outcome {
 	var x outcome
 	var before, now runtime.MemStats
 	runtime.ReadMemStats(&before)
-	n := 0
 	r, err := Run(t.Context(), Options{Simulate: o, Folder: t.TempDir(), Config: c, OnProgress: func(int64) {
-		if n++; n%16 == 0 {
-			runtime.ReadMemStats(&now)
-			x.heap = max(x.heap, now.HeapAlloc-min(before.HeapAlloc, now.HeapAlloc))
-		}
+		runtime.ReadMemStats(&now)
+		x.heap = max(x.heap, now.HeapAlloc-min(before.HeapAlloc, now.HeapAlloc))
 	}})
 	if err != nil {
 		t.Fatal(err)
