@@ -83,7 +83,7 @@ func (e *Engine) candidate(index int, c filter.Candidate) {
 	if e.o.Candidates != nil && e.o.Candidates.Ignored(jail.Name, &o) {
 		return
 	}
-	if !jail.Exact && e.twice.again(s.set.jails[index], o.Source, o.User, s.line.Origin, o.Time) {
+	if !jail.Exact && e.twice.again(s.set.jails[index], o.Source, o.User, s.line.Origin, c.Regex, o.Time) {
 		e.counts.Twice++
 		return
 	}

@@ -6,7 +6,8 @@ import (
 )
 
 // twice tells when two logs of one server speak of the same failure: a web server writes a refused log-in or a missing script into its error log
-// and, as status 401 or 404, into its access log. Within a moment, a failure counts as often as the log that tells it most often.
+// and, as status 401 or 404, into its access log. Lines of other logs that match the same pattern, such as those of two virtual hosts, are
+// failures of their own.
 type twice struct {
 	seen map[attempt]*moment
 }
@@ -18,16 +19,17 @@ type attempt struct {
 	user   string
 }
 
-// moment counts the failures that each log told.
+// moment holds the failures that were told by one log only so far.
 type moment struct {
-	since   time.Time
-	counted int
-	logs    []told
+	since  time.Time
+	single []told
 }
 
+// told counts the failures that a log told by one pattern and no other log has told.
 type told struct {
-	log string
-	n   int
+	log   string
+	regex int
+	n     int
 }
 
 const (
@@ -36,31 +38,30 @@ const (
 )
 
 // again says that another log has told of this failure already.
-func (t *twice) again(jail int, source netip.Addr, user, log string, at time.Time) bool {
+func (t *twice) again(jail int, source netip.Addr, user, log string, regex int, at time.Time) bool {
 	key := attempt{jail, source, user}
 	m := t.seen[key]
 	if m == nil || at.Sub(m.since).Abs() > momentLength {
 		if t.seen == nil || len(t.seen) >= momentsKept {
 			t.seen = make(map[attempt]*moment)
 		}
-		t.seen[key] = &moment{since: at, counted: 1, logs: []told{{log, 1}}}
+		t.seen[key] = &moment{since: at, single: []told{{log, regex, 1}}}
 		return false
 	}
-	for i := range m.logs {
-		if l := &m.logs[i]; l.log == log {
-			l.n++
-			return !m.count(l.n)
+	own := -1
+	for i := range m.single {
+		switch s := &m.single[i]; {
+		case s.log == log && s.regex == regex:
+			own = i
+		case s.log != log && s.regex != regex && s.n > 0:
+			s.n--
+			return true
 		}
 	}
-	m.logs = append(m.logs, told{log, 1})
-	return !m.count(1)
-}
-
-// count raises what was counted to n and says whether that was more.
-func (m *moment) count(n int) bool {
-	if n <= m.counted {
-		return false
+	if own < 0 {
+		m.single = append(m.single, told{log, regex, 0})
+		own = len(m.single) - 1
 	}
-	m.counted = n
-	return true
+	m.single[own].n++
+	return false
 }
