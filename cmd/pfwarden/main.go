@@ -11,6 +11,7 @@ import (
 )
 
 func main() {
+	localZone(os.Getenv("TZ"))
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	err := run(ctx, shimArgs(os.Args), stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
 	stop()

@@ -12,6 +12,7 @@ import (
 	"pfwarden/capture"
 	"pfwarden/capture/pflog"
 	"pfwarden/capture/pflog/match"
+	"pfwarden/detect/filter/date"
 )
 
 // pflogFlags are the flags of pfwarden pflog as the user gave them.
@@ -69,7 +70,7 @@ func (f pflogFlags) printer() (printer, error) {
 	if p.filter, err = match.Compile(f.filter, p.system); err != nil {
 		return p, usagef("%w", err)
 	}
-	if p.zone, err = time.LoadLocation(f.timezone); err != nil {
+	if p.zone, err = date.Location(f.timezone); err != nil {
 		return p, usagef("--timezone: %w", err)
 	}
 	switch f.idOrder {

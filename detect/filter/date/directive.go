@@ -11,10 +11,12 @@ import (
 const (
 	zoneOffset = `Z|UTC|GMT|[+-][01]\d(?::?\d{2})?`
 	zoneName   = `Z|[A-Z]{3,5}`
-	months     = `jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec`
-	monthsLong = `january|february|march|april|may|june|july|august|september|october|november|december`
-	days       = `mon|tue|wed|thu|fri|sat|sun`
-	daysLong   = `monday|tuesday|wednesday|thursday|friday|saturday|sunday`
+	// zoneAbbreviation takes the letters of military zones as well.
+	zoneAbbreviation = `[A-Z](?:[A-Z]{2,4})?`
+	months           = `jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec`
+	monthsLong       = `january|february|march|april|may|june|july|august|september|october|november|december`
+	days             = `mon|tue|wed|thu|fri|sat|sun`
+	daysLong         = `monday|tuesday|wednesday|thursday|friday|saturday|sunday`
 )
 
 // directive expands what stands behind a percent sign. fold says that it holds words, so that case must not matter.
@@ -82,9 +84,9 @@ func directive(name string, decades string) (regex string, fold, ok bool) {
 	case "ExS":
 		return group("S", `[0-5]\d|6[0-1]`), false, true
 	case "Exz":
-		return group("z", `(?:`+zoneName+`)?[+-][01]\d(?::?\d{2})?|`+zoneName), false, true
+		return group("z", `(?:`+zoneAbbreviation+`)?[+-][01]\d(?::?\d{2})?|`+zoneAbbreviation), false, true
 	case "ExZ":
-		return group("Z", zoneName+`(?:[+-][01]\d(?::?\d{2})?)?`), false, true
+		return group("Z", zoneAbbreviation), false, true
 	}
 	return "", false, false
 }

@@ -243,13 +243,29 @@ func readTAI64N(text string, st *stamp) bool {
 	return true
 }
 
-// abbreviations are fixed offsets in minutes; the ambiguous ones follow the United States, as RFC 2822 does.
-var abbreviations = map[string]int{
-	"Z": 0, "UTC": 0, "GMT": 0, "WET": 0, "WEST": 60, "BST": 60, "CET": 60, "CEST": 120, "EET": 120, "EEST": 180, "MSK": 180,
-	"EST": -300, "EDT": -240, "CST": -360, "CDT": -300, "MST": -420, "MDT": -360, "PST": -480, "PDT": -420, "AKST": -540, "AKDT": -480,
-	"HST": -600, "NST": -210, "NDT": -150, "AST": -240, "ADT": -180, "JST": 540, "KST": 540, "HKT": 480, "SGT": 480, "AWST": 480,
-	"ACST": 570, "AEST": 600, "AEDT": 660, "NZST": 720, "NZDT": 780, "IST": 330, "SAST": 120, "CAT": 120, "EAT": 180, "WAT": 60,
+// zoneNames are abbreviations by their offset in minutes; the ambiguous ones follow the United States, as RFC 2822 does.
+var zoneNames = map[int]string{
+	-720: "Y", -660: "X SST NUT", -600: "W HST HAST CKT TAHT", -570: "MART", -540: "V AKST HADT HDT GAMT", -480: "U PST AKDT PT", -420: "T MST PDT",
+	-360: "S CST MDT GALT EAST", -300: "R EST CDT COT PET ECT EASST ET", -270: "VET", -240: "Q AST EDT BOT CLT GYT PYT FKT COST", -210: "NST NT",
+	-180: "P ADT ART BRT CLST FKST GFT PMST PYST SRT UYT WGT", -150: "NDT", -120: "O BRST FNT PMDT UYST WGST", -60: "N AZOT CVT EGT",
+	0: "Z UTC GMT WET WT EGST", 60: "A CET WEST WEDT BST WAT DFT", 120: "B EET CEST CEDT CAT SAST WAST", 180: "C MSK EEST EEDT EAT IDT", 210: "IRST",
+	240: "D GST AZT AMT GET SAMT MUT RET SCT MSD KUYT", 270: "AFT IRDT", 300: "E PKT UZT TJT TMT TFT MVT YEKT AQTT AZST AMST MAWT HMT", 330: "IST SLT",
+	345: "NPT", 360: "F BTT ALMT KGT IOT BIOT OMST NOVT YEKST", 390: "MMT CCT", 420: "G ICT WIB KRAT CXT DAVT HOVT OMSST NOVST",
+	480: "H AWST HKT SGT MYT PHT BNT WITA WST IRKT ULAT CAST KRAST", 540: "I JST KST WIT TLT PWT YAKT AWDT WDT IRKST", 570: "ACST",
+	600: "K AEST CHST PGT VLAT YAPT YAKST", 630: "ACDT LHST", 660: "L AEDT LHDT MAGT NCT PONT SBT VUT VLAST", 690: "NFT",
+	720: "M NZST FJT GILT MHT TVT WFT PETT ANAT MAGST PETST", 780: "NZDT FJST",
 }
+
+// abbreviations are the same by name.
+var abbreviations = func() map[string]int {
+	out := make(map[string]int)
+	for minutes, names := range zoneNames {
+		for _, name := range strings.Fields(names) {
+			out[name] = minutes
+		}
+	}
+	return out
+}()
 
 // Zone reads a zone's offset from UTC in minutes: an abbreviation, an offset (+hh, +hhmm, +hh:mm), or both ("CET+0130").
 func Zone(text string) (minutes int, ok bool) {
@@ -281,10 +297,17 @@ func Zone(text string) (minutes int, ok bool) {
 	return minutes + v, true
 }
 
-// Location reads a zone as Zone does, or a name of the IANA data base.
+// Location reads a zone as Zone does, a name of the IANA data base, or a rule as POSIXLocation does.
 func Location(text string) (*time.Location, error) {
 	if minutes, ok := Zone(text); ok {
 		return time.FixedZone(text, 60*minutes), nil
 	}
-	return time.LoadLocation(text)
+	l, err := time.LoadLocation(text)
+	if err == nil {
+		return l, nil
+	}
+	if rule, posixErr := POSIXLocation(text); posixErr == nil {
+		return rule, nil
+	}
+	return nil, err
 }
