@@ -27,8 +27,9 @@ var exceptions = map[string]string{}
 
 // TestDebianSamples runs every filter of Debian's package with every option set of its annotated sample logs over these logs, and compares
 // what each line gives with what is written there.
-func TestDebianSamples(t *testing.T) {
-	root := debian(t)
+func TestDebianSamples(t *testing.T) { eachRelease(t, testSamples) }
+
+func testSamples(t *testing.T, root string) {
 	tests := filepath.Join(root, "usr/lib/python3/dist-packages/fail2ban/tests")
 	if found, _ := filepath.Glob(filepath.Join(root, "usr/lib/python3*/dist-packages/fail2ban/tests")); len(found) > 0 {
 		tests = found[0]

@@ -13,8 +13,9 @@ import (
 )
 
 // TestStockJails enables every jail of Debian's package and compares what they come to with what that package's own client says.
-func TestStockJails(t *testing.T) {
-	root := debian(t)
+func TestStockJails(t *testing.T) { eachRelease(t, testStockJails) }
+
+func testStockJails(t *testing.T, root string) {
 	modules, err := filepath.Glob(filepath.Join(root, "usr/lib/python3*/dist-packages"))
 	must(t, err)
 	python, err := exec.LookPath("/usr/bin/python3")

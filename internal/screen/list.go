@@ -74,6 +74,9 @@ func NewList(entries []string, resolver Resolver, changed func(origin string, pr
 // Contains tells whether the list holds a.
 func (l *List) Contains(a netip.Addr) bool { return l.set.Load().Contains(a) }
 
+// Covers tells whether one entry of the list holds all of p.
+func (l *List) Covers(p netip.Prefix) bool { return l.set.Load().Covers(p) }
+
 // Overlaps tells whether the list holds an address of p.
 func (l *List) Overlaps(p netip.Prefix) bool { return l.set.Load().Overlaps(p) }
 

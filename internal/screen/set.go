@@ -39,6 +39,15 @@ func (s *Set) Contains(a netip.Addr) bool {
 	return s.Len() > 0 && a.IsValid() && s.table.Contains(a.Unmap().WithZone(""))
 }
 
+// Covers tells whether one prefix of the set holds all of p.
+func (s *Set) Covers(p netip.Prefix) bool {
+	if s.Len() == 0 {
+		return false
+	}
+	p, ok := canonical(p)
+	return ok && s.table.LookupPrefix(p)
+}
+
 // Overlaps tells whether p and a prefix of the set have an address in common.
 func (s *Set) Overlaps(p netip.Prefix) bool {
 	if s.Len() == 0 {
