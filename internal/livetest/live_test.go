@@ -26,7 +26,11 @@ type gateway struct {
 	env            []string
 	daemon         *exec.Cmd
 	pflog          string
-	pf             string // more of the configuration's section [pf]
+	pf             string   // more of the configuration's section [pf]
+	head           string   // more of the configuration, before its first section
+	more           []string // arguments of run
+	namespace      string   // that the daemon runs in; "" = this one
+	folder         string   // of fail2ban
 }
 
 // build compiles the programs once for a test.
@@ -98,7 +102,7 @@ func (g *gateway) packets(from string, count int) string {
 // run starts the daemon.
 func (g *gateway) run(config string) {
 	g.t.Helper()
-	config = fmt.Sprintf(`[pf]
+	config = g.head + fmt.Sprintf(`[pf]
 pfctl = %q
 %s
 [pflog]
@@ -122,7 +126,11 @@ target = "stderr"
 // again starts the daemon with the configuration that it had.
 func (g *gateway) again() {
 	g.t.Helper()
-	g.daemon = start(g.t, "pfwarden", g.env, g.bin, "run", "-f", g.config)
+	args := append([]string{g.bin, "run", "-f", g.config}, g.more...)
+	if g.namespace != "" {
+		args = in(g.namespace, args...)
+	}
+	g.daemon = start(g.t, "pfwarden", g.env, args...)
 	within(g.t, 10*time.Second, "the daemon answers", func() bool {
 		return exec.Command(g.bin, "--socket", g.socket, "status").Run() == nil
 	})
@@ -207,7 +215,7 @@ func TestLive(t *testing.T) {
 	}
 	n := newNetwork(t)
 	tool(t, "curl")
-	errorLog, authLog := apache(t, n), sshd(t, n)
+	errorLog, authLog := apache(t, n, modernLog), sshd(t, n)
 	g := build(t)
 	g.run(fmt.Sprintf(`[defaults]
 maxretry = 5

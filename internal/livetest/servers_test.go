@@ -132,8 +132,17 @@ func openDir(t *testing.T) string {
 	return dir
 }
 
+// modernLog is how Apache writes its errors today.
+const modernLog = "ErrorLog DIR/error_log\n"
+
+// oldLog has Apache write its errors as its releases up to 2.2 did: without module, process, port, and the
+// number of the message, and all of what is of interest here as an error.
+const oldLog = `ErrorLogFormat "[%t] [%l] [client\ %a] %M"
+ErrorLog "|$exec sed -uE -f DIR/old.sed >>DIR/error_log"
+`
+
 // apache starts a real httpd with Basic authentication on /priv/ and returns the path of its error log.
-func apache(t *testing.T, n network) string {
+func apache(t *testing.T, n network, settings string) string {
 	t.Helper()
 	bin := tool(t, "apache2")
 	modules := "/usr/lib/apache2/modules"
@@ -146,46 +155,47 @@ func apache(t *testing.T, n network) string {
 	// bob's password is "secret", hashed by openssl passwd -apr1
 	hash := strings.TrimSpace(command(t, tool(t, "openssl"), "passwd", "-apr1", "secret"))
 	must(t, os.WriteFile(filepath.Join(dir, "users"), []byte("bob:"+hash+"\n"), 0o644))
+	must(t, os.WriteFile(filepath.Join(dir, "old.sed"), []byte(`s/\] \[[a-z]+\] (\[client [0-9.]+):[0-9]+\] (AH[0-9]+: )?/] [error] \1] /`+"\n"), 0o644))
 	errorLog := filepath.Join(dir, "error_log")
 	showOnFailure(t, errorLog)
-	conf := fmt.Sprintf(`ServerRoot %[1]s
-ServerName %[2]s
-Listen %[2]s:80
-PidFile %[1]s/httpd.pid
-Mutex fcntl:%[1]s
-LoadModule mpm_event_module %[3]s/mod_mpm_event.so
-LoadModule authn_core_module %[3]s/mod_authn_core.so
-LoadModule authn_file_module %[3]s/mod_authn_file.so
-LoadModule authz_core_module %[3]s/mod_authz_core.so
-LoadModule authz_user_module %[3]s/mod_authz_user.so
-LoadModule auth_basic_module %[3]s/mod_auth_basic.so
-LoadModule mime_module %[3]s/mod_mime.so
+	conf := strings.NewReplacer("DIR", dir, "MODULES", modules, "ADDRESS", serverAddress).Replace(`ServerRoot DIR
+ServerName ADDRESS
+Listen ADDRESS:80
+PidFile DIR/httpd.pid
+Mutex fcntl:DIR
+LoadModule mpm_prefork_module MODULES/mod_mpm_prefork.so
+LoadModule authn_core_module MODULES/mod_authn_core.so
+LoadModule authn_file_module MODULES/mod_authn_file.so
+LoadModule authz_core_module MODULES/mod_authz_core.so
+LoadModule authz_user_module MODULES/mod_authz_user.so
+LoadModule auth_basic_module MODULES/mod_auth_basic.so
+LoadModule mime_module MODULES/mod_mime.so
 User www-data
 Group www-data
 TypesConfig /dev/null
-DocumentRoot %[1]s/htdocs
-ErrorLog %[1]s/error_log
+DocumentRoot DIR/htdocs
 LogLevel info
-<Directory %[1]s/htdocs/priv>
+<Directory DIR/htdocs/priv>
   AuthType Basic
   AuthName private
-  AuthUserFile %[1]s/users
+  AuthUserFile DIR/users
   Require valid-user
 </Directory>
-`, dir, serverAddress, modules)
+` + settings)
 	must(t, os.WriteFile(filepath.Join(dir, "httpd.conf"), []byte(conf), 0o644))
 	start(t, "apache2", nil, in(n.server, bin, "-X", "-f", filepath.Join(dir, "httpd.conf"))...)
 	within(t, 10*time.Second, "httpd answers", func() bool { return request(n, attacker(attackers-1), "/index.html", "") == 200 })
 	return errorLog
 }
 
-// request asks the server for a path from one of the attackers' addresses and returns the status, 0 without an answer.
-func request(n network, from, path, userpass string) int {
+// request asks the server for a path from one of the attackers' addresses, with more arguments of curl's, and returns the status, 0 without an answer.
+func request(n network, from, path, userpass string, more ...string) int {
 	args := in(n.outside, "curl", "-s", "-o", "/dev/null", "-m", "2", "-w", "%{http_code}", "--interface", from)
 	if userpass != "" {
 		args = append(args, "-u", userpass)
 	}
-	out, _ := exec.Command(args[0], append(args[1:], "http://"+serverAddress+path)...).Output()
+	args = append(append(args, more...), "http://"+serverAddress+path)
+	out, _ := exec.Command(args[0], args[1:]...).Output()
 	status := 0
 	_, _ = fmt.Sscanf(string(out), "%d", &status)
 	return status

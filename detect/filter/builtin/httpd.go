@@ -48,6 +48,7 @@ func httpdNoScript(o *Options) filter.Definition {
 		Failregex: []string{
 			apacheError + `script '[^']*' not found or unable to stat`,
 			apacheError + `script not found or unable to stat: `,
+			apacheError + `stderr from .*: script not found or unable to stat(?:, referer: .*)?$`, // CGI, as newer releases word it
 			apacheError + `attempt to invoke directory as script: `,
 			apacheError + `File does not exist: .*` + script + `(?:/.*)?(?:, referer: .*)?$`,
 			apacheError + `(?:Got error '|FastCGI: server ".*" stderr: )Primary script unknown`,
@@ -65,7 +66,7 @@ func httpdOverflows(o *Options) filter.Definition {
 		Proof: "tcp",
 		Failregex: []string{
 			apacheError + `(?:Invalid (?:URI|method) in request|invalid URI path|URI too long|client sent invalid HTTP/0\.9 request)`,
-			apacheError + `request failed: (?:URI too long|(?:[Mm]alformed|[Ii]nvalid|[Ee]rroneous|invalid characters|[Hh]eader|error reading the headers))`,
+			apacheError + `request failed: (?:URI too long|client's request-line exceeds|(?:[Mm]alformed|[Ii]nvalid|[Ee]rroneous|invalid characters|[Hh]eader|error reading the headers))`,
 			apacheError + `(?:erroneous characters after protocol string|[Rr]equest (?:line|header)[\w ]* (?:exceeds|too long|longer))`,
 			apacheError + `Request header (?:name|field|value|exceeds)`,
 			apacheError + `access to .* failed(?: \(filesystem path '.*'\))?: File name too long`,

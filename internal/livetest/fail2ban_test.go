@@ -1,0 +1,134 @@
+package livetest
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+// debian gives the folder into which Debian's package fail2ban is unpacked. PFWARDEN_FAIL2BAN names one that is there already; else the package
+// is fetched, and where that cannot be done the test is skipped. Nothing of it is part of this project.
+func debian(t *testing.T) string {
+	t.Helper()
+	if dir := os.Getenv("PFWARDEN_FAIL2BAN"); dir != "" {
+		return dir
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = t.TempDir()
+	}
+	root := filepath.Join(cache, "pfwarden", "fail2ban", "root")
+	if _, err := os.Stat(filepath.Join(root, "etc", "fail2ban", "jail.conf")); err == nil {
+		return root
+	}
+	dir := t.TempDir()
+	unpacked := filepath.Join(dir, "root")
+	for _, args := range [][]string{{"apt-get", "download", "fail2ban"}, {"sh", "-c", "exec dpkg -x fail2ban_*.deb root"}} {
+		cmd := exec.Command(args[0], args[1:]...)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Skipf("Debian's package fail2ban is not to be had: %v: %v: %s", args, err, out)
+		}
+	}
+	if os.MkdirAll(filepath.Dir(root), 0o755) == nil && os.Rename(unpacked, root) == nil {
+		return root
+	}
+	return unpacked // another file system, or another test was first
+}
+
+// fail2banFolder makes a configuration folder of Debian's, with files of the test's own laid over it. In their text DIR stands for the folder,
+// which is returned.
+func fail2banFolder(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "fail2ban")
+	must(t, os.CopyFS(dir, os.DirFS(filepath.Join(debian(t), "etc", "fail2ban"))))
+	must(t, os.RemoveAll(filepath.Join(dir, "jail.d"))) // Debian's own choice of jails
+	// What Debian's fail2ban.conf names lies outside the folder.
+	files["fail2ban.local"] += "[DEFAULT]\nlogtarget = DIR/fail2ban.log\ndbfile = None\nsocket = DIR/sock\npidfile = DIR/pid\n"
+	for name, text := range files {
+		path := filepath.Join(dir, name)
+		must(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		must(t, os.WriteFile(path, []byte(strings.ReplaceAll(text, "DIR", dir)), 0o644))
+	}
+	return dir
+}
+
+// onlyFail2ban switches off what pfwarden would watch beside the jails of a fail2ban folder.
+const onlyFail2ban = `[portscan]
+enabled = false
+[jail.httpd-auth]
+enabled = false
+[jail.httpd-noscript]
+enabled = false
+[jail.httpd-overflows]
+enabled = false
+[jail.httpd-probes]
+enabled = false
+`
+
+// runFail2ban starts the daemon with the jails of a fail2ban folder, by the key of the configuration or by the flag.
+func (g *gateway) runFail2ban(dir string, byFlag bool) {
+	g.t.Helper()
+	g.folder = dir
+	key := fmt.Sprintf("fail2ban = %q\n", dir)
+	if byFlag {
+		g.more, key = []string{"--fail2ban", dir}, ""
+	}
+	g.head = key
+	g.run(onlyFail2ban)
+}
+
+// client runs fail2ban-client in pfwarden's stead of it, called by that name.
+func (g *gateway) client(args ...string) (string, error) {
+	g.t.Helper()
+	return g.shim("fail2ban-client", append([]string{"-c", g.folder}, args...)...)
+}
+
+func (g *gateway) shim(name string, args ...string) (string, error) {
+	g.t.Helper()
+	path := filepath.Join(g.dir, name)
+	if _, err := os.Lstat(path); err != nil {
+		must(g.t, os.Symlink(g.bin, path))
+	}
+	cmd := exec.Command(path, args...)
+	cmd.Env = append(os.Environ(), "PFWARDEN_SOCKET="+g.socket, "PFWARDEN_CONFIG="+g.config)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// answers runs a shim that must succeed and say some words.
+func (g *gateway) answers(name string, args []string, words ...string) string {
+	g.t.Helper()
+	out, err := g.shim(name, args...)
+	if err != nil {
+		g.t.Errorf("%s %q: %v\n%s", name, args, err, out)
+	}
+	for _, w := range words {
+		if !strings.Contains(out, w) {
+			g.t.Errorf("%s %q does not say %q:\n%s", name, args, w, out)
+		}
+	}
+	return out
+}
+
+// appendLine writes a line at the end of a log.
+func appendLine(t *testing.T, path, format string, args ...any) {
+	t.Helper()
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	must(t, err)
+	defer f.Close()
+	_, err = fmt.Fprintf(f, format+"\n", args...)
+	must(t, err)
+}
+
+// fail logs as many failed log-ins of an address as make a ban of five.
+func fail(t *testing.T, authlog, address string) {
+	t.Helper()
+	for i := range 5 {
+		appendLine(t, authlog, "%s gw sshd[%d]: Failed password for root from %s port %d ssh2", time.Now().Format("Jan _2 15:04:05"), 1000+i, address, 40000+i)
+	}
+}
