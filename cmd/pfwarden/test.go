@@ -72,6 +72,7 @@ than the find time of 10 minutes are passed over, unless --no-findtime is given.
 	f.BoolVar(&o.NoFind, "no-findtime", false, "pass over no line for its age")
 	f.BoolVar(&o.AllRegex, "all-regex", false, "try all patterns on a line, not only up to the first that matches")
 	f.StringVar(&o.Logtype, "logtype", "", "`form` of the log's lines: file, short, journal or rfc5424")
+	f.StringVar(&o.Encoding, "encoding", "", "`encoding` of the log, e.g. iso-8859-1 (default: as the filter says, else UTF-8)")
 	f.StringVar(&timezone, "timezone", "", "`zone` of time stamps without one (default: local)")
 	f.IntVar(&o.Year, "year", 0, "`year` of time stamps without one (default: by the file's modification time)")
 	return cmd

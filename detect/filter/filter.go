@@ -31,7 +31,7 @@ type Definition struct {
 	Logtype      string   // "journal": lines come without time stamp, their time with them
 	Journalmatch []string
 	TimeZone     string // of stamps without zone: "CET", "+0100", an IANA name; "" = Options.Location
-	LogEncoding  string
+	LogEncoding  string // of the log, as Python or IANA name it; "" or "auto" = UTF-8
 	FreshAddress bool   // an address in a line of a multi-line id replaces an older one of another family; fail2ban keeps the old one
 	Proof        string // "tcp" where a line can come from nothing but a completed handshake with the address in it, else "none"
 }
@@ -66,6 +66,7 @@ type Filter struct {
 	login     []*pattern
 	pre       *pattern
 	format    *date.Format
+	encoding  *decoder
 	allFails  []int
 	allLogins []int
 	early     bool // ignoreregexes see the whole line before anything else
@@ -195,6 +196,9 @@ func Compile(def Definition, o Options) (*Filter, error) {
 		if f.options.Location, err = date.Location(def.TimeZone); err != nil {
 			faults = append(faults, fmt.Errorf("time zone %q: %w", def.TimeZone, err))
 		}
+	}
+	if f.encoding, err = checkedEncoding(def.LogEncoding); err != nil {
+		faults = append(faults, err)
 	}
 	if len(faults) > 0 {
 		return nil, errors.Join(faults...)

@@ -2,7 +2,6 @@ package filter
 
 import (
 	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -19,6 +18,7 @@ type Set struct {
 	phase  Phase
 	stats  SetStats
 	trace  Trace
+	broken bool // the line at hand has bytes that mean nothing in the log's encoding
 }
 
 // SetStats count what passed through a Set.
@@ -27,6 +27,7 @@ type SetStats struct {
 	Undated    uint64 // lines without a time stamp where the formats expect one
 	Candidates uint64 // lines on which at least one regex was run
 	Matched    uint64 // lines that gave at least one candidate
+	Undecoded  uint64 // lines with bytes that mean nothing in the log's encoding
 }
 
 // group are the filters that read time stamps alike.
@@ -36,6 +37,7 @@ type group struct {
 	none     bool  // lines come with their time (journal)
 	detector *date.Detector
 	options  Options
+	encoding *decoder // nil = UTF-8
 
 	scan     *literal.Scan
 	patterns []patternRef // by number in scan
@@ -70,6 +72,7 @@ func NewSet(filters []*Filter) *Set {
 		pattern, zone string
 		none, replay  bool
 		year          int
+		encoding      string
 	}
 	byKey := map[key]*group{}
 	for i, f := range filters {
@@ -77,10 +80,10 @@ func NewSet(filters []*Filter) *Set {
 		if f.options.Location != nil {
 			zone = f.options.Location.String() + "/" + zone
 		}
-		k := key{f.Datepattern, zone, f.Logtype == "journal", f.options.Replay, f.options.Year}
+		k := key{f.Datepattern, zone, f.Logtype == "journal", f.options.Replay, f.options.Year, f.encoding.label()}
 		g := byKey[k]
 		if g == nil {
-			g = &group{detector: f.format.NewDetector(), options: f.options, none: k.none}
+			g = &group{detector: f.format.NewDetector(), options: f.options, none: k.none, encoding: f.encoding}
 			byKey[k] = g
 			s.groups = append(s.groups, g)
 		}
@@ -149,6 +152,7 @@ func (s *Set) Stats() SetStats { return s.stats }
 
 // Trace is what a set saw in a line, for pfwarden test.
 type Trace struct {
+	Text               string // the line as it was matched: decoded
 	DateStart, DateEnd int    // what was cut out as time stamp
 	DatePattern        string // "" if there is no time stamp
 	Time               time.Time
@@ -190,6 +194,10 @@ func (s *Set) match(line capture.Line, now time.Time, emit func(int, Candidate),
 		run = g.match(s, &line, now, trace) || run
 		matched = matched || g.work.matched
 	}
+	if s.broken {
+		s.broken = false
+		s.stats.Undecoded++
+	}
 	if run {
 		s.stats.Candidates++
 	}
@@ -201,15 +209,22 @@ func (s *Set) match(line capture.Line, now time.Time, emit func(int, Candidate),
 // match runs one group over a line and reports whether any regex was run.
 func (g *group) match(s *Set, line *capture.Line, now time.Time, trace *Trace) bool {
 	text, long := line.Text, line.Cut
+	if g.encoding != nil {
+		text = g.decode(s, text)
+	}
 	for len(text) > 0 && (text[len(text)-1] == '\n' || text[len(text)-1] == '\r') {
 		text = text[:len(text)-1]
 	}
+	whole := text
 	if len(text) > g.options.MaxLine {
 		text, long = text[:g.options.MaxLine], true
 	}
 	ascii := isASCII(text)
 	if !ascii {
-		text = strings.ToValidUTF8(text, "\uFFFD")
+		text = g.valid(s, text)
+	}
+	if trace != nil {
+		trace.Text = text
 	}
 	if long {
 		for _, f := range g.filters {
@@ -258,7 +273,7 @@ func (g *group) match(s *Set, line *capture.Line, now time.Time, trace *Trace) b
 			r = other.Resolve(stamp, now)
 		}
 		w := &g.work
-		w.raw, w.part, w.ascii, w.jail, w.when, w.now, w.trace, w.content = line.Text, p, ascii, g.jails[fi], r, now, trace, 0
+		w.raw, w.part, w.ascii, w.jail, w.when, w.now, w.trace, w.content = whole, p, ascii, g.jails[fi], r, now, trace, 0
 		w.fail, w.login = w.fail[:0], w.login[:0]
 		for len(candidates) > 0 && g.patterns[candidates[0]].filter <= fi {
 			ref := g.patterns[candidates[0]]

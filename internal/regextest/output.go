@@ -149,6 +149,13 @@ func (t *tester) warn() {
 	if stats.Long > 0 {
 		warnings = append(warnings, fmt.Sprintf("%d lines are longer than %d bytes; only their beginning was matched", stats.Long, filter.DefaultMaxLine))
 	}
+	if n := t.set.Stats().Undecoded; n > 0 {
+		name := t.filter.LogEncoding
+		if name == "" || strings.EqualFold(name, "auto") {
+			name = "utf-8"
+		}
+		warnings = append(warnings, fmt.Sprintf("%d lines have bytes that mean nothing in %s (see --encoding)", n, name))
+	}
 	if stats.NoTime > 0 {
 		warnings = append(warnings, fmt.Sprintf("%d matches have no usable time and count for nothing", stats.NoTime))
 	}

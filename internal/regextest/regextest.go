@@ -30,6 +30,7 @@ type Options struct {
 	Now       time.Time // with it, times are taken as fail2ban takes them; zero: as they stand in the log
 	UseDNS    string    // overrides the filter's; "" = as it is
 	Logtype   string    // "journal": lines carry no time stamp
+	Encoding  string    // of the log, overrides the filter's; "" = as it is
 	FindTime  time.Duration
 	NoFind    bool // no rule of find time applies
 	AllRegex  bool
@@ -58,6 +59,9 @@ func Definition(o Options) (filter.Definition, error) {
 	}
 	if o.UseDNS != "" {
 		def.UseDNS = o.UseDNS
+	}
+	if o.Encoding != "" {
+		def.LogEncoding = o.Encoding
 	}
 	if o.Logtype != "" {
 		def.Logtype = o.Logtype
@@ -224,7 +228,7 @@ func (t *tester) line(text string) error {
 		return t.writeJSON(trace.Ignored[0])
 	}
 	trace := t.set.Trace(l, t.o.Now, collect)
-	t.count(text, trace)
+	t.count(trace.Text, trace)
 	return nil
 }
 
