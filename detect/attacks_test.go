@@ -145,6 +145,14 @@ func TestForgiven(t *testing.T) {
 	if len(b.verdicts) != 0 {
 		t.Errorf("verdicts: %s", b.told())
 	}
+	// Logs tell whole seconds: what comes behind the unban in the same second looks older, and counts.
+	b.Notice(Notice{Time: at(30.9), Kind: Forgiven, Source: netip.MustParsePrefix(a + "/32")})
+	for range 5 {
+		b.feed(fail("sshd", a, 30))
+	}
+	if got, want := b.told(), a+" sshd proven"; got != want {
+		t.Errorf("verdicts: %q, expected %q", got, want)
+	}
 }
 
 // TestPrefixVerdict: enough proven members judge their prefix, unless somebody in it must not be banned.

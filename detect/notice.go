@@ -3,6 +3,7 @@ package detect
 import (
 	"net/netip"
 	"slices"
+	"time"
 )
 
 // Notice takes what the lower half of the house learned.
@@ -156,11 +157,13 @@ func (d *Detector) spend(a netip.Addr, id string, jail int, at int64) {
 	d.logs.counts -= keep * hitCost
 }
 
-// forgive clears all suspicion against a source, and what is remembered of its bans.
+// forgive clears all suspicion against a source, and what is remembered of its bans. What logs say of the same second counts from then on: their
+// time stamps are whole seconds, and most of it was written behind the administrator's word.
 func (d *Detector) forgive(a netip.Addr, n *Notice, at int64) {
 	if !a.IsValid() && n.ID == "" {
 		return
 	}
+	at -= at % int64(time.Second)
 	for _, j := range d.standing(n.Jail) {
 		if j < 0 && !a.IsValid() {
 			continue

@@ -1,9 +1,11 @@
 package hooks
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strconv"
@@ -39,6 +41,7 @@ type action struct {
 	mu       sync.Mutex      // guards what follows
 	started  map[string]bool // by family
 	items    map[string]bool // the family has, or may have, bans
+	held     map[string]*ban // carried out and not ended, by address, where a repair would have to make them again
 	done     map[string]map[string]string
 }
 
@@ -48,7 +51,8 @@ var inPlace = regexp.MustCompile(`\bsed\s+(-[A-Za-z]+\s+)*-[A-Za-z]*i|\b(mv|ed)\
 func newAction(h *Hooks, j Jail, spec fail2ban.Action) *action {
 	a := &action{
 		h: h, name: name{j.Name, spec.Name}, spec: spec, banTime: j.BanTime, timeout: h.o.Timeout, exclude: "action " + spec.File,
-		options: make(map[string]string), started: make(map[string]bool), items: make(map[string]bool), done: make(map[string]map[string]string),
+		options: make(map[string]string), started: make(map[string]bool), items: make(map[string]bool), held: make(map[string]*ban),
+		done: make(map[string]map[string]string),
 	}
 	for k, v := range spec.Init {
 		a.options[k] = v
@@ -100,6 +104,9 @@ func (a *action) do(ctx context.Context, j job) (err error) {
 	case "ban":
 		err = a.ban(ctx, j.ban)
 	case "unban":
+		a.mu.Lock()
+		delete(a.held, j.ban.id)
+		a.mu.Unlock()
 		if a.has(j.ban.family) {
 			err = a.process(ctx, "actionunban", j.ban)
 		}
@@ -139,17 +146,18 @@ func (a *action) familyOf(family string) string {
 
 func (a *action) ban(ctx context.Context, b *ban) error {
 	family := a.familyOf(b.family)
-	if a.onDemand {
-		a.mu.Lock()
-		started := a.started[family]
-		a.mu.Unlock()
-		if !started {
-			a.changing.Lock()
-			err := a.start(ctx, []string{family}, true)
-			a.changing.Unlock()
-			if err != nil {
-				return fmt.Errorf("starting it: %w", err)
-			}
+	a.mu.Lock()
+	started, ended := a.started[family], b.again && a.held[b.id] == nil
+	a.mu.Unlock()
+	if ended {
+		return nil
+	}
+	if a.onDemand && !started {
+		a.changing.Lock()
+		err := a.start(ctx, []string{family}, true)
+		a.changing.Unlock()
+		if err != nil {
+			return fmt.Errorf("starting it: %w", err)
 		}
 	}
 	verb := "actionban"
@@ -161,8 +169,37 @@ func (a *action) ban(ctx context.Context, b *ban) error {
 	}
 	a.mu.Lock()
 	a.started[family], a.items[family] = true, true
+	if a.spec.Command["actioncheck"] != "" { // without one nothing is ever repaired
+		a.held[b.id] = b.short()
+	}
 	a.mu.Unlock()
 	return nil
+}
+
+// bring puts the bans of a family back that a repair has emptied the action of, but for b, which is being dealt with.
+func (a *action) bring(family string, b *ban) {
+	if b.again {
+		return // already part of that: a command that breaks what it works on shall not go round in circles
+	}
+	var lost []*ban
+	a.mu.Lock()
+	for id, x := range a.held {
+		if id != b.id && a.familyOf(x.family) == family {
+			lost = append(lost, x)
+		}
+	}
+	a.mu.Unlock()
+	slices.SortFunc(lost, func(x, y *ban) int { return cmp.Or(cmp.Compare(x.time, y.time), cmp.Compare(x.id, y.id)) })
+	a.h.mu.Lock()
+	defer a.h.mu.Unlock()
+	if a.h.actions[a.name] != a {
+		return // the configuration has it no more, or otherwise
+	}
+	for _, x := range lost {
+		again := *x
+		again.again = true
+		a.h.put(a, x.id, job{"ban", &again})
+	}
 }
 
 // start runs actionstart for the families that are not started yet; a command that is the same for two families is run once.
@@ -210,7 +247,11 @@ func (a *action) flush(ctx context.Context) error {
 	}
 	slices.Sort(families)
 	a.mu.Unlock()
-	return a.operate(ctx, "actionflush", families, func(f string) { a.items[f] = false; a.forgetDone("actionflush", f) })
+	return a.operate(ctx, "actionflush", families, func(f string) {
+		a.items[f] = false
+		maps.DeleteFunc(a.held, func(_ string, b *ban) bool { return a.familyOf(b.family) == f })
+		a.forgetDone("actionflush", f)
+	})
 }
 
 // forgetDone notes that a command may be run again for a family. a.mu is held.
@@ -299,8 +340,13 @@ func (a *action) process(ctx context.Context, verb string, b *ban) error {
 		return err
 	}
 	if a.spec.Command["actioncheck"] != "" {
-		if sane := a.mend(ctx, verb, b); sane != nil {
-			return errors.Join(err, sane)
+		repaired, insane := a.mend(ctx, verb, b)
+		if insane != nil {
+			return errors.Join(err, insane)
+		}
+		if repaired { // what broke it for one family may have broken it for the other
+			defer a.bring(a.familyOf(b.family), b)
+			defer a.mendOthers(ctx, b)
 		}
 	}
 	a.changing.RLock()
@@ -308,21 +354,37 @@ func (a *action) process(ctx context.Context, verb string, b *ban) error {
 	return a.run(ctx, text, b)
 }
 
-// mend brings what the action works on back to order.
-func (a *action) mend(ctx context.Context, verb string, b *ban) error {
+// mendOthers looks after the families that b is not of.
+func (a *action) mendOthers(ctx context.Context, b *ban) {
+	for _, f := range a.families {
+		if f == a.familyOf(b.family) || !a.has(f) || b.again {
+			continue
+		}
+		other := &ban{family: f, time: b.time}
+		repaired, err := a.mend(ctx, "actionban", other)
+		if err != nil {
+			a.h.o.Log.Error("an action stays broken", "jail", a.name.jail, "action", a.name.action, "family", f, "error", err)
+		} else if repaired {
+			a.bring(f, other)
+		}
+	}
+}
+
+// mend brings what the action works on back to order, if its check says that it is not.
+func (a *action) mend(ctx context.Context, verb string, b *ban) (repaired bool, err error) {
 	a.changing.Lock()
 	defer a.changing.Unlock()
 	family := a.familyOf(b.family)
 	check, err := a.text("actioncheck", family)
 	if err != nil {
-		return err
+		return false, err
 	}
 	about := &ban{family: family, time: b.time}
 	if strings.TrimSpace(check) == "" || a.run(ctx, check, about) == nil {
-		return nil
+		return false, nil
 	}
 	if repair, err := strconv.ParseBool(a.spec.Command["actionrepair_on_unban"]); verb == "actionunban" && (err != nil || !repair) {
-		return errors.New("its check fails: unbanning is not possible")
+		return false, errors.New("its check fails: unbanning is not possible")
 	}
 	a.h.o.Log.Warn("an action's check fails: it is repaired", "jail", a.name.jail, "action", a.name.action)
 	if a.spec.Command["actionrepair"] != "" {
@@ -334,18 +396,18 @@ func (a *action) mend(ctx context.Context, verb string, b *ban) error {
 		a.started[family] = err == nil
 		a.mu.Unlock()
 		if err != nil {
-			return fmt.Errorf("repairing it: %w", err)
+			return false, fmt.Errorf("repairing it: %w", err)
 		}
 	} else {
 		if err := a.stop(ctx, []string{family}); err != nil {
 			a.h.o.Log.Debug("stopping an action to repair it", "jail", a.name.jail, "action", a.name.action, "error", err)
 		}
 		if err := a.start(ctx, []string{family}, true); err != nil {
-			return fmt.Errorf("starting it again: %w", err)
+			return false, fmt.Errorf("starting it again: %w", err)
 		}
 	}
 	if err := a.run(ctx, check, about); err != nil {
-		return fmt.Errorf("its check fails after the repair too: %w", err)
+		return false, fmt.Errorf("its check fails after the repair too: %w", err)
 	}
-	return nil
+	return true, nil
 }

@@ -21,7 +21,7 @@ type ban struct {
 	bantime  float64 // seconds; -1 = for ever
 	count    int
 	restored bool
-	again    bool // made again after a repair
+	again    bool // made again after a repair; without matches and fields
 	matches  []string
 	fields   map[string]string // of the first failure
 }
@@ -59,6 +59,29 @@ func newBan(b *ledger.Ban, a *action, restored bool) *ban {
 	return x
 }
 
+// short is a ban without what logs say of it, for keeping.
+func (b *ban) short() *ban {
+	x := *b
+	x.matches, x.fields, x.again = nil, nil, false
+	return &x
+}
+
+// mostText is how much of what logs say, in bytes, a command is told in one value. A system's limit for one argument may be 128 KiB, for all of a
+// command 256 KiB; beyond it the command would not be run at all.
+const mostText = 60 << 10
+
+// last gives the end of a text of lines, from the beginning of a line on if it can.
+func last(s string, most int) string {
+	if len(s) <= most {
+		return s
+	}
+	s = strings.ToValidUTF8(s[len(s)-most:], "")
+	if _, rest, found := strings.Cut(s, "\n"); found && rest != "" {
+		return rest
+	}
+	return s
+}
+
 // seconds writes a whole number as Python writes such a float: with ".0".
 func seconds(v float64) string {
 	s := strconv.FormatFloat(v, 'f', -1, 64)
@@ -90,7 +113,7 @@ func (a *action) valueOf(ctx context.Context, b *ban) values {
 		}
 		return strconv.Itoa(pick(a.h.o.Counts(a.name.jail)))
 	}
-	joined := func(list []string, _ int) string { return strings.Join(list, "\n") }
+	joined := func(list []string, _ int) string { return last(strings.Join(list, "\n"), mostText) }
 	number := func(_ []string, n int) string { return strconv.Itoa(n) }
 	return func(tag string) (string, bool) {
 		switch tag {
@@ -131,7 +154,7 @@ func (a *action) valueOf(ctx context.Context, b *ban) values {
 		case "bancount":
 			return strconv.Itoa(b.count), true
 		case "matches":
-			return strings.Join(b.matches, "\n"), true
+			return last(strings.Join(b.matches, "\n"), mostText), true
 		case "restored":
 			if b.restored {
 				return "1", true

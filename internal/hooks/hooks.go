@@ -34,7 +34,7 @@ type Counts struct{ Found, FoundTotal, Banned, BannedTotal int }
 type Options struct {
 	Workers   int           // commands at once; 8
 	PerAction int           // of them of one action; 4
-	Queue     int           // bans, and ends of bans, that wait; 10000. More are dropped and counted
+	Queue     int           // bans that wait; 10000. More are dropped and counted. Twenty times as many ends of bans may wait
 	Timeout   time.Duration // of a command whose action names none; 60 s
 	Shell     Shell         // nil: /bin/sh
 	Counts    func(jail string) Counts

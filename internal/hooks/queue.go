@@ -2,6 +2,7 @@ package hooks
 
 import (
 	"context"
+	"slices"
 
 	"pfwarden/internal/ledger"
 )
@@ -17,7 +18,8 @@ func addressOf(b *ledger.Ban) string {
 	return b.Prefix.String()
 }
 
-// put adds a job to its lane. A ban that ends before its command was run is taken out together with its end.
+// put adds a job to its lane. A ban that ends before its command was run is taken out together with its end,
+// unless the address may be banned already: by a run before this one, or before a repair.
 func (h *Hooks) put(a *action, address string, j job) {
 	key := laneKey{a.name, address}
 	l := h.lanes[key]
@@ -30,7 +32,7 @@ func (h *Hooks) put(a *action, address string, j job) {
 	}
 	if j.verb == "unban" && !l.busy {
 		for i := len(l.jobs) - 1; i >= 0; i-- {
-			if l.jobs[i].verb == "ban" && !l.jobs[i].ban.restored {
+			if l.jobs[i].verb == "ban" && !l.jobs[i].ban.restored && !l.jobs[i].ban.again {
 				n := len(l.jobs) - i
 				h.waiting -= n
 				a.waiting -= n
@@ -44,7 +46,7 @@ func (h *Hooks) put(a *action, address string, j job) {
 			}
 		}
 	}
-	if h.waiting >= h.o.Queue && address != "" {
+	if h.waiting >= h.room(&j) && address != "" {
 		h.stats.Dropped++
 		if !h.full {
 			h.full = true
@@ -52,13 +54,26 @@ func (h *Hooks) put(a *action, address string, j job) {
 		}
 		return
 	}
-	l.jobs = append(l.jobs, j)
+	if j.ban != nil && j.ban.again { // before what was decided since
+		l.jobs = slices.Insert(l.jobs, 0, j)
+	} else {
+		l.jobs = append(l.jobs, j)
+	}
 	h.waiting++
 	a.waiting++
 	if !l.busy && len(l.jobs) == 1 {
 		h.ready = append(h.ready, l)
 	}
 	h.wake.Broadcast()
+}
+
+// room is how many jobs may wait for one more to be taken. A ban that is not carried out costs little, its end that is not carried out
+// leaves an address banned for ever: so for the ends of bans there is more room than there can be bans waiting.
+func (h *Hooks) room(j *job) int {
+	if j.verb == "unban" || j.verb == "ban" && j.ban.again {
+		return 20 * h.o.Queue
+	}
+	return h.o.Queue
 }
 
 // next finds a lane whose first job may be run now.

@@ -78,7 +78,7 @@ func (g *gateway) runFail2ban(dir string, byFlag bool) {
 	if byFlag {
 		g.more, key = []string{"--fail2ban", dir}, ""
 	}
-	g.head = key
+	g.head += key
 	g.run(onlyFail2ban)
 }
 
@@ -125,10 +125,11 @@ func appendLine(t *testing.T, path, format string, args ...any) {
 	must(t, err)
 }
 
-// fail logs as many failed log-ins of an address as make a ban of five.
-func fail(t *testing.T, authlog, address string) {
-	t.Helper()
-	for i := range 5 {
-		appendLine(t, authlog, "%s gw sshd[%d]: Failed password for root from %s port %d ssh2", time.Now().Format("Jan _2 15:04:05"), 1000+i, address, 40000+i)
+// fail logs as many failed log-ins of an address as make a ban of five, each of a process of its own: the filter takes lines of one process for one story.
+func (g *gateway) fail(authlog, address string) {
+	g.t.Helper()
+	for range 5 {
+		g.sshd++
+		appendLine(g.t, authlog, "%s gw sshd[%d]: Failed password for root from %s port %d ssh2", time.Now().Format("Jan _2 15:04:05"), 1000+g.sshd, address, 40000+g.sshd)
 	}
 }

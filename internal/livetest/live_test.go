@@ -31,6 +31,7 @@ type gateway struct {
 	more           []string // arguments of run
 	namespace      string   // that the daemon runs in; "" = this one
 	folder         string   // of fail2ban
+	sshd           int      // processes of sshd that were logged
 }
 
 // build compiles the programs once for a test.
