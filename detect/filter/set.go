@@ -49,6 +49,7 @@ type group struct {
 	lastRef  time.Time // reference of the last stamp, and its time
 	lastTime time.Time
 	lastOK   bool
+	day      date.Day // of the last stamp, if lines share one
 
 	lastMonth time.Month // of the last stamp without year, for --year
 	rolled    int        // years passed since --year
@@ -107,7 +108,7 @@ func (s *Set) Fork() *Set {
 		own.detector = g.filters[0].format.NewDetector()
 		own.rules, own.work = g.newRules(), work{}
 		own.lastMonth, own.rolled = 0, 0
-		own.lastRef, own.lastTime, own.lastOK = time.Time{}, time.Time{}, false
+		own.lastRef, own.lastTime, own.lastOK, own.day = time.Time{}, time.Time{}, false, date.Day{}
 		fork.groups[i] = &own
 	}
 	return fork
@@ -250,7 +251,7 @@ func (g *group) match(s *Set, line *capture.Line, now time.Time, trace *Trace) b
 		g.rules[i].Phase = s.phase
 	}
 	candidates := g.scan.Candidates(p.before, p.after, ascii)
-	if len(candidates) == 0 && len(g.always) == 0 && trace == nil {
+	if len(candidates) == 0 && len(g.always) == 0 {
 		g.rules[0].note(stamp, now)
 		return false
 	}
@@ -307,13 +308,23 @@ func (r *TimeRule) note(s Stamp, now time.Time) {
 	r.Resolve(s, now)
 }
 
-// time is when a stamp says. Lines of the same second share the answer.
+// time is when a stamp says. Lines of the same second share the answer, and those of one day most of the work.
 func (g *group) time(m *date.Match, line *capture.Line, now time.Time) (time.Time, bool) {
 	ref := g.reference(m, line, now)
-	if m.Repeated && ref.Now == g.lastRef {
+	same := ref.Now == g.lastRef
+	if same && m.Repeated {
 		return g.lastTime, g.lastOK
 	}
 	g.lastRef = ref.Now
+	switch {
+	case !m.SameDay:
+		g.day = date.Day{}
+	case g.day.Holds(&ref):
+		g.lastTime, g.lastOK = m.On(&g.day), true
+		return g.lastTime, g.lastOK
+	case same || !m.Yearless():
+		g.day, _ = m.Day(ref)
+	}
 	g.lastTime, g.lastOK = m.Time(ref)
 	return g.lastTime, g.lastOK
 }

@@ -84,8 +84,8 @@ func (t *tester) report(spent time.Duration) {
 
 	p("\nfailregex\n")
 	for i, regex := range t.filter.Failregex {
-		h := t.hits[i]
-		if h == nil {
+		h := &t.hits[i]
+		if h.count == 0 {
 			if t.o.Verbose {
 				p("%7d  %d  %s\n", 0, i+1, regex)
 			}
@@ -96,7 +96,7 @@ func (t *tester) report(spent time.Duration) {
 			p("            %s\n", s)
 		}
 	}
-	if len(t.hits) == 0 {
+	if t.matched == 0 {
 		p("      none matched\n")
 	}
 	for i, n := range t.filter.Stats().IgnoreHits {
@@ -104,10 +104,10 @@ func (t *tester) report(spent time.Duration) {
 			p("%7d  ignoreregex %d  %s\n", n, i+1, t.filter.Ignoreregex[i])
 		}
 	}
-	if len(t.dates) > 0 {
+	if dates := t.dates.settle(); len(dates) > 0 {
 		p("\ntime stamps\n")
-		for _, name := range byCount(t.dates) {
-			p("%7d  %s\n", t.dates[name], name)
+		for _, name := range byCount(dates) {
+			p("%7d  %s\n", dates[name], name)
 		}
 	}
 	t.list("ignored lines", t.ignored, t.ignoredLines)

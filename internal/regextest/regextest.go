@@ -3,7 +3,6 @@ package regextest
 
 import (
 	"bufio"
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -47,9 +46,6 @@ var ErrUsage = errors.New("cannot be used")
 
 // maxListed bounds how many missed or matched lines a report lists.
 const maxListed = 20
-
-// chunk is how many bytes of a line are kept at most; the filter looks at fewer.
-const maxLine = 1 << 20
 
 // Definition resolves what the user named: one of the filters, or a pattern.
 func Definition(o Options) (filter.Definition, error) {
@@ -104,7 +100,7 @@ func Run(ctx context.Context, w io.Writer, o Options) error {
 		return err
 	}
 	defer in.Close()
-	t := &tester{o: o, filter: f, set: filter.NewSet([]*filter.Filter{f}), modified: modified, out: bufio.NewWriterSize(w, 64<<10), dates: map[string]int{}, hits: map[int]*hit{}}
+	t := &tester{o: o, filter: f, set: filter.NewSet([]*filter.Filter{f}), modified: modified, out: bufio.NewWriterSize(w, 64<<10), hits: make([]hit, len(def.Failregex))}
 	if !o.JSON {
 		f.Profile(o.Stopwatch)
 	}
@@ -152,70 +148,17 @@ type tester struct {
 	out      *bufio.Writer
 
 	lines, matched, ignored, missed, dated, logins int
-	dates                                          map[string]int
-	hits                                           map[int]*hit
+	dates                                          tally
+	hits                                           []hit // by failregex
 	missedLines, ignoredLines                      []string
 	failure                                        []filter.Candidate
 }
 
+// aLook is how many lines are read between two looks at whether the run was called off.
+const aLook = 256
+
 func (t *tester) read(ctx context.Context, in io.Reader) error {
-	r := bufio.NewReaderSize(in, 256<<10)
-	for ctx.Err() == nil {
-		block, err := t.readBlock(r)
-		if err != nil && block == "" {
-			if errors.Is(err, io.EOF) {
-				return nil
-			}
-			return fmt.Errorf("%s: %w", t.o.Log, err)
-		}
-		for more := true; more; {
-			var text string
-			text, block, more = strings.Cut(block, "\n")
-			t.lines++
-			if err := t.line(text); err != nil {
-				return err
-			}
-		}
-	}
-	return ctx.Err()
-}
-
-// blockSize is how many bytes of whole lines are taken at once where they are there already.
-const blockSize = 16 << 10
-
-// readBlock reads the lines that are buffered, as far as they are whole, or one line as readLine does. All but the last of them
-// end in a newline.
-func (t *tester) readBlock(r *bufio.Reader) (string, error) {
-	waiting, _ := r.Peek(min(r.Buffered(), blockSize))
-	end := bytes.LastIndexByte(waiting, '\n')
-	if end < 0 {
-		return t.readLine(r)
-	}
-	block := string(waiting[:end])
-	_, err := r.Discard(end + 1)
-	return block, err
-}
-
-// readLine reads a line whole, or its first maxLine bytes.
-func (t *tester) readLine(r *bufio.Reader) (string, error) {
-	part, err := r.ReadSlice('\n')
-	if err == nil {
-		return string(part[:len(part)-1]), nil
-	}
-	line := slices.Clone(part)
-	for errors.Is(err, bufio.ErrBufferFull) {
-		part, err = r.ReadSlice('\n')
-		if len(line) < maxLine {
-			line = append(line, part...)
-		}
-	}
-	return strings.TrimSuffix(string(line), "\n"), err
-}
-
-func (t *tester) line(text string) error {
-	text = strings.TrimRight(text, "\r")
-	l := capture.Line{Text: text, Origin: t.o.Log, Number: uint64(t.lines), Modified: t.modified, Read: t.o.Now}
-	t.failure = t.failure[:0]
+	lines := NewLines(in)
 	collect := func(_ int, c filter.Candidate) {
 		if c.Login {
 			t.logins++
@@ -223,43 +166,81 @@ func (t *tester) line(text string) error {
 		}
 		t.failure = append(t.failure, c)
 	}
-	if t.o.JSON {
+	l := capture.Line{Origin: t.o.Log, Modified: t.modified, Read: t.o.Now}
+	for t.lines%aLook != 0 || ctx.Err() == nil {
+		text, err := lines.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("%s: %w", t.o.Log, err)
+		}
+		t.lines++
+		l.Text, l.Number = text, uint64(t.lines)
+		t.failure = t.failure[:0]
 		trace := t.set.Trace(l, t.o.Now, collect)
-		return t.writeJSON(trace.Ignored[0])
+		if !t.o.JSON {
+			t.count(trace.Text, trace)
+		} else if err := t.writeJSON(trace.Ignored[0]); err != nil {
+			return err
+		}
 	}
-	trace := t.set.Trace(l, t.o.Now, collect)
-	t.count(trace.Text, trace)
-	return nil
+	return ctx.Err()
 }
 
+// count takes a line into the report. What it keeps of its text is cloned.
 func (t *tester) count(text string, trace *filter.Trace) {
 	if trace.DatePattern != "" {
 		t.dated++
-		t.dates[trace.DatePattern]++
+		t.dates.add(trace.DatePattern)
 	}
 	switch {
 	case len(t.failure) > 0:
 		t.matched++
-		for _, c := range t.failure {
-			h := t.hits[c.Regex]
-			if h == nil {
-				h = &hit{}
-				t.hits[c.Regex] = h
-			}
+		for i := range t.failure {
+			h := &t.hits[t.failure[i].Regex]
 			h.count++
 			if len(h.samples) < 3 || t.o.Verbose {
-				h.samples = append(h.samples, t.mark(text, trace))
+				h.samples = append(h.samples, strings.Clone(t.mark(text, trace)))
 			}
 		}
 	case trace.Ignored[0]:
 		t.ignored++
-		if len(t.ignoredLines) < maxListed {
-			t.ignoredLines = append(t.ignoredLines, text)
-		}
+		keep(&t.ignoredLines, text)
 	default:
 		t.missed++
-		if len(t.missedLines) < maxListed {
-			t.missedLines = append(t.missedLines, text)
-		}
+		keep(&t.missedLines, text)
 	}
+}
+
+func keep(list *[]string, text string) {
+	if len(*list) < maxListed {
+		*list = append(*list, strings.Clone(text))
+	}
+}
+
+// tally counts names of which one comes many times in a row.
+type tally struct {
+	counts map[string]int
+	last   string
+	run    int // of last, not in counts yet
+}
+
+func (t *tally) add(name string) {
+	if name != t.last {
+		t.settle()
+		t.last = name
+	}
+	t.run++
+}
+
+// settle brings the counts up to date and returns them.
+func (t *tally) settle() map[string]int {
+	if t.counts == nil {
+		t.counts = map[string]int{}
+	}
+	if t.run > 0 {
+		t.counts[t.last] += t.run
+		t.run = 0
+	}
+	return t.counts
 }

@@ -1,9 +1,6 @@
 package date
 
-import (
-	"strings"
-	"time"
-)
+import "time"
 
 // unusedAfter is how long, in seconds, a format must not have been used before any other may take its place.
 const unusedAfter = 300
@@ -23,35 +20,7 @@ type Detector struct {
 	last        int // index of the template used last, -1 if none
 	firstUnused int
 	place       place // of the last match
-	repeated    repeated
-}
-
-// repeated is the last stamp that was read by hand at the beginning of a line: on a busy machine many lines share one.
-type repeated struct {
-	by    *template
-	line  []byte // as much of the line as the reader may have looked at
-	found found
-	again bool // the last line had it
-}
-
-func (r *repeated) match(t *template) Match {
-	f := &r.found
-	return Match{Start: f.cut, End: f.cutEnd, Valid: f.valid, Repeated: r.again, Pattern: t.name, stamp: &f.stamp}
-}
-
-// lookAhead is how far past its end a stamp's reader may look: " 2006" and the character behind it, or a zone.
-const lookAhead = 8
-
-func (r *repeated) is(t *template, line string) bool {
-	return r.by == t && len(line) >= len(r.line) && line[:len(r.line)] == string(r.line)
-}
-
-func (r *repeated) remember(t *template, line string) {
-	end := r.found.end
-	if end+lookAhead > len(line) || strings.Trim(line[end:end+lookAhead], " \t") == "" { // readers may pass over any number of spaces
-		return
-	}
-	r.by, r.line = t, append(r.line[:0], line[:end+lookAhead]...)
+	steady      steady
 }
 
 // place is where a match lay, with the characters around its two ends.
@@ -73,7 +42,8 @@ func (f *Format) NewDetector() *Detector {
 type Match struct {
 	Start, End int  // bytes that are taken out of the line (the pattern's first group)
 	Valid      bool // it is a date; if not, the line counts as one without
-	Repeated   bool // its text and meaning are those of the last match
+	Repeated   bool // its meaning is that of the last match
+	SameDay    bool // its meaning is that of the last match but for the clock
 	Pattern    string
 	stamp      *stamp
 }
@@ -103,11 +73,11 @@ func (d *Detector) Find(line string, unix int64) (Match, bool) {
 			switch d.byHand(s, line) {
 			case yes:
 				s.hits++
-				s.lastUsed, s.distance = unix, d.repeated.found.start
+				s.lastUsed, s.distance = unix, d.steady.found.start
 				if d.firstUnused == d.last {
 					d.firstUnused++
 				}
-				return d.repeated.match(s.template), true
+				return d.steady.match(s.template), true
 			case no:
 				f, i = d.try(line, tried, best, bestIndex)
 				return d.end(line, &f, i, unix)
@@ -133,21 +103,19 @@ func (d *Detector) end(line string, f *found, i int, unix int64) (Match, bool) {
 		return Match{}, false
 	}
 	d.won(line, *f, i, unix)
-	d.repeated.by, d.repeated.again, d.repeated.found = nil, false, *f
-	return d.repeated.match(d.slots[d.last].template), true
+	d.steady.forget(f)
+	return d.steady.match(d.slots[d.last].template), true
 }
 
-// byHand reads the stamp of a line by the anchored template used last, or remembers it.
+// byHand reads the stamp of a line by the anchored template used last.
 func (d *Detector) byHand(s *slot, line string) verdict {
-	r := &d.repeated
-	if r.again = r.is(s.template, line); r.again {
+	if d.steady.read(s.template, line) {
 		return yes
 	}
-	r.by = nil
+	d.steady.by = nil
 	f, v := s.searchFast(line, 0)
 	if v == yes {
-		r.found = f
-		r.remember(s.template, line)
+		d.steady.remember(s.template, line, &f)
 		d.place = placeOf(line, f.start, f.end)
 	}
 	return v

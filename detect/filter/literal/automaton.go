@@ -4,8 +4,11 @@ import (
 	"strings"
 )
 
-// Matcher is the automaton over the literals of all patterns. It is read-only; each goroutine needs its own Scan.
+// Matcher knows the literals of all patterns: the long ones as a sampler, the others as an automaton. It is read-only; each goroutine
+// needs its own Scan.
 type Matcher struct {
+	sampler   *sampler         // nil if there are no long literals
+	short     bool             // the automaton has literals
 	next      []uint32         // next state by state + class; states are multiplied by stride
 	small     *[1 << 16]uint16 // next, where its numbers are small enough: needs no checks of bounds and less of the cache
 	classes   [256]uint8       // bytes that no literal tells apart share a class
@@ -23,12 +26,13 @@ func New(patterns []Required) *Matcher {
 	m := &Matcher{need: make([]uint32, len(patterns)), ascii: make([]bool, len(patterns))}
 	byText := map[string]uint32{}
 	var sets []Set
+	w := window(patterns)
 	for p, r := range patterns {
 		m.ascii[p] = r.ASCIIOnly
 		if len(r.Sets) == 0 {
 			m.always = append(m.always, uint32(p))
 		}
-		for _, s := range r.Sets {
+		for _, s := range r.long(w) {
 			key := strings.Join(s, "\x00")
 			id, known := byText[key]
 			if !known {
@@ -41,8 +45,33 @@ func New(patterns []Required) *Matcher {
 			m.need[p]++
 		}
 	}
-	m.build(sets)
+	var long []uint32
+	short := make([]Set, len(sets))
+	for id, s := range sets {
+		if w > 0 && s.shortest() >= w {
+			long = append(long, uint32(id))
+		} else {
+			short[id], m.short = s, true
+		}
+	}
+	if len(long) > 0 {
+		m.sampler = newSampler(sets, long, w)
+	}
+	m.build(short)
 	return m
+}
+
+// long are the sets that a sampler can look for, or all of them if there are none: short strings say little beside long ones.
+func (r Required) long(window int) (sets []Set) {
+	for _, s := range r.Sets {
+		if window > 0 && s.shortest() >= window {
+			sets = append(sets, s)
+		}
+	}
+	if len(sets) == 0 {
+		return r.Sets
+	}
+	return sets
 }
 
 type trie struct {
@@ -184,7 +213,14 @@ func (s *Scan) Candidates(a, b string, ascii bool) []uint32 {
 			}
 		}
 	}
-	if len(s.m.patterns) > 0 {
+	if s.m.sampler != nil {
+		if a != "" {
+			s.sample(a)
+			s.across(a, b)
+		}
+		s.sample(b)
+	}
+	if s.m.short {
 		s.lanes(s.run(0, a), b)
 	}
 	return s.candidates
@@ -257,18 +293,23 @@ func (s *Scan) run(state uint32, text string) uint32 {
 
 func (s *Scan) accept(state uint32) {
 	for _, set := range s.m.outputs[s.m.next[state+s.m.stride-1]] {
-		if s.setSeen[set] == s.round {
-			continue
+		s.hit(set)
+	}
+}
+
+// hit notes that a string of a set is there.
+func (s *Scan) hit(set uint32) {
+	if s.setSeen[set] == s.round {
+		return
+	}
+	s.setSeen[set] = s.round
+	for _, p := range s.m.patterns[set] {
+		if s.patSeen[p] != s.round {
+			s.patSeen[p], s.patCount[p] = s.round, 0
 		}
-		s.setSeen[set] = s.round
-		for _, p := range s.m.patterns[set] {
-			if s.patSeen[p] != s.round {
-				s.patSeen[p], s.patCount[p] = s.round, 0
-			}
-			s.patCount[p]++
-			if s.patCount[p] == s.m.need[p] {
-				s.candidates = append(s.candidates, p)
-			}
+		s.patCount[p]++
+		if s.patCount[p] == s.m.need[p] {
+			s.candidates = append(s.candidates, p)
 		}
 	}
 }
