@@ -2,6 +2,7 @@ package pyre
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"unicode"
@@ -14,7 +15,11 @@ const (
 	forASCII   target = iota // RE2, exact where all bytes of the text are below 0x80
 	forUnicode               // RE2 with Unicode classes; \b stays ASCII
 	forBacktracking
+	forTrial // the same with ASCII classes, which are quickly compiled: shows whether the engine takes the pattern
 )
+
+// full says that the engine knows all of Python's syntax.
+func (t target) full() bool { return t >= forBacktracking }
 
 // maxRepeat is the largest repeat count that Go's regexp takes.
 const maxRepeat = 1000
@@ -40,6 +45,32 @@ func hard(n *node) bool {
 		}
 	}
 	return false
+}
+
+// Go's regexp refuses patterns whose counts multiply to more than maxRepeat, and very large ones.
+const tameSize = 20_000
+
+// tame reports whether Go's regexp surely takes a pattern, as written by emit.
+func tame(n *node) bool {
+	size, _ := weigh(n)
+	return size <= tameSize
+}
+
+// weigh is how large a pattern is with its counts written out, and what its counts multiply to; both are above tameSize where that is
+// too much.
+func weigh(n *node) (size, counts int) {
+	size, counts = 1+len(n.items), 1
+	for _, s := range n.subs {
+		inner, c := weigh(s)
+		size, counts = min(size+inner, tameSize+1), max(counts, c)
+	}
+	if n.kind == kRepeat {
+		times := min(max(n.min, n.max, 1), maxRepeat)
+		if size, counts = min(size*times, tameSize+1), counts*times; counts > maxRepeat {
+			return tameSize + 1, maxRepeat
+		}
+	}
+	return size, counts
 }
 
 // uses reports whether a node of kind k (and, if f is not 0, without flag f) occurs in the tree.
@@ -77,7 +108,7 @@ func (e *emitter) node(n *node) {
 		e.either(n.flags&multiLine != 0, `(?m:^)`, `\A`)
 	case kEnd:
 		// The text always ends in one newline and, without multi-line mode, normally holds no other: so (?m:$) is Python's $.
-		e.either(n.flags&multiLine != 0 || e.target != forBacktracking, `(?m:$)`, `$`)
+		e.either(n.flags&multiLine != 0 || !e.target.full(), `(?m:$)`, `$`)
 	case kText:
 		e.WriteString(`\A`)
 	case kTextEnd:
@@ -105,7 +136,7 @@ func (e *emitter) node(n *node) {
 		switch {
 		case n.number == 0:
 			e.enclosed(`(?:`, n.subs[0])
-		case e.target == forBacktracking:
+		case e.target.full():
 			e.enclosed(fmt.Sprintf(`(?<g%d>`, n.number), n.subs[0])
 		default:
 			e.enclosed(`(`, n.subs[0])
@@ -133,7 +164,7 @@ func (e *emitter) enclosed(open string, n *node) {
 
 // extended writes what only the backtracking engine knows; for RE2 it writes something that matches at least as much.
 func (e *emitter) extended(n *node) {
-	full := e.target == forBacktracking
+	full := e.target.full()
 	switch n.kind {
 	case kLook:
 		if !full {
@@ -167,7 +198,7 @@ func (e *emitter) extended(n *node) {
 }
 
 func (e *emitter) repeat(n *node) {
-	full := e.target == forBacktracking
+	full := e.target.full()
 	if full && n.possessive {
 		e.WriteString(`(?>`)
 		defer e.WriteByte(')')
@@ -251,7 +282,7 @@ func (e *emitter) class(n *node) {
 
 // category is what stands inside brackets for one of Python's class escapes.
 func category(c byte, t target) string {
-	if t == forASCII {
+	if t == forASCII || t == forTrial {
 		switch c {
 		case 'd':
 			return `0-9`
@@ -287,24 +318,42 @@ func category(c byte, t target) string {
 
 // notWord lists the ranges outside of Python's \w, for use inside a class, where no engine takes a negated union.
 var notWord = sync.OnceValue(func() string {
-	var b strings.Builder
-	for lo := rune(0); lo <= unicode.MaxRune; {
-		if word(lo) || lo >= 0xd800 && lo < 0xe000 {
-			lo++
-			continue
+	inside := append(slices.Concat(ranges(unicode.L), ranges(unicode.N)), span{'_', '_'}, span{0xd800, 0xdfff})
+	slices.SortFunc(inside, func(a, b span) int { return int(a.lo - b.lo) })
+	e, next := emitter{}, rune(0)
+	outside := func(hi rune) {
+		if next <= hi {
+			e.char(next)
+			e.WriteByte('-')
+			e.char(hi)
 		}
-		hi := lo
-		for hi < unicode.MaxRune && !word(hi+1) && hi+1 != 0xd800 {
-			hi++
-		}
-		e := emitter{}
-		e.char(lo)
-		e.WriteByte('-')
-		e.char(hi)
-		b.WriteString(e.String())
-		lo = hi + 1
 	}
-	return b.String()
+	for _, s := range inside {
+		outside(s.lo - 1)
+		next = max(next, s.hi+1)
+	}
+	outside(unicode.MaxRune)
+	return e.String()
 })
 
-func word(r rune) bool { return r == '_' || unicode.IsLetter(r) || unicode.IsNumber(r) }
+// span are the characters from lo to hi.
+type span struct{ lo, hi rune }
+
+func ranges(t *unicode.RangeTable) (out []span) {
+	add := func(lo, hi, stride rune) {
+		if stride == 1 {
+			out = append(out, span{lo, hi})
+			return
+		}
+		for r := lo; r <= hi; r += stride {
+			out = append(out, span{r, r})
+		}
+	}
+	for _, r := range t.R16 {
+		add(rune(r.Lo), rune(r.Hi), rune(r.Stride))
+	}
+	for _, r := range t.R32 {
+		add(rune(r.Lo), rune(r.Hi), rune(r.Stride))
+	}
+	return out
+}

@@ -2,9 +2,11 @@ package pyre
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/google/go-cmp/cmp"
@@ -116,6 +118,9 @@ func FuzzTranslate(f *testing.F) {
 		if err != nil {
 			return
 		}
+		if tame(re.tree) && re.ascii() == nil {
+			t.Fatalf("%q: Go's regexp refuses it", pattern)
+		}
 		text += "\n"
 		got, err := re.Find(text)
 		if err != nil {
@@ -138,4 +143,45 @@ func FuzzTranslate(f *testing.F) {
 func simple(pattern string) bool {
 	return !strings.Contains(pattern, ")*") && !strings.Contains(pattern, ")+") && !strings.Contains(pattern, "){") && !strings.Contains(pattern, "(?") &&
 		!strings.ContainsAny(pattern, `\`)
+}
+
+// TestTame: what is said to be taken by Go's regexp is taken.
+func TestTame(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		pattern string
+		tame    bool
+	}{
+		{`a{1000}`, true},
+		{`(?:a{10}){100}`, true},
+		{`(?:a{10}){101}`, false},
+		{`(?:(?:a{2}|b{,30})*c){40}`, false},
+		{`(?:\w{500}[a-z0-9]{200}){2}`, true},
+		{`(?i)(?:[a-zß]{90}x?){11}`, true},
+		{strings.Repeat(`(?:`, 150) + "a" + strings.Repeat(`)?`, 150), true},
+		{strings.Repeat(`[a-c\d]{999}`, 40), false},
+	} {
+		re, err := Compile(c.pattern, Options{})
+		if err != nil {
+			t.Errorf("%.40s: %v", c.pattern, err)
+			continue
+		}
+		if got := tame(re.tree); got != c.tame || got && (re.ascii() == nil || re.refused) {
+			t.Errorf("%.40s: tame %v, want %v; taken by Go's regexp: %v", c.pattern, got, c.tame, re.ascii() != nil)
+		}
+	}
+}
+
+// TestNotWord: the ranges are what the definition of a word's characters leaves over.
+func TestNotWord(t *testing.T) {
+	t.Parallel()
+	class := regexp.MustCompile(`^[` + notWord() + `]$`)
+	for r := rune(0); r <= unicode.MaxRune; r++ {
+		if r >= 0xd800 && r < 0xe000 {
+			continue
+		}
+		if word := r == '_' || unicode.IsLetter(r) || unicode.IsNumber(r); class.MatchString(string(r)) == word {
+			t.Fatalf("%U: a word's character %v", r, word)
+		}
+	}
 }

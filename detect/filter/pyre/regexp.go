@@ -32,11 +32,13 @@ type Regexp struct {
 	tree    *node
 	names   []string
 	hard    bool // only the backtracking engine is exact
+	refused bool // RE2 takes the pattern not even relaxed
 	word    bool // has \b or \B, which RE2 takes for ASCII
 	dollar  bool // has a $ without multi-line mode
 	timeout time.Duration
 
-	ascii   *regexp.Regexp // exact, or relaxed if hard; nil if RE2 refuses even that
+	// The engines behind the machine are made when a text first needs them: most patterns never do.
+	ascii   func() *regexp.Regexp // exact, or relaxed if hard; nil if RE2 refuses even that
 	unicode func() *regexp.Regexp
 	slow    func() (*regexp2.Regexp, error)
 	program *program // exact for ASCII text, unless it gives up; nil if it cannot do the pattern
@@ -68,21 +70,23 @@ func Compile(pattern string, o Options) (*Regexp, error) {
 		slow.MatchTimeout = re.timeout
 		return slow, nil
 	})
-	re.unicode = sync.OnceValue(func() *regexp.Regexp {
-		r, err := regexp.Compile(emit(tree, forUnicode))
-		if err != nil {
-			return nil
-		}
-		return r
-	})
-	re.ascii, err = regexp.Compile(emit(tree, forASCII))
-	if err != nil {
-		re.ascii, re.hard = nil, true
+	lazily := func(t target) func() *regexp.Regexp {
+		return sync.OnceValue(func() *regexp.Regexp {
+			r, err := regexp.Compile(emit(tree, t))
+			if err != nil {
+				return nil
+			}
+			return r
+		})
+	}
+	re.ascii, re.unicode = lazily(forASCII), lazily(forUnicode)
+	if !tame(tree) && re.ascii() == nil {
+		re.hard, re.refused = true, true
 	}
 	re.program = assemble(tree, len(p.names))
 	if re.hard {
-		if _, err := re.slow(); err != nil {
-			return nil, err
+		if _, err := regexp2.Compile(emit(tree, forTrial), regexp2.None); err != nil {
+			return nil, fmt.Errorf("pattern %q: %w", pattern, err)
 		}
 	}
 	return re, nil
@@ -99,10 +103,10 @@ func (re *Regexp) Linear() bool { return !re.hard }
 
 // Relaxed is the RE2 pattern for ASCII text that matches wherever this one does, or "" if there is none.
 func (re *Regexp) Relaxed() string {
-	if re.ascii == nil {
+	if re.refused {
 		return ""
 	}
-	return re.ascii.String()
+	return emit(re.tree, forASCII)
 }
 
 // Anchored reports whether the pattern can match only at the beginning of the text (or of a line, in multi-line mode).
@@ -155,12 +159,13 @@ func (re *Regexp) Find(text string) ([]int, error) {
 
 // find searches with the engines that take whatever the machine does not.
 func (re *Regexp) find(text string, ascii bool) ([]int, error) {
-	fast, exact := re.ascii, !re.hard
+	compiled, exact := re.ascii, !re.hard
 	if !ascii {
-		fast, exact = re.unicode(), exact && !re.word
-		if re.word { // RE2's \b could miss a match here
-			fast = nil
-		}
+		compiled, exact = re.unicode, exact && !re.word
+	}
+	var fast *regexp.Regexp
+	if ascii || !re.word { // RE2's \b could miss a match beyond ASCII
+		fast = compiled()
 	}
 	if re.dollar && innerNewline(text) {
 		exact = false
