@@ -25,6 +25,9 @@ func keyOf(p netip.Prefix) key {
 	return key{hi: binary.BigEndian.Uint64(a[:8]), lo: binary.BigEndian.Uint64(a[8:]), bits: uint8(p.Bits()), six: true}
 }
 
+// root says whether k is an address for which PF's radix tree has a leaf of its own: 0.0.0.0 and :: cannot be added.
+func (k key) root() bool { return k.hi == 0 && k.lo == 0 && k.bits == k.full() }
+
 func (k key) addr() netip.Addr {
 	if !k.six {
 		var a [4]byte
@@ -93,7 +96,12 @@ func cmpU(a, b uint64) int {
 
 // appendText writes k as inet_ntop(3) and pfctl do: the mask only where it is not the host's.
 func (k key) appendText(b []byte) []byte {
-	b = k.addr().AppendTo(b)
+	if k.six && k.hi == 0 && k.lo>>32 == 0 && k.lo>>16 != 0 { // inet_ntop(3) writes ::1.2.3.4
+		b = append(b, "::"...)
+		b = key{lo: k.lo, bits: 32}.addr().AppendTo(b)
+	} else {
+		b = k.addr().AppendTo(b)
+	}
 	if k.bits < k.full() {
 		b = append(b, '/')
 		b = strconv.AppendUint(b, uint64(k.bits), 10)
@@ -113,8 +121,9 @@ type address struct {
 
 // addrError is why an address could not be taken: text is printed as it is, and einval says whether errno was set.
 type addrError struct {
-	text   string
-	einval bool
+	text       string
+	einval     bool
+	unfinished bool // the list ends where a number should follow
 }
 
 func (e *addrError) Error() string { return e.text }
@@ -134,7 +143,7 @@ func (pf *PF) parseAddress(s string, hostOnly bool) ([]address, *addrError) {
 	}
 	out := make([]address, 0, len(pre))
 	for _, p := range pre {
-		if !p.IsValid() || (hostOnly && p.Bits() != p.Addr().BitLen()) {
+		if !p.IsValid() || (hostOnly && (not || p.Bits() != p.Addr().BitLen())) {
 			return nil, &addrError{einval: true}
 		}
 		out = append(out, address{key: keyOf(p), not: not})
@@ -148,18 +157,16 @@ func (pf *PF) host(s string) ([]netip.Prefix, *addrError) {
 	name, mask, hasMask := strings.Cut(s, "/")
 	width := -1
 	if hasMask {
-		n, err := strconv.Atoi(mask)
-		switch {
-		case err == nil && n >= 0 && n <= 128:
-			width = n
-		case !pf.prof.OpenBSD:
-			return nil, &addrError{text: "invalid netmask '/" + mask + "'"}
-		case strings.HasPrefix(mask, "-") && allDigits(mask[1:]):
-			return nil, &addrError{text: "netmask is too small: /" + mask}
-		case allDigits(mask):
-			return nil, &addrError{text: "netmask is too large: /" + mask}
-		default:
-			return nil, &addrError{text: "netmask is invalid: /" + mask}
+		if !pf.prof.OpenBSD {
+			n, err := strconv.ParseInt(mask, 0, 64) // strtol(3): 010 is 8
+			if err != nil || n < 0 || n > 128 || strings.ContainsAny(mask, "_oOb") {
+				return nil, &addrError{text: "invalid netmask '/" + mask + "'"}
+			}
+			width = int(n)
+		} else if n, why := strtonum(mask, 0, 128); why != "" {
+			return nil, &addrError{text: "netmask is " + why + ": /" + mask}
+		} else {
+			width = int(n)
 		}
 	}
 	if list, ok := pf.ifaceAddrs(name); ok {
@@ -244,16 +251,4 @@ func number(s string, short bool) (netip.Addr, bool) {
 	var a [4]byte
 	binary.BigEndian.PutUint32(a[:], uint32(v))
 	return netip.AddrFrom4(a), true
-}
-
-func allDigits(s string) bool {
-	if s == "" {
-		return false
-	}
-	for _, c := range []byte(s) {
-		if c < '0' || c > '9' {
-			return false
-		}
-	}
-	return true
 }

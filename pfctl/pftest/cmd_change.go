@@ -1,8 +1,8 @@
 package pftest
 
 import (
+	"math"
 	"slices"
-	"strconv"
 	"time"
 )
 
@@ -19,6 +19,9 @@ func (c *call) add(list []address) error {
 		return nil
 	}
 	pf := c.pf
+	if !c.anchorRoom(1) {
+		return c.tableError("Cannot allocate memory")
+	}
 	if c.tooMany(len(list), pf.requestMax) {
 		if pf.prof.NetlinkAdds > 0 {
 			c.err.WriteString("cannot add addresses in " + c.o.table + ": too many elements.\nConsider increasing net.pf.request_maxcount.")
@@ -28,28 +31,33 @@ func (c *call) add(list []address) error {
 	if t.konst {
 		return c.tableError("Operation not permitted")
 	}
-	if pf.prof.ReverseAdd && c.o.verbose > 0 {
+	if pf.prof.ReverseAdd {
 		slices.Reverse(list)
 	}
-	fresh := map[key]int{}
+	fresh := map[key]struct{}{}
 	var added []address
 	for i := range list {
 		a := &list[i]
 		e := t.all()[a.key]
-		j, dup := fresh[a.key]
+		_, dup := fresh[a.key]
 		switch {
-		case dup && list[j].not != a.not, e != nil && e.not != a.not:
-			a.fb = 'Y'
 		case dup:
 			a.fb = 'X'
+		case e != nil && e.not != a.not:
+			a.fb = 'Y'
+		case e == nil && a.key.root(): // the tree has a leaf of its own there
 		case e == nil:
 			a.fb = 'A'
-			fresh[a.key] = i
+			fresh[a.key] = struct{}{}
 			added = append(added, *a)
 		}
 	}
 	if !c.o.dry {
-		if !pf.room(len(added)) {
+		need := len(added)
+		if pf.prof.NewAdds {
+			need = len(list)
+		}
+		if !pf.room(need) {
 			if pf.prof.BlockAtMax {
 				return errWait
 			}
@@ -69,6 +77,18 @@ func (c *call) add(list []address) error {
 	}
 	return nil
 }
+
+// bufferFor is how much room pfctl makes for so many addresses, which is what replace asks PF for.
+func bufferFor(n int) int {
+	size := 64
+	for size < n {
+		size *= 2
+	}
+	return size
+}
+
+// anchorRoom says whether PF can make n more tables for a moment.
+func (c *call) anchorRoom(n int) bool { return c.o.dry || c.pf.tableRoom(n) }
 
 func (c *call) delete(list []address) error {
 	t := c.pf.active(c.o.anchor, c.o.table)
@@ -125,8 +145,11 @@ func (c *call) replace(list []address) error {
 		c.say("no changes")
 		return nil
 	}
-	if c.tooMany(len(list), (c.pf.requestMax+1)/2) {
+	if c.tooMany(bufferFor(len(list)), c.pf.requestMax) {
 		return c.invalid()
+	}
+	if !c.anchorRoom(1) {
+		return c.tableError("Cannot allocate memory")
 	}
 	if t.konst {
 		return c.tableError("Operation not permitted")
@@ -139,6 +162,8 @@ func (c *call) replace(list []address) error {
 		switch {
 		case seen[a.key]:
 			a.fb = 'X'
+		case e == nil && a.key.root():
+			continue
 		case e == nil:
 			a.fb = 'A'
 			added = append(added, *a)
@@ -256,17 +281,11 @@ func (c *call) expire() error {
 	if len(o.args) != 1 || o.fileSet {
 		return c.usage()
 	}
-	if v, err := strconv.ParseInt(o.args[0], 10, 64); err != nil || v < 0 || v > 1<<32-1 {
-		why := "invalid"
-		if err == nil && v < 0 {
-			why = "too small"
-		} else if allDigits(o.args[0]) {
-			why = "too large"
-		}
+	sec, why := strtonum(o.args[0], 0, math.MaxUint32)
+	if why != "" {
 		c.warn("expiry time: %s", why)
 		return exitError(1)
 	}
-	sec, _ := strconv.ParseInt(o.args[0], 10, 64)
 	t := c.pf.active(o.anchor, o.table)
 	if !c.asks() {
 		c.say("0/0 addresses expired")

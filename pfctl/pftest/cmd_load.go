@@ -2,6 +2,7 @@ package pftest
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"strconv"
 	"strings"
@@ -40,11 +41,13 @@ func (c *call) load(tablesOnly bool) error {
 	}
 	tree, err := c.parseRules(text)
 	if err != nil {
-		var se *syntaxError
-		if errors.As(err, &se) {
-			c.err.WriteString(name + ":" + strconv.Itoa(se.line) + ": " + se.msg + "\n")
+		for _, line := range syntaxErrors(err) {
+			c.err.WriteString(name + ":" + strconv.Itoa(line.line) + ": " + line.msg + "\n")
 		}
 		return c.notLoaded()
+	}
+	if !tablesOnly {
+		c.echoRules(tree, 0)
 	}
 	if o.dry {
 		return nil
@@ -53,10 +56,68 @@ func (c *call) load(tablesOnly bool) error {
 		c.busy(name, tree)
 		return exitError(1)
 	}
+	if !pf.tableRoom(c.newTables(tree)) {
+		c.err.WriteString(name + ":1: cannot define table " + tree.tables[0].name + ": Cannot allocate memory\n")
+		return c.notLoaded()
+	}
+	if o.anchor == "" && !tablesOnly && !o.rulesOnly && !c.loadLimits(tree.limits) {
+		return exitError(1)
+	}
 	c.commit(o.anchor, tree, tablesOnly)
 	pf.recount()
-	if !pf.prof.WarnAlways && len(tree.tables) > 0 {
+	if !pf.prof.WarnAlways {
 		c.warnCollision("")
+	}
+	return nil
+}
+
+// newTables counts the tables that PF makes while a file is loaded: each declared one has a shadow until the end.
+func (c *call) newTables(tree *parsed) int {
+	n := 0
+	for _, def := range tree.tables {
+		n++
+		if rs := c.pf.sets[c.o.anchor]; rs == nil || rs.tables[def.name] == nil {
+			n++
+		}
+	}
+	return n
+}
+
+// echoRules prints rules as -v does when it loads them.
+func (c *call) echoRules(tree *parsed, depth int) {
+	if c.o.verbose == 0 {
+		return
+	}
+	for i, r := range tree.rules {
+		if c.o.verbose == 1 {
+			c.out.WriteString(strings.Repeat("  ", depth))
+		}
+		var count func(string) string
+		if c.o.verbose >= 2 {
+			c.out.WriteString("@" + strconv.Itoa(i) + " ")
+			count = func(string) string { return "0" }
+		}
+		c.out.WriteString(c.pf.ruleText(r, c.pf.prof.PortNames != c.o.numeric, count))
+		sub := tree.anchors[r.Anchor]
+		if r.Action != "anchor" || sub == nil || len(sub.rules) == 0 {
+			c.out.WriteByte('\n')
+			continue
+		}
+		c.out.WriteString(" {\n")
+		c.echoRules(sub, depth+1)
+		c.out.WriteString(strings.Repeat("  ", depth) + "}\n")
+	}
+}
+
+// syntaxErrors are the faults of a file: the one that ended the reading, or those of rules that were passed over.
+func syntaxErrors(err error) []*syntaxError {
+	var one *syntaxError
+	var more softErrors
+	switch {
+	case errors.As(err, &one):
+		return []*syntaxError{one}
+	case errors.As(err, &more):
+		return more
 	}
 	return nil
 }
@@ -82,12 +143,23 @@ func (c *call) parseRules(text string) (*parsed, error) {
 	if c.pf.prof.FinalNewline && text != "" && !strings.HasSuffix(text, "\n") {
 		return nil, &syntaxError{strings.Count(text, "\n") + 1, "syntax error"}
 	}
-	toks, bad := lex(text)
-	if bad != 0 {
-		return nil, &syntaxError{bad, "syntax error"}
+	toks, defined, bad := lex(text, c.o.macros)
+	if bad != nil {
+		return nil, bad
 	}
-	p := &parser{pf: c.pf, toks: toks, stderr: func(s string) { c.err.WriteString(s + "\n") }}
-	return p.block(false)
+	p := &parser{pf: c.pf, toks: toks, stderr: func(s string) { c.err.WriteString(s + "\n") }, echo: func(format string, args ...any) {
+		if c.o.verbose > 0 {
+			fmt.Fprintf(&c.out, format, args...)
+		}
+	}}
+	for _, d := range defined {
+		p.echo("%s\n", d)
+	}
+	tree, err := p.block(false)
+	if err == nil && p.soft != nil {
+		return nil, p.soft
+	}
+	return tree, err
 }
 
 // commit puts a parsed file in the place of an anchor's rules, and of the anchors written inside it.
@@ -96,13 +168,6 @@ func (c *call) commit(path string, tree *parsed, tablesOnly bool) {
 	rs := pf.set(path)
 	if !tablesOnly && !c.o.rulesOnly {
 		rs.rules = tree.rules
-	}
-	for _, words := range tree.sets {
-		if len(words) == 3 && words[0] == "limit" && words[1] == "table-entries" && path == "" {
-			if n, err := strconv.Atoi(words[2]); err == nil {
-				pf.limit, pf.limitSet = n, true
-			}
-		}
 	}
 	for _, def := range tree.tables {
 		if pf.prof.WarnAlways {

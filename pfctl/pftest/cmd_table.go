@@ -4,8 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"io/fs"
+	"math"
 	"os"
-	"strconv"
+	"slices"
 	"strings"
 )
 
@@ -15,14 +16,16 @@ func (c *call) tableError(msg string) error {
 	return exitError(255)
 }
 
-func (c *call) missing() error { return c.tableError("Table does not exist") }
+func (c *call) missing() error {
+	if c.o.table == "" {
+		return c.invalid()
+	}
+	return c.tableError("Table does not exist")
+}
 
-// invalid is EINVAL: newer pfctls print it as if the anchor were missing.
+// invalid is EINVAL: newer pfctls of OpenBSD print it as if the anchor were missing.
 func (c *call) invalid() error {
 	if c.pf.prof.OpenBSD && !c.pf.prof.Dot {
-		return c.tableError("Anchor does not exist")
-	}
-	if c.pf.prof.Name == "freebsd15" {
 		return c.tableError("Anchor does not exist")
 	}
 	return c.tableError("Invalid argument")
@@ -34,7 +37,7 @@ func (c *call) asks() bool { return !c.o.dry || c.dummy }
 // table is -T.
 func (c *call) table() error {
 	o := &c.o
-	if len(o.table) > 31 || len(o.table) == 0 && o.tableSet && c.pf.prof.OpenBSD {
+	if len(o.table) > 31 {
 		return c.usage()
 	}
 	noArgs := len(o.args) == 0 && !o.fileSet
@@ -82,7 +85,10 @@ func (c *call) withList(do func([]address) error) error {
 		if aerr.text != "" {
 			c.err.WriteString(aerr.text + "\n")
 		}
-		if aerr.einval {
+		switch {
+		case aerr.unfinished:
+			c.warn("failed to decode %s", bad)
+		case aerr.einval:
 			c.warn("cannot decode %s: Invalid argument", bad)
 		}
 		return exitError(255)
@@ -126,21 +132,33 @@ func fileError(err error) string {
 	return err.Error()
 }
 
-// words parses a list of addresses; bad is the one that was not understood.
+// words parses a list of addresses; bad is the one that was not understood. In OpenBSD's lists "weight N" may follow an address.
 func (c *call) words(ws []string, hostOnly bool) (list []address, bad string, err *addrError) {
-	for i := 0; i < len(ws); i++ {
-		if ws[i] == "weight" && c.pf.prof.Weights && len(list) > 0 && i+1 < len(ws) {
-			if n, err := strconv.Atoi(ws[i+1]); err == nil {
-				list[len(list)-1].weight = n
-				i++
-				continue
+	weighs := false
+	for _, w := range ws {
+		switch {
+		case c.pf.prof.Weights && w == "weight":
+			weighs = true
+			continue
+		case weighs:
+			n, why := strtonum(w, 1, math.MaxUint16)
+			if why != "" {
+				return nil, w, &addrError{text: "failed to convert weight " + w, einval: true}
 			}
+			if len(list) > 0 {
+				list[len(list)-1].weight = int(n)
+			}
+			weighs = false
+			continue
 		}
-		got, err := c.pf.parseAddress(ws[i], hostOnly)
+		got, err := c.pf.parseAddress(w, hostOnly)
 		if err != nil {
-			return nil, ws[i], err
+			return nil, w, err
 		}
 		list = append(list, got...)
+	}
+	if weighs {
+		return nil, "weight", &addrError{unfinished: true}
 	}
 	return list, "", nil
 }
@@ -152,40 +170,53 @@ func (c *call) fromFile(data []byte, hostOnly bool) ([]address, *addrError) {
 	for len(data) > 0 {
 		line, rest, _ := bytes.Cut(data, []byte{'\n'})
 		data = rest
-		if i := bytes.IndexByte(line, '#'); i >= 0 {
-			line = line[:i]
-		}
+		line = line[:commentAt(line)]
 		if k, ok := plainKey(line); ok && (!hostOnly || k.bits == k.full()) {
 			list = append(list, address{key: k})
 			continue
 		}
 		ws := strings.Fields(string(line))
-		for _, w := range ws {
-			if len(w) > 255 {
-				return nil, &addrError{einval: true}
-			}
+		long := slices.IndexFunc(ws, func(w string) bool { return len(w) > 255 })
+		if long >= 0 {
+			ws = ws[:long]
 		}
 		got, _, err := c.words(ws, hostOnly)
 		if err != nil {
 			return nil, err
+		}
+		if long >= 0 {
+			return nil, &addrError{einval: true}
 		}
 		list = append(list, got...)
 	}
 	return list, nil
 }
 
-// readAddressFile is file "path" in a table's declaration.
-func (pf *PF) readAddressFile(path string) ([]address, error) {
+// commentAt finds where a line's comment begins: "#" begins one only where a word would begin.
+func commentAt(line []byte) int {
+	for i, ch := range line {
+		if ch == '#' && (i == 0 || strings.IndexByte(" \t\r\v\f", line[i-1]) >= 0) {
+			return i
+		}
+	}
+	return len(line)
+}
+
+// readAddressFile is file "path" in a table's declaration. A fault in it says what pfctl prints before its own line, and that line.
+func (pf *PF) readAddressFile(path string) (list []address, before, fault string) {
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return nil, errors.New(fileError(err))
+		return nil, "", "cannot load \"" + path + "\": " + fileError(err)
 	}
 	c := &call{pf: pf}
 	list, aerr := c.fromFile(data, false)
-	if aerr != nil {
-		return nil, aerr
+	switch {
+	case aerr == nil:
+		return list, "", ""
+	case aerr.einval:
+		return nil, aerr.text, "cannot load \"" + path + "\": Invalid argument"
 	}
-	return list, nil
+	return nil, aerr.text, "file \"" + path + "\" contains bad data"
 }
 
 // plainKey reads a line that holds one dotted IPv4 address and nothing else.
@@ -223,6 +254,9 @@ func (c *call) create() (t *table, stop bool, err error) {
 	if !c.asks() {
 		return nil, false, nil
 	}
+	if o.table == "" {
+		return nil, false, c.invalid()
+	}
 	var there *table
 	if rs := pf.sets[o.anchor]; rs != nil {
 		there = rs.tables[o.table]
@@ -232,6 +266,9 @@ func (c *call) create() (t *table, stop bool, err error) {
 	}
 	if pf.secure() {
 		return nil, false, c.missing()
+	}
+	if n := 1 + map[bool]int{true: 1}[o.anchor != "" && pf.sets[""].tables[o.table] == nil]; there == nil && !c.anchorRoom(n) {
+		return nil, false, c.tableError("Cannot allocate memory")
 	}
 	known := there != nil || pf.held(o.anchor, o.table) > 0
 	created := !known || pf.prof.CreatesRevived

@@ -1,16 +1,20 @@
 package pftest
 
+// zeroTable is -T zero for a whole table, one that waits for its rules' table to come back included.
 func (c *call) zeroTable() error {
 	n := 0
-	t := c.pf.active(c.o.anchor, c.o.table)
-	if c.asks() && t != nil {
+	var t *table
+	if rs := c.pf.sets[c.o.anchor]; rs != nil {
+		t = rs.tables[c.o.table]
+	}
+	if c.asks() && (t != nil || c.pf.held(c.o.anchor, c.o.table) > 0) {
 		n = 1
-		if !c.o.dry {
-			now := c.pf.now().UnixNano()
-			t.c, t.match, t.nomatch, t.cleared = counters{}, 0, 0, now
-			for _, e := range t.all() {
-				c.pf.zeroEntry(e, now)
-			}
+	}
+	if n == 1 && t != nil && !c.o.dry {
+		now := c.pf.now().UnixNano()
+		t.c, t.match, t.nomatch, t.cleared = counters{}, 0, 0, now
+		for _, e := range t.all() {
+			c.pf.zeroEntry(e, now)
 		}
 	}
 	c.say("%d table/stats cleared", n)
@@ -44,8 +48,6 @@ func (c *call) zeroAddresses(list []address) error {
 		e := t.all()[list[i].key]
 		switch {
 		case e == nil:
-		case e.not != list[i].not:
-			list[i].fb = 'Y'
 		default:
 			list[i].fb = 'Z'
 			n++
@@ -62,19 +64,26 @@ func (c *call) zeroAddresses(list []address) error {
 // resetTable clears only entries that have counted something.
 func (c *call) resetTable() error {
 	t := c.pf.active(c.o.anchor, c.o.table)
-	if t == nil {
+	switch {
+	case !c.asks():
+		c.say("0/0 stats cleared")
+		return nil
+	case t == nil:
 		return c.missing()
+	case c.tooMany(t.size(), c.pf.requestMax):
+		return c.invalid()
 	}
-	n := 0
+	var list []address
 	now := c.pf.now().UnixNano()
-	for _, e := range t.all() {
+	for _, e := range t.sorted() {
 		if e.c != nil && *e.c != (counters{}) {
-			n++
+			list = append(list, address{key: e.key, not: e.not, fb: 'Z'})
 			if !c.o.dry {
 				c.pf.zeroEntry(e, now)
 			}
 		}
 	}
-	c.say("%d/%d stats cleared", n, n)
+	c.say("%d/%d stats cleared", len(list), t.size())
+	c.feedback(list)
 	return nil
 }

@@ -1,6 +1,9 @@
 package pftest
 
-import "strings"
+import (
+	"maps"
+	"strings"
+)
 
 // token is one word of a rules file. Tables (<name>) and quoted strings are single tokens, and so is the end of a line.
 type token struct {
@@ -12,9 +15,11 @@ type token struct {
 
 const endOfLine = "\n"
 
-// lex splits a rules file. Comments go, a backslash joins lines, macros are replaced. ok is false where a quote does not end.
-func lex(text string) (out []token, badLine int) {
+// lex splits a rules file. Comments go, a backslash joins lines, macros are replaced; those of given cannot be defined again. defined lists
+// what -v prints of macros.
+func lex(text string, given map[string]string) (out []token, defined []string, bad *syntaxError) {
 	macros := map[string]string{}
+	maps.Copy(macros, given)
 	line := 1
 	for i := 0; i < len(text); {
 		c := text[i]
@@ -23,7 +28,10 @@ func lex(text string) (out []token, badLine int) {
 			i += 2
 			line++
 		case c == '\n':
-			out = defineMacro(append(out, token{text: endOfLine, line: line}), macros)
+			var def string
+			if out, def = defineMacro(append(out, token{text: endOfLine, line: line}), macros, given); def != "" {
+				defined = append(defined, def)
+			}
 			line++
 			i++
 		case c == ' ' || c == '\t' || c == '\r':
@@ -35,7 +43,7 @@ func lex(text string) (out []token, badLine int) {
 		case c == '"':
 			end := strings.IndexByte(text[i+1:], '"')
 			if end < 0 {
-				return nil, line
+				return nil, nil, &syntaxError{line, "syntax error"}
 			}
 			out = append(out, token{text: text[i+1 : i+1+end], quoted: true, line: line})
 			line += strings.Count(text[i+1:i+1+end], "\n")
@@ -55,11 +63,11 @@ func lex(text string) (out []token, badLine int) {
 			n := wordLen(text[i+1:])
 			value, known := macros[text[i+1:i+1+n]]
 			if !known {
-				return nil, line
+				return nil, nil, &syntaxError{line, "macro '" + text[i+1:i+1+n] + "' not defined"}
 			}
-			sub, bad := lex(value)
-			if bad != 0 {
-				return nil, line
+			sub, _, bad := lex(value, nil)
+			if bad != nil {
+				return nil, nil, &syntaxError{line, "syntax error"}
 			}
 			for _, t := range sub {
 				t.line = line
@@ -69,13 +77,17 @@ func lex(text string) (out []token, badLine int) {
 		default:
 			n := wordLen(text[i:])
 			if n == 0 {
-				return nil, line
+				return nil, nil, &syntaxError{line, "syntax error"}
 			}
 			out = append(out, token{text: text[i : i+n], line: line})
 			i += n
 		}
 	}
-	return defineMacro(out, macros), 0
+	out, def := defineMacro(out, macros, given)
+	if def != "" {
+		defined = append(defined, def)
+	}
+	return out, defined, nil
 }
 
 // lexAngle reads <table>, or an operator of ports.
@@ -102,7 +114,7 @@ func wordLen(s string) int {
 }
 
 // defineMacro takes a finished line of the form name = "value" out of the tokens.
-func defineMacro(ts []token, macros map[string]string) []token {
+func defineMacro(ts []token, macros, given map[string]string) (rest []token, defined string) {
 	end := len(ts)
 	if end > 0 && ts[end-1].text == endOfLine && !ts[end-1].quoted {
 		end--
@@ -112,12 +124,15 @@ func defineMacro(ts []token, macros map[string]string) []token {
 		start--
 	}
 	if end-start < 3 || ts[start+1].text != "=" || ts[start].quoted {
-		return ts
+		return ts, ""
 	}
 	var words []string
 	for _, t := range ts[start+2 : end] {
 		words = append(words, t.text)
 	}
-	macros[ts[start].text] = strings.Join(words, " ")
-	return ts[:start]
+	name, value := ts[start].text, strings.Join(words, " ")
+	if _, fixed := given[name]; !fixed {
+		macros[name] = value
+	}
+	return ts[:start], name + " = \"" + value + "\""
 }

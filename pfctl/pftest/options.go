@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 )
 
@@ -15,6 +17,11 @@ type options struct {
 	rulesOnly                  bool
 	anchor                     string
 	anchorSet, recurse         bool
+	wildcard                   bool // the anchor was given as name/*
+	onlyRule                   int  // with -R on OpenBSD: show this rule alone; -1: all
+	reverseDNS, noDNS          bool
+	debugLevel, device         string
+	macros                     map[string]string // of -D
 	file                       string
 	fileSet                    bool
 	flush, show, table, cmd    string
@@ -40,6 +47,8 @@ type call struct {
 	out, err  bytes.Buffer
 	o         options
 	dummy     bool // with -n: the device opened, so the kernel is asked without changing anything
+	titled    bool // -s all has printed a title
+	failed    int  // exit status of what failed without ending the run
 	stopAfter int  // addresses after which a fault ends the run; 0: none
 }
 
@@ -69,12 +78,18 @@ func (c *call) note(format string, args ...any) {
 }
 
 func (c *call) usage() error {
-	if c.pf.prof.OpenBSD {
+	switch {
+	case c.pf.prof.Name == "freebsd15":
+		c.err.WriteString("usage: pfctl [-AdeghMmNnOPqRSrvz] [-a anchor] [-D macro=value] [-F modifier]\n" +
+			"\t[-f file] [-i interface] [-K host | network]\n" +
+			"\t[-k host | network | gateway | label | id] [-o level] [-p device]\n" +
+			"\t[-s modifier] [-t table -T command [address ...]] [-x level]\n")
+	case c.pf.prof.OpenBSD:
 		c.err.WriteString("usage: pfctl [-deghNnPqrvz] [-a anchor] [-D macro=value] [-F modifier] [-f file]\n" +
 			"\t[-i interface] [-K key] [-k key] [-L statefile] [-o level]\n" +
 			"\t[-p device] [-S statefile] [-s modifier [-R id]]\n" +
 			"\t[-t table -T command [address ...]] [-V rdomain] [-x level]\n")
-	} else {
+	default:
 		c.err.WriteString("usage: pfctl [-AdeghmNnOPqRrvz] [-a anchor] [-D macro=value] [-F modifier]\n" +
 			"\t[-f file] [-i interface] [-K host | network]\n" +
 			"\t[-k host | network | label | id] [-o level] [-p device]\n" +
@@ -90,8 +105,9 @@ func (c *call) parse(args []string) error {
 		withArg, plain = "aDFfiKkopstTx", "AdeghmNnOPqRrvz"
 	}
 	if p.Name == "freebsd15" {
-		withArg, plain = "aDFfiKkopstTxM", "AdeghmNnOPqRrSvz"
+		withArg, plain = "aDFfiKkopstTx", "AdeghMmNnOPqRrSvz"
 	}
+	c.o.onlyRule = -1
 	if len(args) == 0 {
 		return c.usage()
 	}
@@ -107,6 +123,8 @@ func (c *call) parse(args []string) error {
 		for i := 1; i < len(a); i++ {
 			ch := a[i]
 			switch {
+			case ch == 'h':
+				return c.usage()
 			case strings.IndexByte(plain, ch) >= 0:
 				c.flag(ch)
 			case strings.IndexByte(withArg, ch) >= 0:
@@ -123,7 +141,7 @@ func (c *call) parse(args []string) error {
 				}
 				i = len(a)
 			default:
-				c.warn("unknown option -- %c", ch)
+				c.warn("invalid option -- '%c'", ch)
 				return c.usage()
 			}
 		}
@@ -151,7 +169,12 @@ func (c *call) flag(ch byte) {
 		o.zero = true
 	case 'P':
 		o.numeric = true
+	case 'r':
+		o.reverseDNS = true
+	case 'S':
+		o.noDNS = true
 	case 'N':
+		o.noDNS = c.pf.prof.OpenBSD
 		o.rulesOnly = !c.pf.prof.OpenBSD // "load only NAT rules": filter rules are then not loaded
 	}
 }
@@ -179,9 +202,12 @@ func (c *call) option(ch byte, v string) error {
 		}
 		*list = append(*list, v)
 	case 'F':
-		words := []string{"nat", "queue", "rules", "Sources", "states", "info", "Tables", "osfp", "all", "Reset"}
-		if p.OpenBSD {
+		words := []string{"nat", "queue", "rules", "Sources", "states", "info", "Tables", "osfp", "all"}
+		switch {
+		case p.OpenBSD:
 			words = []string{"rules", "Sources", "states", "info", "Tables", "osfp", "Reset", "all"}
+		case p.Recursion:
+			words = append(words, "ethernet", "Reset")
 		}
 		o.flushSet = true
 		o.flush, err = c.keyword(v, "flush modifier", words)
@@ -189,6 +215,9 @@ func (c *call) option(ch byte, v string) error {
 		words := []string{"nat", "queue", "rules", "Anchors", "Sources", "states", "info", "Interfaces", "labels", "timeouts", "memory", "Tables", "osfp", "Running", "all"}
 		if p.OpenBSD {
 			words = []string{"queue", "rules", "Anchors", "Sources", "states", "info", "Interfaces", "labels", "timeouts", "memory", "Tables", "osfp", "all"}
+		}
+		if p.Name == "freebsd15" {
+			words = append(append([]string{"ether"}, words...), "creatorids")
 		}
 		o.showSet = true
 		o.show, err = c.keyword(v, "show modifier", words)
@@ -202,8 +231,54 @@ func (c *call) option(ch byte, v string) error {
 		}
 		o.cmdSet = true
 		o.cmd, err = c.keyword(v, "table command", words)
+	case 'p':
+		o.device = v
+	case 'D':
+		name, value, ok := strings.Cut(v, "=")
+		if !ok || name == "" {
+			c.warn("could not parse macro definition %s", v)
+			break
+		}
+		if o.macros == nil {
+			o.macros = map[string]string{}
+		}
+		o.macros[name] = value
+	case 'o':
+		_, err = c.keyword(v, "optimization", []string{"none", "basic", "profile"})
+	case 'x':
+		words := []string{"none", "urgent", "misc", "loud"}
+		if p.OpenBSD {
+			words = []string{"debug", "info", "notice", "warning", "error", "crit", "alert", "emerg"}
+		}
+		o.debugLevel, err = c.keyword(v, "debug level", words)
+	case 'R':
+		n, why := strtonum(v, -1, math.MaxInt64)
+		if why != "" {
+			c.warn("invalid rule id: %s", why)
+			return c.usage()
+		}
+		o.onlyRule = int(n)
+	case 'V':
+		if _, why := strtonum(v, 0, 255); why != "" {
+			c.warn("Invalid rdomain: %s", why)
+			return c.usage()
+		}
 	}
 	return err
+}
+
+// strtonum is strtonum(3): what is wrong with a number is one of three words.
+func strtonum(s string, low, high int64) (n int64, why string) {
+	n, err := strconv.ParseInt(strings.TrimLeft(s, " \t\n"), 10, 64)
+	switch {
+	case errors.Is(err, strconv.ErrRange) && strings.Contains(s, "-"), err == nil && n < low:
+		return 0, "too small"
+	case errors.Is(err, strconv.ErrRange), err == nil && n > high:
+		return 0, "too large"
+	case err != nil:
+		return 0, "invalid"
+	}
+	return n, ""
 }
 
 // keyword completes an abbreviated word: the first that fits, on OpenBSD the only one.
@@ -234,24 +309,29 @@ func (c *call) keyword(v, what string, words []string) (string, error) {
 // check is what pfctl tests between getopt and its first action.
 func (c *call) check() error {
 	o, bsd := &c.o, c.pf.prof.OpenBSD
-	if o.cmdSet && !o.tableSet && o.cmd != "load" || o.tableSet && !o.cmdSet && bsd {
+	strict := bsd || c.pf.prof.Name == "freebsd15"
+	if strict && o.noDNS && o.reverseDNS {
+		c.warn("-N and -r are mutually exclusive")
+		return exitError(1)
+	}
+	if o.cmdSet && !o.tableSet && (o.cmd != "load" || strict) || o.tableSet && !o.cmdSet && strict {
 		return c.usage()
 	}
 	if !o.cmdSet && len(o.args) > 0 {
 		c.warn("unknown command line argument: %s ...", o.args[0])
 		return c.usage()
 	}
-	writes := o.enable || o.disable || o.zero || o.fileSet && !o.cmdSet || o.flushSet || len(o.kill)+len(o.killNodes) > 0 || o.cmdSet && o.cmd != "show" && o.cmd != "test"
+	writes := o.enable || o.disable || o.zero || o.debugLevel != "" || o.fileSet && !o.cmdSet || o.flushSet || len(o.kill)+len(o.killNodes) > 0 || o.cmdSet && o.cmd != "show" && o.cmd != "test"
 	if !o.anchorSet {
 		return nil
 	}
-	if bsd || c.pf.prof.Name == "freebsd15" {
+	if strict {
 		if o.anchor == "" {
 			c.warn("anchor name must not be empty")
 			return exitError(1)
 		}
 	}
-	if bsd && !writes && !o.showSet && !o.cmdSet {
+	if strict && !writes && !o.showSet && !o.cmdSet {
 		c.warn("anchors apply to -f, -F, -s, and -T only")
 		return c.usage()
 	}
@@ -264,7 +344,8 @@ func (c *call) check() error {
 		return exitError(1)
 	}
 	if rest, ok := strings.CutSuffix(o.anchor, "*"); ok {
-		o.anchor, o.recurse = strings.TrimSuffix(rest, "/"), true
+		o.recurse = true
+		o.anchor, o.wildcard = strings.CutSuffix(rest, "/")
 	}
 	o.anchor = strings.TrimPrefix(o.anchor, "/")
 	return nil

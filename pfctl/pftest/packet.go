@@ -65,16 +65,21 @@ func (pf *PF) one(p *Packet) bool {
 		return true
 	}
 	now := pf.now()
+	pf.info.Searches++
 	if s, reply := pf.stateOf(p); s != nil && s.Expires > now.UnixNano() {
 		s.advance(p, reply, now)
-		s.Packets++
-		s.Bytes += uint64(p.Length)
+		way := 0
+		if reply {
+			way = 1
+		}
+		s.Packets[way]++
+		s.Bytes[way] += uint64(p.Length)
 		if s.rule != nil {
 			pf.countRule(s.rule, s.RulePath, p, reply, true)
 		}
-		pf.packets[p.dir()][0]++
 		return true
 	}
+	pf.info.Match++
 	var v verdict
 	pf.evaluate("", nil, p, &v)
 	for _, m := range v.matches {
@@ -82,7 +87,6 @@ func (pf *PF) one(p *Packet) bool {
 	}
 	r := v.rule
 	if r == nil { // the default rule passes
-		pf.packets[p.dir()][0]++
 		return true
 	}
 	pass := r.Action == "pass"
@@ -92,14 +96,20 @@ func (pf *PF) one(p *Packet) bool {
 		v.anchor.Bytes[p.dir()] += uint64(p.Length)
 	}
 	if !pass {
-		pf.packets[p.dir()][1]++
 		return false
 	}
-	pf.packets[p.dir()][0]++
 	if r.State != "no" {
+		if len(pf.states) >= pf.limitOf("states") {
+			pf.info.Memory++
+			return false
+		}
 		pf.nextState++
+		pf.info.Inserts++
 		s := &connState{ID: pf.nextState, Out: p.Out, Proto: p.Proto, Src: p.Src, Dst: p.Dst, SPort: p.SPort, DPort: p.DPort,
-			RulePath: v.path, RuleIndex: v.index, rule: r, Created: now.UnixNano(), Packets: 1, Bytes: uint64(p.Length)}
+			RulePath: v.path, RuleIndex: v.index, rule: r, Created: now.UnixNano(), Packets: [2]uint64{1, 0}, Bytes: [2]uint64{uint64(p.Length), 0}, AnchorIndex: -1}
+		if v.anchor != nil {
+			s.AnchorIndex = slices.Index(pf.sets[""].rules, v.anchor)
+		}
 		s.advance(p, false, now)
 		r.Creations++
 		if old := pf.index[s.key()]; old != nil { // it had run out
@@ -123,6 +133,7 @@ func (pf *PF) lookupTable(path, name string) *table {
 func (pf *PF) countRule(r *rule, path string, p *Packet, reply, pass bool) {
 	r.Packets[p.dir()]++
 	r.Bytes[p.dir()] += uint64(p.Length)
+	r.LastActive = pf.now().UnixNano()
 	op := opBlock
 	if pass {
 		op = opPass

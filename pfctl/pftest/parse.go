@@ -20,13 +20,14 @@ type tableDef struct {
 	persist, konst, counted bool
 	filled                  bool // with a list, even an empty one
 	list                    []address
+	nodes                   []string // its lists and files as -v prints them
 }
 
 // parsed is a rules file: its own rules, and those of anchors written in braces.
 type parsed struct {
 	tables  []tableDef
 	rules   []*rule
-	sets    [][]string
+	limits  []Limit
 	anchors map[string]*parsed // by the anchor's name, relative
 }
 
@@ -34,8 +35,11 @@ type parser struct {
 	pf     *PF
 	toks   []token
 	pos    int
-	stderr func(string) // lines printed before the error itself
+	stderr func(string)         // lines printed before the error itself
+	echo   func(string, ...any) // what -v prints while it reads
 	inline int
+	soft   softErrors
+	order  int // how far the file has come: options, normalization, …
 }
 
 // syntaxError is a fault with its line; msg is what follows "file:line: ".
@@ -45,6 +49,11 @@ type syntaxError struct {
 }
 
 func (e *syntaxError) Error() string { return fmt.Sprintf("%d: %s", e.line, e.msg) }
+
+// softErrors are faults after which the reading goes on, so that all of them are told; the file is not loaded.
+type softErrors []*syntaxError
+
+func (e softErrors) Error() string { return fmt.Sprintf("%d faults", len(e)) }
 
 func (p *parser) peek() token {
 	if p.pos < len(p.toks) {
@@ -104,16 +113,17 @@ func (p *parser) block(inBraces bool) (*parsed, error) {
 		case t.text == "table":
 			err = p.table(out)
 		case t.text == "anchor":
-			err = p.anchor(out)
-		case t.text == "set":
-			var words []string
-			for !p.atEnd() {
-				words = append(words, p.next().text)
+			if err = p.inOrder(t, orderFilter); err == nil {
+				err = p.anchor(out)
 			}
-			out.sets = append(out.sets, words)
-		case t.text == "pass" || t.text == "block" || (t.text == "match" && p.pf.prof.MatchLines):
-			err = p.rule(out, t)
-		case t.text == "scrub" || t.text == "antispoof" || t.text == "nat" || t.text == "rdr" || t.text == "nat-anchor" || t.text == "rdr-anchor" || t.text == "scrub-anchor":
+		case t.text == "set":
+			err = p.set(out, t)
+		case t.text == "pass" || t.text == "block" || (t.text == "match" && p.pf.prof.MatchRules):
+			if err = p.inOrder(t, orderFilter); err == nil {
+				err = p.rule(out, t)
+			}
+		case leftOut[t.text] != 0:
+			err = p.inOrder(t, leftOut[t.text])
 			for !p.atEnd() { // read and left out: they neither drop nor count anything here
 				p.pos++
 			}
@@ -157,21 +167,48 @@ func (p *parser) table(out *parsed) error {
 			if err := p.tableList(&def); err != nil {
 				return err
 			}
+			text := "{"
+			for _, a := range def.list {
+				text += map[bool]string{true: " !", false: " "}[a.not] + a.key.String()
+			}
+			def.nodes = append([]string{text + " }"}, def.nodes...)
 			def.list = append(def.list, earlier...) // lists and files count from the last to the first
 		case w.text == "file":
 			f := p.next()
 			def.filled = true
-			list, err := p.pf.readAddressFile(f.text)
-			if err != nil {
-				return p.fault(w.line, "cannot load file %s: %v", f.text, err)
+			list, before, fault := p.pf.readAddressFile(f.text)
+			if before != "" {
+				p.stderr(before)
+			}
+			if fault != "" {
+				return p.fault(w.line, "%s", fault)
 			}
 			def.list = append(list, def.list...)
+			def.nodes = append([]string{"file \"" + f.text + "\""}, def.nodes...)
 		default:
 			return p.fault(w.line, "invalid table option '%s'", w.text)
 		}
 	}
 	out.tables = append(out.tables, def)
+	p.echoTable(def)
 	return nil
+}
+
+// echoTable prints a table's declaration as -v does.
+func (p *parser) echoTable(def tableDef) {
+	text := "table <" + def.name + ">"
+	for _, f := range []struct {
+		on   bool
+		name string
+	}{{def.konst, " const"}, {def.persist, " persist"}, {def.counted, " counters"}} {
+		if f.on {
+			text += f.name
+		}
+	}
+	for _, n := range def.nodes {
+		text += " " + n
+	}
+	p.echo("%s\n", text)
 }
 
 func (p *parser) tableList(def *tableDef) error {
@@ -200,6 +237,9 @@ func (p *parser) tableList(def *tableDef) error {
 		}
 		list, aerr := p.pf.parseAddress(t.text, false)
 		if aerr != nil {
+			if aerr.einval {
+				return p.fault(t.line, "cannot create address buffer: Invalid argument")
+			}
 			if aerr.text != "" {
 				p.stderr(aerr.text)
 			}

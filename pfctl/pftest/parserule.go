@@ -285,16 +285,23 @@ func (p *parser) expand(r *rule, ifs []string, protos []int, src, dst []side) []
 		ifs = []string{""}
 	}
 	var out []*rule
+	line := p.peek().line
 	for _, iface := range ifs {
 		for _, proto := range protos {
 			for _, s := range src {
 				for _, d := range dst {
 					one := *r
 					one.If, one.Proto, one.Src, one.Dst = iface, proto, s, d
-					if (s.Port.Op != "" || d.Port.Op != "") && proto != 6 && proto != 17 && proto != 132 {
+					if !p.family(&one) {
 						continue
 					}
-					if !p.family(&one) {
+					if (s.Port.Op != "" || d.Port.Op != "") && !p.hasPorts(proto) {
+						what := "port only applies to tcp/udp"
+						if p.pf.prof.Name == "freebsd15" {
+							what += "/sctp"
+						}
+						p.complain(line, what)
+						p.complain(line, "skipping rule due to errors")
 						continue
 					}
 					p.defaults(&one)
@@ -303,7 +310,19 @@ func (p *parser) expand(r *rule, ifs []string, protos []int, src, dst []side) []
 			}
 		}
 	}
+	if len(out) == 0 {
+		p.complain(line, "rule expands to no valid combination")
+	}
 	return out
+}
+
+func (p *parser) complain(line int, what string) {
+	p.soft = append(p.soft, &syntaxError{line, what})
+}
+
+// hasPorts says whether rules of a protocol may name ports.
+func (p *parser) hasPorts(proto int) bool {
+	return proto == 6 || proto == 17 || proto == 132 && p.pf.prof.Name == "freebsd15"
 }
 
 // family takes the address family of a rule from its addresses, and says whether they agree.

@@ -36,8 +36,9 @@ type state struct {
 	statusSince int64
 	offset      time.Duration // of PF's clock against the machine's
 	securelevel int
-	limit       int  // of table entries
-	limitSet    bool // somebody set it
+	limit       int            // of table entries
+	limitSet    bool           // somebody set it
+	limits      map[string]int // others of -s memory that somebody set
 	requestMax  int
 	sets        map[string]*ruleset
 	states      []*connState
@@ -45,8 +46,11 @@ type state struct {
 	purged      int64 // when states were last looked through, Unix nanoseconds
 	nextState   uint64
 	faults      map[Fault]int
-	packets     [2][2]uint64 // by direction, passed or dropped
+	info        infoCounters
 }
+
+// infoCounters are what -s info shows.
+type infoCounters struct{ Searches, Inserts, Removals, Match, Memory uint64 }
 
 // ruleset is the main ruleset (path "") or an anchor's.
 type ruleset struct {

@@ -19,6 +19,7 @@ type Profile struct {
 	CountersLazy   bool // an entry gets its counters at its first packet; before it prints no counter lines
 	CountersFreed  bool // a load without "counters" frees them; else they are hidden (FreeBSD 12) or stay (OpenBSD)
 	MatchLines     bool // counters of match rules: In/Match, Out/Match
+	MatchRules     bool // the grammar knows match rules
 
 	ReverseAdd     bool // add with feedback works through its list backwards
 	CreatesRevived bool // "1 table created." also for a table that was killed but is still referenced
@@ -29,6 +30,9 @@ type Profile struct {
 	FinalNewline   bool // a rules file must end in a newline
 	LateRuleFree   bool // tables of replaced rules stay referenced until the purge thread has run
 	AnchorsDeep    bool // -s Anchors lists all levels, not only the next
+	Recursion      bool // -a 'name/*' clears all anchors below, and shows them as they are nested
+	LimitBusy      bool // a limit below what is in use is refused
+	NewAdds        bool // add makes entries of all its addresses before it looks which are new
 
 	RequestMax  int  // addresses in one ioctl (net.pf.request_maxcount); 0: no cap
 	BlockAtMax  bool // -T add beyond the limit of table entries sleeps until there is room
@@ -62,17 +66,17 @@ func ProfileByName(name string) (Profile, error) {
 	case "", "openbsd":
 		return Profile{
 			Name: "openbsd", OpenBSD: true, AtSign: true,
-			CountersWord: true, CountersLazy: true, MatchLines: true,
+			CountersWord: true, CountersLazy: true, MatchLines: true, MatchRules: true,
 			ReverseAdd: true, WarnAlways: true, ZeroAddresses: true, Weights: true, AnchorsDeep: true,
-			BlockAtMax: true,
+			BlockAtMax: true, Recursion: true, LimitBusy: true, NewAdds: true,
 			Limits: []Limit{{"states", 100000}, {"src-nodes", 10000}, {"frags", 65536}, {"tables", 1000},
 				{"table-entries", 200000}, {"pktdelay-pkts", 10000}, {"anchors", 512}},
 		}, nil
 	case "openbsd-old":
 		return Profile{
 			Name: "openbsd-old", OpenBSD: true, Dot: true,
-			CountersWord: true, CountersLazy: true, MatchLines: true,
-			CreatesRevived: true, ZeroAddresses: true, Weights: true, AnchorsDeep: true, BlockAtMax: true,
+			CountersWord: true, CountersLazy: true, MatchLines: true, MatchRules: true,
+			CreatesRevived: true, ZeroAddresses: true, Weights: true, AnchorsDeep: true, BlockAtMax: true, Recursion: true, LimitBusy: true,
 			Limits: []Limit{{"states", 100000}, {"src-nodes", 10000}, {"frags", 65536}, {"tables", 1000},
 				{"table-entries", 200000}, {"pktdelay-pkts", 10000}},
 		}, nil
@@ -86,7 +90,7 @@ func ProfileByName(name string) (Profile, error) {
 	case "freebsd15":
 		return Profile{
 			Name: "freebsd15", Dot: true, CountersWord: true, CountersFreed: true,
-			CreatesRevived: true, WarnAlways: true, ZeroAddresses: true, Reset: true, LateRuleFree: true,
+			CreatesRevived: true, WarnAlways: true, ZeroAddresses: true, Reset: true, LateRuleFree: true, Recursion: true, MatchRules: true,
 			RequestMax: 65535, NetlinkAdds: 256, AltqNoise: true, KeepState: true, PortNames: true, EnforceTables: true,
 			Limits: []Limit{{"states", 100000}, {"src-nodes", 10000}, {"frags", 5000}, {"table-entries", 200000}, {"anchors", 512}},
 		}, nil

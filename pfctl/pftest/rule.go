@@ -31,6 +31,7 @@ type rule struct {
 	Packets     [2]uint64 // by direction
 	Bytes       [2]uint64
 	Creations   uint64 `json:",omitempty"`
+	LastActive  int64  `json:",omitempty"` // last time it decided a packet, Unix nanoseconds
 }
 
 // side is one end of "from … to …".

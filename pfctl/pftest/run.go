@@ -73,7 +73,7 @@ func (c *call) main(args []string) error {
 	if c.pf.prof.FlushNoise && o.fileSet && !o.cmdSet {
 		c.err.WriteString("pfctl: Use of -f option, could result in flushing of rules\npresent in the main ruleset added by the system at startup.\nSee /etc/pf.conf for further details.\n\n")
 	}
-	var failed error
+	failed := error(nil)
 	keep := func(err error) {
 		if err != nil && failed == nil {
 			failed = err
@@ -95,12 +95,12 @@ func (c *call) main(args []string) error {
 			return err
 		}
 	}
-	if len(o.kill) > 0 && !o.dry {
+	if len(o.kill) > 0 {
 		if err := c.killStates(); err != nil {
 			return err
 		}
 	}
-	if len(o.killNodes) > 0 && !o.dry {
+	if len(o.killNodes) > 0 {
 		if err := c.killNodes(); err != nil {
 			return err
 		}
@@ -116,12 +116,24 @@ func (c *call) main(args []string) error {
 	if o.enable && !o.dry {
 		keep(c.enable())
 	}
+	if o.debugLevel != "" && !o.dry {
+		c.note("debug level set to '%s'", o.debugLevel)
+	}
+	if failed == nil && c.failed != 0 {
+		failed = exitError(c.failed)
+	}
 	return failed
 }
 
 // open is the opening of /dev/pf. With -n it may fail.
 func (c *call) open() error {
-	errno := c.pf.faults[FaultOpen]
+	errno, device := c.pf.faults[FaultOpen], "/dev/pf"
+	if c.o.device != "" {
+		device = c.o.device
+		if device != "/dev/pf" {
+			errno = 2
+		}
+	}
 	if c.pf.faults[FaultNotRoot] != 0 {
 		errno = 13
 	}
@@ -130,7 +142,7 @@ func (c *call) open() error {
 		return nil
 	}
 	if errno != 0 {
-		c.warn("/dev/pf: %s", strerror(errno))
+		c.warn("%s: %s", device, strerror(errno))
 		return exitError(1)
 	}
 	return nil

@@ -20,7 +20,8 @@ type connState struct {
 	RuleIndex        int
 	rule             *rule
 	Created, Expires int64
-	Packets, Bytes   uint64
+	Packets, Bytes   [2]uint64 // with the state's direction, and against it
+	AnchorIndex      int       // number of the main ruleset's rule that called the anchor, -1 for none
 }
 
 var tcpStates = []string{"CLOSED", "LISTEN", "SYN_SENT", "SYN_RCVD", "ESTABLISHED", "CLOSE_WAIT", "FIN_WAIT_1", "CLOSING", "LAST_ACK", "FIN_WAIT_2", "TIME_WAIT"}
@@ -136,6 +137,9 @@ func (s *connState) keyText() string {
 
 func (c *call) showStates() {
 	now := c.pf.now()
+	if c.o.iface != "" && c.o.iface != "all" { // states float: they belong to no interface
+		return
+	}
 	for _, s := range c.pf.states {
 		a, b := s.SrcState, s.DstState
 		if !s.Out {
@@ -154,10 +158,17 @@ func (c *call) showStates() {
 			continue
 		}
 		age, left := now.Sub(time.Unix(0, s.Created))/time.Second, time.Unix(0, s.Expires).Sub(now)/time.Second
-		fmt.Fprintf(&c.out, "   age %02d:%02d:%02d, expires in %02d:%02d:%02d, %d:0 pkts, %d:0 bytes, rule %d\n",
-			age/3600, age/60%60, age%60, left/3600, left/60%60, left%60, s.Packets, s.Bytes, s.RuleIndex)
+		fmt.Fprintf(&c.out, "   age %02d:%02d:%02d, expires in %02d:%02d:%02d, %d:%d pkts, %d:%d bytes",
+			age/3600, age/60%60, age%60, left/3600, left/60%60, left%60, s.Packets[0], s.Packets[1], s.Bytes[0], s.Bytes[1])
+		if s.AnchorIndex >= 0 {
+			fmt.Fprintf(&c.out, ", anchor %d", s.AnchorIndex)
+		}
+		if s.rule != nil {
+			fmt.Fprintf(&c.out, ", rule %d", s.RuleIndex)
+		}
+		c.out.WriteByte('\n')
 		if c.o.verbose > 1 {
-			fmt.Fprintf(&c.out, "   id: %016x creatorid: 00000001\n", s.ID)
+			fmt.Fprintf(&c.out, "   id: %016x creatorid: %08x\n", s.ID, hostID)
 		}
 	}
 }
@@ -168,6 +179,7 @@ func (pf *PF) removeStates(match func(*connState) bool) int {
 	pf.states = slices.DeleteFunc(pf.states, func(s *connState) bool {
 		gone := match(s)
 		if gone {
+			pf.info.Removals++
 			delete(pf.index, s.key())
 		}
 		return gone

@@ -29,7 +29,8 @@ type header struct {
 	NextState   uint64
 	Faults      map[Fault]int
 	FaultText   string // what was last asked for from outside, so that it is taken once
-	Packets     [2][2]uint64
+	Limits      map[string]int
+	Info        infoCounters
 	Sets        []setHeader
 	States      []*connState
 }
@@ -165,7 +166,7 @@ const (
 
 func (pf *PF) encode(w io.Writer, faultText string) error {
 	h := header{Profile: pf.prof.Name, Enabled: pf.enabled, StatusSince: pf.statusSince, Offset: pf.offset, Securelevel: pf.securelevel,
-		Limit: pf.limit, LimitSet: pf.limitSet, RequestMax: pf.requestMax, NextState: pf.nextState, Faults: pf.faults, FaultText: faultText, Packets: pf.packets, States: pf.states}
+		Limit: pf.limit, LimitSet: pf.limitSet, RequestMax: pf.requestMax, NextState: pf.nextState, Faults: pf.faults, FaultText: faultText, Limits: pf.limits, Info: pf.info, States: pf.states}
 	var order []*table
 	for _, path := range append([]string{""}, pf.paths()...) {
 		rs := pf.sets[path]
@@ -270,7 +271,7 @@ func (pf *PF) decode(data []byte) (faultText string, err error) {
 	}
 	data = data[n:]
 	pf.enabled, pf.statusSince, pf.offset, pf.securelevel = h.Enabled, h.StatusSince, h.Offset, h.Securelevel
-	pf.limit, pf.limitSet, pf.requestMax, pf.nextState, pf.packets, pf.states = h.Limit, h.LimitSet, h.RequestMax, h.NextState, h.Packets, h.States
+	pf.limit, pf.limitSet, pf.requestMax, pf.nextState, pf.limits, pf.info, pf.states = h.Limit, h.LimitSet, h.RequestMax, h.NextState, h.Limits, h.Info, h.States
 	if h.Faults != nil {
 		pf.faults = h.Faults
 	}

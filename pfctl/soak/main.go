@@ -41,8 +41,9 @@ func run(args []string) int {
 	code := 0
 	for _, p := range profiles {
 		r, err := soak(ctx, options{profile: p, duration: *duration, seed: *seed, verbose: *verbose}, log)
-		fmt.Printf("%-11s seed %d: %d bans, %d unbans, %d refused, %d faults, %d strange hands; runs %v; errors %v; heals %v; budget used %.2f\n",
-			p, *seed, r.bans, r.unbans, r.refused, r.faults, r.foreign, r.stats.Runs, r.stats.Errors, r.stats.Heals, r.worst)
+		fmt.Printf("%-11s seed %d: %d bans, %d unbans, %d refused, %d strange hands, faults %v; runs %v; errors %v; heals %v\n",
+			p, *seed, r.bans, r.unbans, r.refused, r.foreign, r.faults, r.stats.Runs, r.stats.Errors, r.stats.Heals)
+		fmt.Printf("%-11s %s: %s\n", p, map[bool]string{true: "ok", false: "FAILED"}[err == nil], r.verdict())
 		if err != nil {
 			fmt.Printf("%-11s FAILED: %v\n", p, err)
 			code = 1

@@ -26,12 +26,32 @@ type options struct {
 
 // report is what a soak saw.
 type report struct {
-	bans, unbans, refused, faults, foreign int
+	bans, unbans, refused, foreign         int
+	faults                                 map[pftest.Fault]int // how often each was let strike
 	worst                                  float64 // table runs at most in any window, as a part of what the budget allows
+	looks, neverSeen                       int     // looks into the tables while it ran, and never-listed addresses seen in them
+	desired, lost, extra                   int     // at the end: what the tables should hold, what of it is missing, what is there besides
 	stats                                  pfctl.Stats
 }
 
+// verdict says in one line what a soak must show: that the tables hold what they should, that no never-listed address was ever in
+// them, that none was lost, and how much of their budget the table runs used where it was tightest.
+func (r report) verdict() string {
+	same := "tables equal the desired set"
+	if r.lost+r.extra > 0 {
+		same = "tables differ from the desired set"
+	}
+	return fmt.Sprintf("%s (%d addresses; %d lost, %d left over); never-listed seen %d times in %d looks; table runs used %.2f of their budget (%d at once, one more every %v)",
+		same, r.desired, r.lost, r.extra, r.neverSeen, r.looks, r.worst, burst, refill)
+}
+
 const anchor = "pfwarden"
+
+// The budget of table runs that the driver promises: so many at once, and one more each time.
+const (
+	burst  = 4
+	refill = 250 * time.Millisecond
+)
 
 // watcher is a runner that looks over the driver's shoulder: it ends runs that hang, notes table runs, and looks for addresses in
 // the tables that must never be there.
@@ -41,6 +61,8 @@ type watcher struct {
 
 	mu     sync.Mutex
 	runs   []time.Time
+	looks  int // how often the tables were looked at
+	seen   int // never-listed addresses seen in them
 	broken []string
 }
 
@@ -63,26 +85,21 @@ func (w *watcher) Run(ctx context.Context, c pfctl.Command) (pfctl.Result, error
 	return res, err
 }
 
+// check looks for addresses that may be in our tables at no time: those of the never-list, and networks that would take everything in.
 func (w *watcher) check() {
+	w.mu.Lock()
+	w.looks++
+	w.mu.Unlock()
 	for _, name := range []string{"banned", "suspects"} {
 		list, _ := w.pf.Addresses(anchor, name)
 		for _, a := range list {
-			p, err := netip.ParsePrefix(a)
-			if err != nil {
+			if p, err := netip.ParsePrefix(a); !w.never[a] && (err != nil || p.Bits() >= 16) {
 				continue
 			}
-			if w.never[a] || p.Bits() < 16 {
-				w.mu.Lock()
-				w.broken = append(w.broken, fmt.Sprintf("never-listed %s was in <%s>", a, name))
-				w.mu.Unlock()
-			}
-		}
-		for _, a := range list {
-			if w.never[a] {
-				w.mu.Lock()
-				w.broken = append(w.broken, fmt.Sprintf("never-listed %s was in <%s>", a, name))
-				w.mu.Unlock()
-			}
+			w.mu.Lock()
+			w.seen++
+			w.broken = append(w.broken, fmt.Sprintf("never-listed %s was in <%s>", a, name))
+			w.mu.Unlock()
 		}
 	}
 }
@@ -112,9 +129,13 @@ func soak(ctx context.Context, o options, log *slog.Logger) (report, error) {
 		return report{}, err
 	}
 	s := &session{rng: rand.New(rand.NewPCG(o.seed, 1)), pf: pf, model: map[pfctl.Table]map[netip.Prefix]bool{pfctl.Banned: {}, pfctl.Suspects: {}}, o: o}
+	s.r.faults = map[pftest.Fault]int{}
 	s.w = &watcher{pf: pf, never: map[string]bool{}}
 	for i := range 16 {
 		s.w.never[fmt.Sprintf("192.0.2.%d", i)] = true
+	}
+	for _, a := range []string{"127.0.0.1", "::1", "224.0.0.1", "0.0.0.0"} {
+		s.w.never[a] = true
 	}
 	s.d, err = pfctl.New(pfctl.Config{Anchor: anchor, KillStates: true, Reconcile: 2 * time.Second, Refuse: func(p netip.Prefix) string {
 		if p.Addr().Is4() && netip.MustParsePrefix("192.0.2.0/28").Overlaps(p) {
@@ -136,7 +157,8 @@ func soak(ctx context.Context, o options, log *slog.Logger) (report, error) {
 	stop()
 	<-ended
 	s.r.stats = s.d.Stats()
-	s.r.worst = s.w.overBudget(4, 250*time.Millisecond)
+	s.r.worst = s.w.overBudget(burst, refill)
+	s.r.looks, s.r.neverSeen = s.w.looks, s.w.seen
 	if s.r.worst > 1 {
 		err = errors.Join(err, fmt.Errorf("table runs were %.2f of their budget", s.r.worst))
 	}
@@ -264,20 +286,22 @@ func (s *session) fault() {
 		n = 1 + s.rng.IntN(3)
 	}
 	s.pf.Inject(f, n)
-	s.r.faults++
+	s.r.faults[f]++
 }
 
 // administrator does what people and other programs do to PF.
 func (s *session) administrator(ctx context.Context) {
 	commands := []string{
+		"-f - < anchor \"pfwarden\";pass all", "-a pfwarden -f - < table <banned> persist;table <suspects> persist;block from <banned>;block from <suspects>",
+		"-a pfwarden -f - < block from 198.18.7.7", "-k 198.18.0.0/15", "-a * -s rules",
 		"-a pfwarden -F Tables", "-a pfwarden -F rules", "-a pfwarden -F all", "-F all", "-a pfwarden -t banned -T flush", "-a pfwarden -t suspects -T kill",
 		"-a pfwarden -t banned -T expire 1", "-a pfwarden -t banned -T zero", "-d", "-e", "-F states",
 		"-a pfwarden -t banned -T add 198.18.3.3", "-a pfwarden -t banned -T delete 198.18.0.0/24 198.18.1.7", "-a pfwarden -t banned -T replace 203.0.113.99",
 	}
-	c := commands[s.rng.IntN(len(commands))]
+	c, in, _ := strings.Cut(commands[s.rng.IntN(len(commands))], " < ")
 	ctx, cancel := context.WithTimeout(ctx, hangTime)
 	defer cancel()
-	if _, err := s.pf.Run(ctx, pfctl.Command{Args: strings.Fields(c)}); err != nil && s.o.verbose {
+	if _, err := s.pf.Run(ctx, pfctl.Command{Args: strings.Fields(c), Stdin: []byte(strings.ReplaceAll(in, ";", "\n") + "\n")}); err != nil && s.o.verbose {
 		fmt.Println(c, err)
 	}
 	s.r.foreign++
@@ -285,7 +309,6 @@ func (s *session) administrator(ctx context.Context) {
 
 // quiesce ends all faults, gives the driver a moment, and compares.
 func (s *session) quiesce(ctx context.Context) error {
-	time.AfterFunc(0, func() {})
 	for _, f := range pftest.Faults() {
 		switch f {
 		case pftest.FaultLimit:
@@ -324,10 +347,13 @@ func (s *session) quiesce(ctx context.Context) error {
 // compare says in what the tables differ from the model. What was never ours may be there too.
 func (s *session) compare() error {
 	var errs []error
+	s.r.desired, s.r.lost, s.r.extra = 0, 0, 0
 	for part, want := range s.model {
 		name := string(part)
+		s.r.desired += len(want)
 		list, ok := s.pf.Addresses(anchor, name)
 		if !ok {
+			s.r.lost += len(want)
 			errs = append(errs, fmt.Errorf("table <%s> is not there", name))
 			continue
 		}
@@ -341,12 +367,14 @@ func (s *session) compare() error {
 				text = p.Addr().String()
 			}
 			if !got[text] {
+				s.r.lost++
 				errs = append(errs, fmt.Errorf("%s is lost from <%s>", text, name))
 			}
 			delete(got, text)
 		}
 		for a := range got {
 			if a != "203.0.113.66" && a != "203.0.113.99" && a != "198.18.3.3" {
+				s.r.extra++
 				errs = append(errs, fmt.Errorf("%s is in <%s> and should not be", a, name))
 			}
 		}
