@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"os/signal"
 	"syscall"
 
@@ -27,7 +28,7 @@ rights are needed; the control socket's path is printed.`,
 			if commonOf(cmd).Verbose {
 				level = "info"
 			}
-			log, err := newLog(config.Log{Level: level, Target: "stderr", Format: "text"}, streams.Err)
+			log, err := newLog(config.Log{Level: level, Target: "stderr", Format: "text"}, streams.Err, new(slog.LevelVar))
 			if err != nil {
 				return err
 			}

@@ -2,19 +2,15 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
-
-	"pfwarden/internal/config"
-	"pfwarden/internal/control"
 	"pfwarden/internal/daemon"
 	"pfwarden/internal/f2bclient"
 	"pfwarden/internal/fail2ban"
@@ -61,135 +57,273 @@ func newFail2banCommands(streams stdio) []*cobra.Command {
 
 // fail2banClient is one call of fail2ban-client.
 type fail2banClient struct {
-	streams    stdio
-	dir        string // of the configuration
-	socket     string
-	foreground bool
-	dump, test bool
-	quiet      bool
+	name        string // of the program in whose place it is called
+	streams     stdio
+	dir         string // of the configuration
+	given       bool   // the folder was named
+	socket      string
+	foreground  bool
+	dump, test  bool
+	interactive bool
 }
 
 // run is fail2ban-client.
 func (c *fail2banClient) run(ctx context.Context, args []string) error {
+	c.name = shimNames[0]
 	args, done, err := c.options(args)
 	if done || err != nil {
 		return err
 	}
 	switch {
-	case c.dump, c.test:
-		return c.configuration()
+	case c.dump || c.test && len(args) == 0:
+		return c.configuration(true)
+	case c.interactive:
+		return c.converse(ctx, args)
 	case len(args) == 0:
 		c.usage()
 		return &fail2banStatus{exitFail2ban}
-	case args[0] == "start" && len(args) == 1:
-		return c.start(ctx)
 	}
-	return c.send(ctx, args)
+	if c.test {
+		if err := c.configuration(false); err != nil {
+			return err
+		}
+	}
+	return c.command(ctx, args)
+}
+
+// server is fail2ban-server.
+func (c *fail2banClient) server(ctx context.Context, args []string) error {
+	c.name = shimNames[2]
+	args, done, err := c.options(args)
+	switch {
+	case done || err != nil:
+		return err
+	case c.dump || c.test && len(args) == 0:
+		return c.configuration(true)
+	case c.test:
+		if err := c.configuration(false); err != nil {
+			return err
+		}
+	}
+	if len(args) > 0 {
+		return c.command(ctx, args)
+	}
+	return c.start(ctx)
+}
+
+// longOptions are fail2ban-client's long options; true wants a value.
+var longOptions = map[string]bool{
+	"loglevel": true, "logtarget": true, "syslogsocket": true, "conf": true, "pidfile": true, "pname": true, "socket": true, "timeout": true,
+	"str2sec": true, "test": false, "async": false, "help": false, "version": false, "dp": false, "dump-pretty": false,
+}
+
+// optionsOf takes options and their values apart, as getopt(3) does: short ones may stand together, long ones may be cut short.
+func optionsOf(args []string) (list [][2]string, rest []string, ok bool) {
+	for len(args) > 0 {
+		a := args[0]
+		args = args[1:]
+		switch {
+		case a == "--":
+			return list, args, true
+		case a == "-" || !strings.HasPrefix(a, "-"):
+			return list, append([]string{a}, args...), true
+		case strings.HasPrefix(a, "--"):
+			name, value, joined := strings.Cut(a[2:], "=")
+			wants, known := longOptions[name]
+			if !known {
+				var like []string
+				for n := range longOptions {
+					if strings.HasPrefix(n, name) {
+						like = append(like, n)
+					}
+				}
+				if len(like) != 1 {
+					return nil, nil, false
+				}
+				name, wants = like[0], longOptions[like[0]]
+			}
+			if !wants && joined {
+				return nil, nil, false
+			}
+			if wants && !joined {
+				if len(args) == 0 {
+					return nil, nil, false
+				}
+				value, args = args[0], args[1:]
+			}
+			list = append(list, [2]string{"--" + name, value})
+		default:
+			for i := 1; i < len(a); i++ {
+				option, value := "-"+a[i:i+1], ""
+				switch {
+				case strings.Contains("csp", a[i:i+1]):
+					if value = a[i+1:]; value == "" {
+						if len(args) == 0 {
+							return nil, nil, false
+						}
+						value, args = args[0], args[1:]
+					}
+					i = len(a)
+				case !strings.Contains("hxfbdtviqV", a[i:i+1]):
+					return nil, nil, false
+				}
+				list = append(list, [2]string{option, value})
+			}
+		}
+	}
+	return list, nil, true
 }
 
 // options reads the options before the command. done: they were all that was asked.
 func (c *fail2banClient) options(args []string) (rest []string, done bool, err error) {
 	c.dir, c.socket = "/etc/fail2ban", os.Getenv("PFWARDEN_SOCKET")
-	value := func(i *int, long string) string {
-		if v, ok := strings.CutPrefix(args[*i], "--"+long+"="); ok {
-			return v
-		}
-		if len(args[*i]) > 2 && args[*i][1] != '-' {
-			return args[*i][2:]
-		}
-		if *i++; *i < len(args) {
-			return args[*i]
-		}
-		return ""
+	level := ""
+	list, rest, ok := optionsOf(args)
+	if !ok {
+		c.usage()
+		return nil, true, c.initFailed("")
 	}
-	for i := 0; i < len(args); i++ {
-		a := args[i]
-		switch {
-		case a == "--":
-			return args[i+1:], false, nil
-		case !strings.HasPrefix(a, "-") || a == "-":
-			return args[i:], false, nil
-		case a == "-h" || a == "--help":
+	for _, o := range list {
+		switch name, v := o[0], o[1]; name {
+		case "-h", "--help":
 			c.usage()
 			return nil, true, nil
-		case a == "-V":
+		case "-V":
 			fmt.Fprintln(c.streams.Out, daemon.Fail2banVersion+".1")
 			return nil, true, nil
-		case a == "--version":
+		case "--version":
 			fmt.Fprintln(c.streams.Out, "Fail2Ban v"+daemon.Fail2banVersion)
 			return nil, true, nil
-		case a == "--str2sec":
-			return nil, true, c.seconds(strings.Join(args[i+1:], " "))
-		case strings.HasPrefix(a, "--str2sec="):
-			return nil, true, c.seconds(strings.TrimPrefix(a, "--str2sec="))
-		case strings.HasPrefix(a, "-c"), strings.HasPrefix(a, "--conf"):
-			c.dir = value(&i, "conf")
-		case strings.HasPrefix(a, "-s"), strings.HasPrefix(a, "--sock"):
-			c.socket = value(&i, "socket")
-		case a == "-d" || a == "--dp" || a == "--dump-pretty":
+		case "--str2sec":
+			return nil, true, c.seconds(v)
+		case "--timeout":
+			if _, err := fail2ban.Seconds(v); err != nil {
+				return nil, true, c.initFailed(timeFault(v, err))
+			}
+		case "-c", "--conf":
+			c.dir, c.given = v, true
+		case "-s", "--socket":
+			c.socket = v
+		case "-d", "--dp", "--dump-pretty":
 			c.dump = true
-		case a == "-t" || a == "--test":
+		case "-t", "--test":
 			c.test = true
-		case a == "-f":
+		case "-f":
 			c.foreground = true
-		case a == "-b", a == "-x", a == "-i", strings.HasPrefix(a, "-v"), a == "--async":
-		case a == "-q" || a == "-qq":
-			c.quiet = true
-		case strings.HasPrefix(a, "-p"), strings.HasPrefix(a, "--pidfile"), strings.HasPrefix(a, "--pname"),
-			strings.HasPrefix(a, "--loglevel"), strings.HasPrefix(a, "--logtarget"), strings.HasPrefix(a, "--syslogsocket"), strings.HasPrefix(a, "--timeout"):
-			_ = value(&i, strings.TrimLeft(strings.SplitN(a, "=", 2)[0], "-"))
-		default:
-			fmt.Fprintf(c.streams.Err, "fail2ban-client: unknown option %s\n", a)
-			return nil, true, &fail2banStatus{exitFail2ban}
+		case "-b":
+			c.foreground = false
+		case "-i":
+			c.interactive = true
+		case "--loglevel":
+			level = v
 		}
 	}
-	return nil, false, nil
+	why := ""
+	if info, err := os.Stat(c.dir); c.given && (err != nil || !info.IsDir()) {
+		why = fmt.Sprintf("Base configuration directory %s does not exist ", c.dir)
+	} else if level != "" && !daemon.Fail2banLevel(level) {
+		why = fmt.Sprintf("Invalid log level '%s'", level)
+	}
+	if why != "" {
+		fmt.Fprintln(c.streams.Out, "ERROR: "+why)
+		return nil, true, c.failed("Init of command line failed", "")
+	}
+	return rest, false, nil
 }
 
 func (c *fail2banClient) usage() {
-	fmt.Fprint(c.streams.Out, `Usage: fail2ban-client [OPTIONS] <COMMAND>
+	what := " <COMMAND>"
+	if c.name == shimNames[2] {
+		what = ""
+	}
+	fmt.Fprintf(c.streams.Out, `Usage: %s [OPTIONS]%s
 
-pfwarden answers in the place of fail2ban-client.
+pfwarden answers in the place of %[1]s.
 
-Options: -c DIR  -s SOCKET (pfwarden's)  -d  -t  -f  --str2sec TIME  -V  --version  -h
-Commands: start  stop  restart  reload [JAIL]  ping  version  echo  status [JAIL [FLAVOR]]  status --all  stats
-          banned [IP…]  unban IP…|--all  get JAIL OPTION  set JAIL OPTION VALUE…  start JAIL  stop JAIL  flushlogs
+Options:
+    -c, --conf DIR          folder of fail2ban's configuration (/etc/fail2ban)
+    -s, --socket FILE       pfwarden's control socket
+    -d, --dp                print what the configuration comes to
+    -t, --test              test the configuration, before the command if there is one
+    -f, -b                  start in the foreground, in the background (default)
+    -i                      read commands from standard input
+    --str2sec TIME          print a time as seconds
+    -h, -V, --version       this help, the version of fail2ban whose answers are given
+    -p FILE, --pname NAME, --loglevel LEVEL, --logtarget TARGET, --syslogsocket FILE, --timeout TIME, --async, -x, -v, -q
+                            taken, without effect: pfwarden's configuration says
+`, c.name, what)
+	if what != "" {
+		fmt.Fprint(c.streams.Out, `
+Commands:
+    start | stop | restart | ping | version | echo TEXT | flushlogs
+    reload [--restart] [--unban] [--if-exists] [JAIL]
+    status [JAIL [basic|short|stats|cymru]] | status --all [FLAVOR] | stats
+    banned [IP ...] | unban IP ... | unban --all
+    start JAIL | stop JAIL | restart JAIL
+    get loglevel|logtarget|syslogsocket|dbfile|dbmaxmatches|dbpurgeage
+    set loglevel LEVEL | set dbpurgeage TIME
+    get JAIL banned [IP ...] | get JAIL banip [SEPARATOR|--with-time]
+    set JAIL banip IP ... | set JAIL unbanip [--report-absent] IP ... | set JAIL attempt IP [LINE ...]
+    get JAIL OPTION | set JAIL OPTION VALUE
+        bantime bantime.increment bantime.factor ... findtime maxretry maxmatches maxlines usedns datepattern prefregex logtimezone
+        logencoding ignoreself ignorecommand ignorecache idle
+        ignoreip logpath failregex ignoreregex journalmatch, set by addignoreip, delignoreip, addlogpath ...
+    get JAIL actions | set JAIL addaction|delaction ACTION
+    get JAIL actionproperties|actionmethods ACTION | get|set JAIL action ACTION PROPERTY [VALUE]
 `)
+	}
 }
 
-// fractional finds the units that fail2ban takes for fractions of days: months and years.
-var fractional = regexp.MustCompile(`(?i)[\d\s](y|mon?\b|month)`)
+// floating finds what makes fail2ban's sum of a time expression a fraction: months and years, points, and division.
+var floating = regexp.MustCompile(`(?i)[\d\s](y|mon?\b|month)|\.|(^|[^/])/($|[^/])`)
 
 func (c *fail2banClient) seconds(text string) error {
 	v, err := fail2ban.Seconds(text)
 	if err != nil {
-		return c.failed(err.Error(), err.Error())
+		return c.initFailed(timeFault(text, err))
 	}
-	s := fmt.Sprint(int64(v))
-	if v != float64(int64(v)) || fractional.MatchString(text) {
-		s = fmt.Sprintf("%.1f", v)
+	s := strconv.FormatFloat(v, 'f', -1, 64)
+	if !strings.Contains(s, ".") && floating.MatchString(text) {
+		s += ".0"
 	}
 	fmt.Fprintln(c.streams.Out, s)
 	return nil
 }
 
+// timeFault words what is wrong with a time expression.
+func timeFault(text string, err error) string {
+	if bareWord.MatchString(text) {
+		return fmt.Sprintf("name '%s' is not defined", text)
+	}
+	return err.Error()
+}
+
+var bareWord = regexp.MustCompile(`^[A-Za-z_]\w*$`)
+
+// initFailed says that the options cannot be read.
+func (c *fail2banClient) initFailed(why string) error {
+	if why != "" {
+		fmt.Fprintln(c.streams.Out, "ERROR: "+why)
+	}
+	fmt.Fprintln(c.streams.Err, "Init of command line failed")
+	return &fail2banStatus{exitFail2ban}
+}
+
 // failed says what is wrong as fail2ban's client does: a line of its log, and a sentence.
 func (c *fail2banClient) failed(logged, said string) error {
-	if !c.quiet {
-		now := time.Now
-		if c.streams.Now != nil {
-			now = c.streams.Now
-		}
-		fmt.Fprintf(c.streams.Err, "%s %-24s[%d]: %-7s %s\n", now().Format("2006-01-02 15:04:05,000"), "fail2ban", os.Getpid(), "ERROR", logged)
+	now := time.Now
+	if c.streams.Now != nil {
+		now = c.streams.Now
 	}
+	fmt.Fprintf(c.streams.Err, "%s %-24s[%d]: %-7s %s\n", now().Format("2006-01-02 15:04:05,000"), "fail2ban", os.Getpid(), "ERROR", logged)
 	if said != "" {
 		fmt.Fprintln(c.streams.Out, said)
 	}
 	return &fail2banStatus{exitFail2ban}
 }
 
-// configuration is -t and -d.
-func (c *fail2banClient) configuration() error {
+// configuration is -t and -d; alone tells whether no command follows.
+func (c *fail2banClient) configuration(alone bool) error {
 	setup, err := fail2ban.Load(c.dir, fail2ban.Options{Strict: true, AllowMissingLogs: c.dump})
 	if err != nil {
 		return c.failed("Failed during configuration: "+err.Error(), "")
@@ -203,123 +337,9 @@ func (c *fail2banClient) configuration() error {
 		for _, f := range setup.Faults {
 			_ = c.failed(f.Error(), "")
 		}
-		fmt.Fprintln(c.streams.Out, "OK: configuration test is successful")
+		if alone {
+			fmt.Fprintln(c.streams.Out, "OK: configuration test is successful")
+		}
 	}
 	return nil
-}
-
-// client finds the daemon's socket.
-func (c *fail2banClient) client() *control.Client {
-	path := c.socket
-	if path == "" {
-		file, missing := os.Getenv("PFWARDEN_CONFIG"), false
-		if file == "" {
-			file, missing = "/etc/pfwarden.toml", true
-		}
-		options := filterOptions()
-		options.Missing = missing
-		if conf, err := config.Load(file, options); err == nil {
-			path = conf.Control.Socket
-		} else {
-			path = config.Default("").Control.Socket
-		}
-	}
-	return control.NewClient(path)
-}
-
-func (c *fail2banClient) send(ctx context.Context, args []string) error {
-	client := c.client()
-	defer client.Close()
-	raw, bad, err := client.Fail2ban(ctx, args)
-	switch {
-	case errors.Is(err, control.ErrNotRunning):
-		if args[0] == "restart" && len(args) == 1 {
-			return c.start(ctx)
-		}
-		return c.failed(fmt.Sprintf("Failed to access socket path: %v. Is fail2ban running?", err), "")
-	case err != nil:
-		return c.failed(err.Error(), "")
-	case bad != nil && bad.NoJail:
-		return c.failed("NOK: "+tuple(bad.Text), fmt.Sprintf("Sorry but the jail '%s' does not exist", bad.Text))
-	case bad != nil && args[0] == "reload":
-		return c.failed("Failed during configuration: "+bad.Text, "")
-	case bad != nil:
-		return c.failed("NOK: "+tuple(bad.Text), bad.Text)
-	}
-	v, err := f2bclient.Decode(raw)
-	if err != nil {
-		return c.failed(err.Error(), "")
-	}
-	boxes := false
-	if f, ok := c.streams.Out.(*os.File); ok {
-		boxes = term.IsTerminal(int(f.Fd())) || strings.Contains(strings.ToUpper(os.Getenv("LC_ALL")+os.Getenv("LC_CTYPE")+os.Getenv("LANG")), "UTF")
-	}
-	fmt.Fprintln(c.streams.Out, f2bclient.Beautify(args, v, f2bclient.Options{Boxes: boxes}))
-	return nil
-}
-
-// tuple is how Python writes an exception's one argument.
-func tuple(text string) string { return "(" + f2bclient.Repr(text) + ",)" }
-
-// start runs the daemon with the folder's jails, in the background unless -f was given.
-func (c *fail2banClient) start(ctx context.Context) error {
-	client := c.client()
-	defer client.Close()
-	if _, _, err := client.Fail2ban(ctx, []string{"ping"}); err == nil {
-		return c.failed("Server already running", "")
-	}
-	args := []string{"run", "--fail2ban", c.dir}
-	if file := os.Getenv("PFWARDEN_CONFIG"); file != "" {
-		args = append(args, "-f", file)
-	}
-	if c.foreground {
-		return run(ctx, args, c.streams)
-	}
-	self, err := os.Executable()
-	if err != nil {
-		return err
-	}
-	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
-	if err != nil {
-		return err
-	}
-	defer null.Close()
-	p, err := os.StartProcess(self, append([]string{"pfwarden"}, args...), &os.ProcAttr{Dir: "/", Env: os.Environ(), Files: []*os.File{null, null, null}, Sys: detached()})
-	if err != nil {
-		return err
-	}
-	ended := make(chan error, 1)
-	go func() { _, err := p.Wait(); ended <- err }()
-	tick := time.NewTicker(100 * time.Millisecond)
-	defer tick.Stop()
-	for limit := time.After(30 * time.Second); ; {
-		select {
-		case <-tick.C:
-			if _, _, err := client.Fail2ban(ctx, []string{"ping"}); err == nil {
-				fmt.Fprintln(c.streams.Out, "Server ready")
-				return nil
-			}
-		case <-ended:
-			return c.failed("Could not start server: see pfwarden's log, or run pfwarden check", "")
-		case <-limit:
-			return c.failed("Could not start server: it does not answer", "")
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-	}
-}
-
-// server is fail2ban-server.
-func (c *fail2banClient) server(ctx context.Context, args []string) error {
-	args, done, err := c.options(args)
-	if done || err != nil {
-		return err
-	}
-	if c.dump || c.test {
-		return c.configuration()
-	}
-	if len(args) > 0 && args[0] != "start" {
-		return c.send(ctx, args)
-	}
-	return c.start(ctx)
 }

@@ -237,7 +237,7 @@ func runPrivileged(cmd *cobra.Command, flags *runFlags, streams stdio) (done boo
 		return false, nil
 	}
 	w, isSyslog := logWriter(p.Log, streams.Err)
-	log, err := logTo(p.Log, w, isSyslog)
+	log, err := logTo(p.Log, w, isSyslog, new(slog.LevelVar))
 	if err != nil {
 		return true, err
 	}
@@ -443,7 +443,8 @@ func runWorker(ctx context.Context, c *config.Config, flags *runFlags, in *privs
 			l.Refresh(once)
 		}
 	}
-	log, err := logTo(c.Log, streams.Err, in.Relay)
+	level := new(slog.LevelVar)
+	log, err := logTo(c.Log, streams.Err, in.Relay, level)
 	if err != nil {
 		return err
 	}
@@ -465,7 +466,7 @@ func runWorker(ctx context.Context, c *config.Config, flags *runFlags, in *privs
 		os.Exit(exitFailed)
 	}()
 	o := daemon.Options{
-		Config: c, Log: log, Version: version, Capture: pflog.CaptureKind(), Runner: client, Reader: client,
+		Config: c, Log: log, Level: level, Version: version, Capture: pflog.CaptureKind(), Runner: client, Reader: client,
 		Load: func() (*config.Config, error) {
 			return nil, errors.New("refused; the privileged process has logged why")
 		},
@@ -488,9 +489,8 @@ func dataLimit(c *config.Config) uint64 {
 	return 2<<30 + 2*64*uint64(c.Portscan.TableSlots) //nolint:gosec // never negative
 }
 
-// logTo makes a logger of a writer; syslog adds the time itself.
-func logTo(c config.Log, w io.Writer, withoutTimes bool) (*slog.Logger, error) {
-	var level slog.Level
+// logTo makes a logger of a writer; syslog adds the time itself. level is set to the configured one, and may be changed later.
+func logTo(c config.Log, w io.Writer, withoutTimes bool, level *slog.LevelVar) (*slog.Logger, error) {
 	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
 		return nil, usagef("log.level: %w", err)
 	}

@@ -44,12 +44,13 @@ with what they should hold; SIGTERM and SIGINT stop in order, leaving the tables
 			if err != nil {
 				return err
 			}
-			log, err := newLog(c.Log, streams.Err)
+			level := new(slog.LevelVar)
+			log, err := newLog(c.Log, streams.Err, level)
 			if err != nil {
 				return err
 			}
 			o := daemon.Options{
-				Config: c, Log: log, Version: version, Capture: pflog.CaptureKind(),
+				Config: c, Log: log, Level: level, Version: version, Capture: pflog.CaptureKind(),
 				Load: load,
 			}
 			if o.Runner, err = newRunner(c); err != nil {
@@ -128,10 +129,10 @@ func standInEnv(environ []string) []string {
 	return keep
 }
 
-// newLog opens the daemon's own log.
-func newLog(c config.Log, stderr io.Writer) (*slog.Logger, error) {
+// newLog opens the daemon's own log; level as for logTo.
+func newLog(c config.Log, stderr io.Writer, level *slog.LevelVar) (*slog.Logger, error) {
 	w, isSyslog := logWriter(c, stderr)
-	return logTo(c, w, isSyslog)
+	return logTo(c, w, isSyslog, level)
 }
 
 // logWriter says where the daemon's own log goes.

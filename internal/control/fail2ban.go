@@ -19,10 +19,12 @@ type Fail2banAnswer struct {
 	Error *Fail2banError `json:"error,omitempty"`
 }
 
-// Fail2banError is an exception of that server: its text, and whether it means that there is no such jail.
+// Fail2banError is an exception of that server.
 type Fail2banError struct {
 	Text   string `json:"text"`
-	NoJail bool   `json:"no_jail,omitempty"`
+	NoJail bool   `json:"no_jail,omitempty"` // there is no such jail; Text is its name
+	Args   []any  `json:"args,omitempty"`    // what the exception holds; nil = Text alone
+	Said   string `json:"said,omitempty"`    // what people are told instead of Text
 }
 
 type fail2banBody struct {

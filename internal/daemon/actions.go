@@ -67,7 +67,24 @@ func (d *Daemon) jailCounts(jail string) (c hooks.Counts) {
 			c.FoundTotal = int(j.Observations[detect.Failure])
 		}
 	}
+	before := d.before[jail]
+	c.BannedTotal = max(c.BannedTotal-before.BannedTotal, 0)
+	c.FoundTotal = max(c.FoundTotal-before.FoundTotal, 0)
 	return c
+}
+
+// countAnew lets the totals of jails begin again, as for jails that were just started: with the bans in force.
+func (d *Daemon) countAnew(jails []string) {
+	for _, jail := range jails {
+		c := d.jailCounts(jail)
+		d.mu.Lock()
+		if d.before == nil {
+			d.before = make(map[string]hooks.Counts)
+		}
+		b := d.before[jail]
+		d.before[jail] = hooks.Counts{BannedTotal: b.BannedTotal + c.BannedTotal - c.Banned, FoundTotal: b.FoundTotal + c.FoundTotal}
+		d.mu.Unlock()
+	}
 }
 
 // liveStories are the bans in force with their evidence, which commands may ask for; none where there are no commands.

@@ -36,6 +36,7 @@ type Options struct {
 	Runner  pfctl.Runner                   // how pfctl(8) is run, or PF in memory
 	Reader  pfctl.Runner                   // for what only reads, so that a long reading holds up no ban; nil = Runner
 	Log     *slog.Logger
+	Level   *slog.LevelVar // of Log, where fail2ban's clients may set it; nil = they may not
 	Version string
 	Capture string // how packets are captured, for build info
 
@@ -70,6 +71,7 @@ type Daemon struct {
 	reader    pfctl.Runner
 	rules     string // the administrator's own for our anchor; "" = the default ones
 	hooks     *hooks.Hooks
+	before    map[string]hooks.Counts // what was counted of fail2ban's jails before they were started anew; d.mu guards it
 	overrides []override      // of fail2ban's jails, set at run time; used by the engine's goroutine only
 	work      context.Context // of what is started while running
 	notices   *hooks.Notices  // nil: nobody reads them

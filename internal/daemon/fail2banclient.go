@@ -5,13 +5,10 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strconv"
 	"strings"
-	"syscall"
 	"time"
 
 	"pfwarden/detect"
-	"pfwarden/detect/filter"
 	"pfwarden/internal/control"
 	"pfwarden/internal/f2bclient"
 	"pfwarden/internal/fail2ban"
@@ -39,6 +36,15 @@ type (
 
 func failed(format string, a ...any) value {
 	return value{Error: &control.Fail2banError{Text: fmt.Sprintf(format, a...)}}
+}
+
+// tooFew is the answer to a command that lacks an argument.
+func tooFew() value {
+	return value{Error: &control.Fail2banError{Text: "list index out of range", Said: "Sorry but the command is invalid"}}
+}
+
+func noJail(name string) value {
+	return value{Error: &control.Fail2banError{Text: name, NoJail: true}}
 }
 
 // Fail2ban implements control.Fail2banService.
@@ -70,12 +76,14 @@ func (s *service) Fail2ban(ctx context.Context, by string, change bool, argv []s
 		return q.set()
 	case "unban":
 		return q.unban()
-	case "reload", "restart":
+	case "reload":
 		return q.reload()
 	case "flushlogs":
-		return value{Value: "rolled over"}
+		return q.flushLogs()
 	case "start", "stop":
 		return q.startStop()
+	case "add":
+		return failed("pfwarden runs the jails of the configuration: add one there and reload")
 	}
 	return failed("Invalid command")
 }
@@ -93,14 +101,13 @@ func (q *asked) running() *fail2ban.Running {
 	return q.s.d.fail2ban
 }
 
-// jails lists the names of the jails in alphabetical order.
+// jails lists the names of the jails in the order of the configuration.
 func (q *asked) jails() (names []string) {
 	if r := q.running(); r != nil {
 		for _, j := range r.Jails {
 			names = append(names, j.Engine.Name)
 		}
 	}
-	slices.Sort(names)
 	return names
 }
 
@@ -108,16 +115,22 @@ func (q *asked) jail(i int) (*fail2ban.RunningJail, value) {
 	if j := q.running().Jail(q.arg(i)); j != nil {
 		return j, value{}
 	}
-	return nil, value{Error: &control.Fail2banError{Text: q.arg(i), NoJail: true}}
+	return nil, noJail(q.arg(i))
 }
 
-// bans are a jail's bans in force in the order of their ends.
+// bans are a jail's bans in force in the order in which they were made.
 func (q *asked) bans(jail string) (list []ledger.Ban) {
 	for _, b := range q.s.d.bans.Live() {
 		if b.Jail == jail {
 			list = append(list, b)
 		}
 	}
+	return list
+}
+
+// bansByEnd are the same in the order of their ends.
+func (q *asked) bansByEnd(jail string) []ledger.Ban {
+	list := q.bans(jail)
 	slices.SortStableFunc(list, func(a, b ledger.Ban) int {
 		if a.Permanent() != b.Permanent() {
 			if a.Permanent() {
@@ -145,106 +158,23 @@ func ids(bans []ledger.Ban) []any {
 	return out
 }
 
-func row(k string, v any) any { return []any{k, v} }
-
-// logs are the files that a jail reads now.
-func (q *asked) logs(j *fail2ban.RunningJail) []any {
-	files := []any{}
-	for _, s := range q.s.d.logStats() {
-		if s.Present && j.Reads(s.Path) {
-			files = append(files, s.Path)
-		}
-	}
-	return files
-}
-
-// counts are what status shows of a jail.
-func (q *asked) counts(j *fail2ban.RunningJail) (failing, total, banned, bannedTotal int) {
-	name := j.Engine.Name
-	_ = q.s.d.ask(q.ctx, func(time.Time) { failing = q.s.d.detector.Failing(name) })
-	c := q.s.d.jailCounts(name)
-	return failing, c.FoundTotal, c.Banned, c.BannedTotal
-}
-
-func (q *asked) jailStatus(j *fail2ban.RunningJail, flavor string) any {
-	failing, total, banned, bannedTotal := q.counts(j)
-	if flavor == "stats" {
-		return []any{q.backend(j), []any{failing, total}, []any{banned, bannedTotal}}
-	}
-	filterRows := []any{row("Currently failed", failing), row("Total failed", total)}
-	files := []string{}
-	for _, f := range q.logs(j) {
-		files = append(files, f.(string))
-	}
-	filterRows = append(filterRows, row("File list", files))
-	actionRows := []any{row("Currently banned", banned), row("Total banned", bannedTotal)}
-	if flavor != "short" {
-		actionRows = append(actionRows, row("Banned IP list", ids(q.bans(j.Engine.Name))))
-	}
-	return []any{row("Filter", filterRows), row("Actions", actionRows)}
-}
-
-// backend names how logs are read, in fail2ban's words.
-func (q *asked) backend(j *fail2ban.RunningJail) string {
-	if b := j.Jail.Backend; b != "auto" {
-		return b
-	}
-	return "polling"
-}
-
-func (q *asked) status() value {
-	flavors := []string{"", "basic", "short", "stats", "cymru"}
-	all := q.arg(1) == "--all"
-	if q.arg(1) != "" && !all {
-		j, bad := q.jail(1)
-		if j == nil {
-			return bad
-		}
-		if !slices.Contains(flavors, q.arg(2)) {
-			return failed("Unknown flavor %s", q.arg(2))
-		}
-		return value{Value: q.jailStatus(j, q.arg(2))}
-	}
-	if all && q.arg(2) == "stats" {
-		return value{Value: q.stats()}
-	}
-	names := q.jails()
-	out := []any{row("Number of jail", len(names)), row("Jail list", strings.Join(names, ", "))}
-	if all {
-		each := option{}
-		for _, n := range names {
-			if j := q.running().Jail(n); j != nil {
-				each = append(each, f2bclient.Pair{Key: n, Value: q.jailStatus(j, q.arg(2))})
-			}
-		}
-		out = append(out, each)
-	}
-	return value{Value: out}
-}
-
-func (q *asked) stats() any {
-	out := option{}
-	for _, n := range q.jails() {
-		if j := q.running().Jail(n); j != nil {
-			out = append(out, f2bclient.Pair{Key: n, Value: q.jailStatus(j, "stats")})
-		}
-	}
-	return out
+func (q *asked) isBanned(jail, id string) bool {
+	id = canonicalID(id)
+	return slices.ContainsFunc(q.bans(jail), func(b ledger.Ban) bool { return banID(&b) == id })
 }
 
 func (q *asked) banned() value {
+	out := []any{}
 	if len(q.argv) == 1 {
-		out := []any{}
 		for _, n := range q.jails() {
 			out = append(out, option{{Key: n, Value: ids(q.bans(n))}})
 		}
 		return value{Value: out}
 	}
-	out := []any{}
 	for _, a := range q.argv[1:] {
 		in := []any{}
 		for _, n := range q.jails() {
-			if slices.ContainsFunc(q.bans(n), func(b ledger.Ban) bool { return banID(&b) == canonicalID(a) }) {
+			if q.isBanned(n, a) {
 				in = append(in, n)
 			}
 		}
@@ -277,7 +207,7 @@ func (q *asked) ban(jail string, list []string) value {
 	n := 0
 	err := q.s.change(q.ctx, func(now time.Time) {
 		for _, text := range list {
-			if slices.ContainsFunc(q.bans(jail), func(b ledger.Ban) bool { return banID(&b) == canonicalID(text) }) {
+			if q.isBanned(jail, text) {
 				continue
 			}
 			p, ident := identify(text)
@@ -298,7 +228,7 @@ func (q *asked) ban(jail string, list []string) value {
 	return value{Value: n}
 }
 
-// letGo ends bans of jails and counts them.
+// letGo ends bans of jails and counts them. A network that is not banned as such stands for all banned addresses in it.
 func (q *asked) letGo(jails, list []string, all bool) (n int, absent []string, err error) {
 	err = q.s.change(q.ctx, func(now time.Time) {
 		end := func(jail string, p netip.Prefix, ident string) int {
@@ -315,7 +245,15 @@ func (q *asked) letGo(jails, list []string, all bool) (n int, absent []string, e
 			here := 0
 			for _, jail := range jails {
 				p, ident := identify(text)
-				here += end(jail, p, ident)
+				ended := end(jail, p, ident)
+				if ended == 0 && p.IsValid() && !p.IsSingleIP() {
+					for _, b := range q.bans(jail) {
+						if b.Prefix.IsValid() && p.Overlaps(b.Prefix) && p.Bits() <= b.Prefix.Bits() {
+							ended += end(jail, b.Prefix, b.Ident)
+						}
+					}
+				}
+				here += ended
 			}
 			if n += here; here == 0 {
 				absent = append(absent, text)
@@ -331,7 +269,7 @@ func (q *asked) unban() value {
 	if all {
 		list = nil
 	} else if len(list) == 0 {
-		return failed("no address given")
+		return failed("Invalid command")
 	}
 	n, _, err := q.letGo(q.jails(), list, all)
 	if err != nil {
@@ -353,94 +291,4 @@ func (q *asked) unbanIn(jail string, list []string) value {
 		return failed("not banned: %s", f2bclient.Repr(absent))
 	}
 	return value{Value: n}
-}
-
-// reload reads everything again; what was set at run time is forgotten.
-func (q *asked) reload() value {
-	for _, a := range q.argv[1:] {
-		if !strings.HasPrefix(a, "--") && q.running().Jail(a) == nil {
-			return failed("No section: '%s'", a)
-		}
-	}
-	if slices.Contains(q.argv, "--unban") {
-		if _, _, err := q.letGo(q.jails(), nil, true); err != nil {
-			return failed("%v", err)
-		}
-	}
-	if err := q.again(func() { q.s.d.overrides = nil }); err != nil {
-		return failed("%v", err)
-	}
-	return value{Value: "OK"}
-}
-
-// again makes a change to what is set at run time and takes the configuration over anew.
-func (q *asked) again(f func()) error {
-	d := q.s.d
-	var err error
-	if asking := d.ask(q.ctx, func(time.Time) {
-		before := d.overrides
-		f()
-		if err = d.takeConfig(d.work); err != nil {
-			d.overrides = before
-		}
-	}); asking != nil {
-		return asking
-	}
-	return err
-}
-
-func (q *asked) startStop() value {
-	if len(q.argv) == 1 {
-		if q.argv[0] == "stop" {
-			time.AfterFunc(200*time.Millisecond, func() { _ = syscall.Kill(syscall.Getpid(), syscall.SIGTERM) })
-		}
-		return value{}
-	}
-	name := q.argv[1]
-	if q.argv[0] == "stop" {
-		if j, bad := q.jail(1); j == nil {
-			return bad
-		}
-		if _, _, err := q.letGo([]string{name}, nil, true); err != nil {
-			return failed("%v", err)
-		}
-	}
-	stopped := q.argv[0] == "stop"
-	if err := q.again(func() { q.s.d.override(name, "enabled", func(j *fail2ban.Jail) { j.Stopped = stopped }) }); err != nil {
-		return failed("%v", err)
-	}
-	return value{}
-}
-
-// expanded shows regular expressions as fail2ban does.
-func expanded(list []string, useDNS string) []any {
-	out := []any{}
-	for _, r := range list {
-		out = append(out, filter.Expand(r, useDNS))
-	}
-	return out
-}
-
-// noneIfEmpty is None for an empty text.
-func noneIfEmpty(s string) any {
-	if s == "" {
-		return nil
-	}
-	return s
-}
-
-// number is a whole number where it is one.
-func number(v float64) any {
-	if v == float64(int64(v)) {
-		return int64(v)
-	}
-	return v
-}
-
-func atoi(s string) (int, error) {
-	n, err := strconv.Atoi(s)
-	if err != nil {
-		return 0, fmt.Errorf("invalid literal for int() with base 10: '%s'", s)
-	}
-	return n, nil
 }

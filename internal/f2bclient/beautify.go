@@ -65,7 +65,8 @@ func text(v any) string {
 }
 
 func status(cmd []string, answer any, o Options) (string, bool) {
-	if cmd[0] == "stats" || len(cmd) > 1 && (cmd[1] == "--all" && len(cmd) > 2 && cmd[2] == "stats") {
+	_, each := answer.(Dict)
+	if cmd[0] == "stats" || each && len(cmd) > 2 && cmd[2] == "stats" || len(cmd) > 1 && (cmd[1] == "--all" && len(cmd) > 2 && cmd[2] == "stats") {
 		return stats(answer, o)
 	}
 	rows, ok := answer.([]any)
@@ -75,9 +76,6 @@ func status(cmd []string, answer any, o Options) (string, bool) {
 	var b strings.Builder
 	switch {
 	case len(cmd) > 1 && cmd[1] != "--all":
-		if len(cmd) > 2 && cmd[2] == "stats" {
-			return "", false
-		}
 		b.WriteString("Status for the jail: " + cmd[1] + "\n")
 		jail(&b, rows, "")
 	default:

@@ -55,7 +55,7 @@ type RunningJail struct {
 // What fail2ban's server assumes where the configuration says nothing.
 const (
 	defaultMaxRetry   = 3
-	defaultMaxMatches = 50
+	defaultMaxMatches = 5
 	defaultTime       = "600"
 	defaultPurge      = "1d"
 )

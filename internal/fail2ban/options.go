@@ -56,6 +56,19 @@ func extractOptions(s string) (name string, given []pair, err error) {
 	return name, given, nil
 }
 
+// BracketOptions reads the options of "name[key=value, …]".
+func BracketOptions(s string) (map[string]string, error) {
+	_, given, err := extractOptions(s)
+	if err != nil {
+		return nil, err
+	}
+	out := make(map[string]string, len(given))
+	for _, p := range given {
+		out[p.key] = p.value
+	}
+	return out, nil
+}
+
 // conditionLen is the length of the "?family=inet6" of a conditional option.
 func conditionLen(s string) int {
 	if s == "" || s[0] != '?' {

@@ -144,7 +144,7 @@ func statements(text string) (out [][]string) {
 	var part strings.Builder
 	quote := byte(0)
 	flush := func() {
-		words, err := shellWords(part.String())
+		words, err := ShellWords(part.String())
 		if err != nil {
 			words = []string{fmt.Sprintf("unbalanced quotes: %v", err)}
 		}

@@ -32,6 +32,7 @@ type Setup struct {
 // Clone copies what can be changed at run time.
 func (s *Setup) Clone() *Setup {
 	c := *s
+	c.Main = maps.Clone(s.Main)
 	c.Jails = slices.Clone(s.Jails)
 	for i := range c.Jails {
 		c.Jails[i].Options = maps.Clone(c.Jails[i].Options)
@@ -69,6 +70,12 @@ type Jail struct {
 	journal bool // the jail itself names a journal match
 }
 
+// Text gives a text option as the jail sets it, "" where it does not.
+func (j *Jail) Text(name string) string {
+	text, _ := j.Options[name].(string)
+	return text
+}
+
 // Log is one log file of a jail.
 type Log struct {
 	Path string
@@ -97,6 +104,7 @@ type Action struct {
 	Command    map[string]string // actionstart, actionban …, static tags replaced
 	Init       map[string]string // options for the tags that are replaced at run time; conditional ones as "name?family=inet6"
 	NoRestored bool
+	Order      []string // of Init's names, as given
 }
 
 type optionKind uint8
@@ -412,7 +420,7 @@ func (f *Filter) take(options map[string]string) error {
 		f.MaxLines = n
 	}
 	for _, l := range lines("journalmatch") {
-		words, err := shellWords(l)
+		words, err := ShellWords(l)
 		if err != nil {
 			return fmt.Errorf("journalmatch: %w", err)
 		}
@@ -435,6 +443,7 @@ func (r *reader) action(j *Jail, spec string, vars map[string]string) (*Action, 
 				continue
 			}
 			a.Init[p.key] = p.value
+			a.Order = append(a.Order, p.key)
 		}
 		return a, nil
 	}
@@ -472,6 +481,7 @@ func (r *reader) action(j *Jail, spec string, vars map[string]string) (*Action, 
 	for _, option := range d.set.names {
 		if !slices.Contains(actionOptions, option) {
 			init[option] = d.set.values[option]
+			a.Order = append(a.Order, option)
 		}
 	}
 	conditional := make(map[string]bool)
@@ -541,8 +551,8 @@ func (r *reader) logs(j *Jail) error {
 	return &Error{Kind: "ValueError", Text: fmt.Sprintf("Have not found any log file for %s jail", j.Name)}
 }
 
-// shellWords splits as a shell does, without expanding anything.
-func shellWords(s string) ([]string, error) {
+// ShellWords splits as a shell does, without expanding anything.
+func ShellWords(s string) ([]string, error) {
 	var (
 		words []string
 		word  strings.Builder

@@ -57,8 +57,8 @@ func (j *Jail) stream() (out [][]any) {
 	if f.MaxLines > 0 {
 		put("set", j.Name, "maxlines", f.MaxLines)
 	}
-	many("addfailregex", f.FailRegex)
 	many("addignoreregex", f.IgnoreRegex)
+	many("addfailregex", f.FailRegex)
 	if f.DatePattern != "" {
 		put("set", j.Name, "datepattern", f.DatePattern)
 	}
@@ -113,10 +113,14 @@ func (j *Jail) stream() (out [][]any) {
 	return out
 }
 
-func (a *Action) names() (names []string) {
+// names lists the options for tags: those of the configuration in its order, then those that were set since.
+func (a *Action) names() []string {
+	var late []string
 	for n := range a.Init {
-		names = append(names, n)
+		if !slices.Contains(a.Order, n) {
+			late = append(late, n)
+		}
 	}
-	slices.Sort(names)
-	return names
+	slices.Sort(late)
+	return append(slices.Clone(a.Order), late...)
 }

@@ -135,7 +135,7 @@ var defaults = []struct {
 	begin   bool
 	fast    matcher
 }{
-	{pattern: `%ExY(?P<_sep>[-/.])%m(?P=_sep)%d(?:T| {1,2})%H:%M:%S(?:[.,]%f)?(?:\s*%z)?`, fast: matchISO},
+	{pattern: `%ExY(?P<_sep>[-/.])%m(?P=_sep)%d(?:T|  ?)%H:%M:%S(?:[.,]%f)?(?:\s*%z)?`, fast: matchISO},
 	{pattern: `(?:%a )?%b %d %k:%M:%S(?:\.%f)?(?: %ExY)?`, fast: matchSyslog},
 	{pattern: `(?:%a )?%b %d %ExY %k:%M:%S(?:\.%f)?`},
 	{pattern: `%d(?P<_sep>[-/])%m(?P=_sep)(?:%ExY|%Exy) %k:%M:%S`},
@@ -145,10 +145,10 @@ var defaults = []struct {
 	{pattern: `EPOCH`},
 	{pattern: `{^LN-BEG}%H:%M:%S`, begin: true},
 	{pattern: `^<%m/%d/%Exy@%H:%M:%S>`, begin: true},
-	{pattern: `%Exy%Exm%Exd {1,2}%H:%M:%S`},
+	{pattern: `%Exy%Exm%Exd  ?%H:%M:%S`},
 	{pattern: `%b %d, %ExY %I:%M:%S %p`},
 	{pattern: `^%b-%d-%Exy %k:%M:%S`, begin: true},
-	{pattern: `%ExY%Exm%Exd(?:T| {1,2})%ExH%ExM%ExS(?:[.,]%f)?(?:\s*%z)?`},
+	{pattern: `%ExY%Exm%Exd(?:T|  ?)%ExH%ExM%ExS(?:[.,]%f)?(?:\s*%z)?`},
 	{pattern: `(?:%Z )?(?:%a )?%b %d %k:%M:%S(?:\.%f)?(?: %ExY)?`},
 	{pattern: `(?:%z )?(?:%a )?%b %d %k:%M:%S(?:\.%f)?(?: %ExY)?`},
 	{pattern: `TAI64N`},

@@ -1,0 +1,245 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"pfwarden/internal/config"
+	"pfwarden/internal/daemon"
+	"pfwarden/pfctl/pftest"
+)
+
+// debianFail2ban gives the folder into which Debian's package fail2ban is unpacked. PFWARDEN_FAIL2BAN names one that is there already;
+// else the package is fetched, and where that cannot be done the test is skipped. Nothing of it is part of this project.
+func debianFail2ban(t testing.TB) string {
+	t.Helper()
+	if dir := os.Getenv("PFWARDEN_FAIL2BAN"); dir != "" {
+		return dir
+	}
+	if testing.Short() {
+		t.Skip("fetches a package")
+	}
+	cache, err := os.UserCacheDir()
+	if err != nil {
+		cache = t.TempDir()
+	}
+	dir := filepath.Join(cache, "pfwarden", "fail2ban")
+	root := filepath.Join(dir, "root")
+	if _, err := os.Stat(filepath.Join(root, "etc", "fail2ban", "jail.conf")); err == nil {
+		return root
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Skip(err)
+	}
+	run := func(args ...string) {
+		t.Helper()
+		cmd := exec.Command(args[0], args[1:]...)
+		cmd.Dir = dir
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Skipf("%v: %v: %s", args, err, out)
+		}
+	}
+	run("apt-get", "download", "fail2ban")
+	packages, err := filepath.Glob(filepath.Join(dir, "*.deb"))
+	if err != nil || len(packages) == 0 {
+		t.Skip("no package came")
+	}
+	unpacked := t.TempDir()
+	run("dpkg", "-x", packages[len(packages)-1], unpacked)
+	if err := os.Rename(unpacked, root); err != nil { // another file system, or another test was first
+		return unpacked
+	}
+	return root
+}
+
+// answer is what a program said, and its exit status.
+type answer struct {
+	Out  string `json:"out"`
+	Err  string `json:"err"`
+	Exit int    `json:"rc"`
+}
+
+// realFail2ban is Debian's fail2ban: one Python process that has loaded its programs and forks for each call of one.
+type realFail2ban struct {
+	t   testing.TB
+	in  *json.Encoder
+	out *bufio.Reader
+}
+
+// nursery is that process. A child's output goes into files, since a server that it starts keeps them open.
+const nursery = `
+import sys, os, json, tempfile
+from fail2ban.client import fail2banclient, fail2banserver, fail2banregex
+programs = {"fail2ban-client": fail2banclient.exec_command_line, "fail2ban-server": fail2banserver.exec_command_line}
+for line in sys.stdin:
+    ask = json.loads(line)
+    files = [tempfile.TemporaryFile(), tempfile.TemporaryFile()]
+    sys.stdout.flush()
+    pid = os.fork()
+    if pid == 0:
+        rc = 1
+        try:
+            os.dup2(files[0].fileno(), 1); os.dup2(files[1].fileno(), 2)
+            os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+            sys.argv = [ask["program"]] + ask["args"]
+            try:
+                if ask["program"] in programs: programs[ask["program"]](sys.argv)
+                else: fail2banregex.exec_command_line()
+                rc = 0
+            except SystemExit as e:
+                rc = e.code or 0
+            except BaseException as e:
+                os.write(2, repr(e).encode())
+        finally:
+            try: sys.stdout.flush()
+            finally: os._exit(rc if isinstance(rc, int) else 1)
+    _, status = os.waitpid(pid, 0)
+    said = []
+    for f in files:
+        f.seek(0); said.append(f.read().decode("utf-8", "replace"))
+    print(json.dumps({"out": said[0], "err": said[1], "rc": os.waitstatus_to_exitcode(status)}), flush=True)
+`
+
+// startReal starts it, or skips the test where that is impossible.
+func startReal(t testing.TB) (r *realFail2ban, root string) {
+	t.Helper()
+	root = debianFail2ban(t)
+	modules, err := filepath.Glob(filepath.Join(root, "usr/lib/python3*/dist-packages"))
+	python, look := exec.LookPath("/usr/bin/python3")
+	if err != nil || look != nil || len(modules) == 0 {
+		t.Skip("needs Python to run the package's programs")
+	}
+	cmd := exec.Command(python, "-W", "ignore", "-c", nursery)
+	cmd.Env = append(os.Environ(), "PATH="+filepath.Join(root, "usr/bin")+":"+os.Getenv("PATH"), "PYTHONPATH="+modules[0], "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1")
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Skip(err)
+	}
+	t.Cleanup(func() {
+		in.Close()
+		_ = cmd.Wait()
+	})
+	r = &realFail2ban{t: t, in: json.NewEncoder(in), out: bufio.NewReader(out)}
+	if a := r.run("fail2ban-client", "--version"); a.Exit != 0 || !strings.Contains(a.Out, "Fail2Ban v") {
+		t.Skipf("the package's programs do not run here: %+v", a)
+	}
+	return r, root
+}
+
+func (r *realFail2ban) run(program string, args ...string) (a answer) {
+	r.t.Helper()
+	if args == nil {
+		args = []string{}
+	}
+	if err := r.in.Encode(map[string]any{"program": program, "args": args}); err != nil {
+		r.t.Fatal(err)
+	}
+	line, err := r.out.ReadBytes('\n')
+	if err != nil {
+		r.t.Fatalf("%s %q: %v", program, args, err)
+	}
+	if err := json.Unmarshal(line, &a); err != nil {
+		r.t.Fatal(err)
+	}
+	return a
+}
+
+// ourFail2ban answers in its place.
+func ourFail2ban(program string, args ...string) answer {
+	var out, complaints bytes.Buffer
+	err := run(context.Background(), append([]string{program}, args...), stdio{In: strings.NewReader(""), Out: &out, Err: &complaints})
+	return answer{out.String(), complaints.String(), exitCode(err)}
+}
+
+// logged is the head of a line of fail2ban's own log.
+var logged = regexp.MustCompile(`(?m)^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d,\d{3} (fail2ban\S*) +\[\d+\]: `)
+
+// moments are times of day, which two servers do not have alike.
+var moments = regexp.MustCompile(`\d{4}-\d\d-\d\d \d\d:\d\d:\d\d`)
+
+// timeless takes out of an answer what differs from call to call.
+func timeless(a answer) answer {
+	for _, s := range []*string{&a.Out, &a.Err} {
+		*s = logged.ReplaceAllString(*s, "$1: ")
+		*s = moments.ReplaceAllString(*s, "TIME")
+		*s = strings.ReplaceAll(*s, `{1,4}::?|::){1,7}`, `{1,4}::?|:){1,7}`) // so since fail2ban 1.1
+		if usage, _, ok := strings.Cut(*s, "\n"); ok && strings.HasPrefix(usage, "Usage: ") {
+			*s = usage // each has words of its own behind it
+		}
+	}
+	return a
+}
+
+// startOurs runs the jails of a fail2ban folder in this process, over a PF in memory, and gives the control socket.
+func startOurs(t testing.TB, dir string) (socket string) {
+	t.Helper()
+	load := func() (*config.Config, error) {
+		c := config.Default("openbsd")
+		c.Fail2ban, c.Portscan.Enabled, c.NeverDefaults = dir, false, false
+		c.Store.File, c.Control.Socket, c.Control.Group, c.Metrics.Listen = ":memory:", socket, "", ""
+		c.Jails = nil
+		return c, nil
+	}
+	socket = filepath.Join(t.TempDir(), "s")
+	c, err := load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	profile, err := pftest.ProfileByName("openbsd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pf, err := pftest.NewGateway(profile, c.PF.Anchor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	d, err := daemon.New(ctx, daemon.Options{Config: c, Load: load, Runner: pf, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Level: new(slog.LevelVar), Tick: 20 * time.Millisecond, Watch: []string{}})
+	if err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+	})
+	return socket
+}
+
+// soon waits until other processes have come so far.
+func soon(t testing.TB, what string, done func() bool) {
+	t.Helper()
+	deadline := time.After(60 * time.Second)
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-deadline:
+			t.Fatalf("waited in vain for %s", what)
+		case <-tick.C:
+		}
+	}
+}

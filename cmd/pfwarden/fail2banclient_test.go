@@ -1,0 +1,151 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// besideFiles are a set-up of two jails with actions that do nothing.
+var besideFiles = map[string]string{
+	"fail2ban.conf": `[Definition]
+loglevel = INFO
+logtarget = DIR/real.log
+syslogsocket = auto
+socket = DIR/real.sock
+pidfile = DIR/real.pid
+dbfile = DIR/real.sqlite
+dbpurgeage = 1d
+dbmaxmatches = 10
+allowipv6 = auto
+`,
+	"jail.conf": `[DEFAULT]
+maxretry = 3
+findtime = 600
+bantime = 600
+backend = polling
+ignoreself = false
+ignoreip = 127.0.0.1/8
+usedns = no
+action = note[port=22]
+[app]
+enabled = true
+filter = app
+logpath = DIR/app.log
+[web]
+enabled = true
+filter = web[mode=strict]
+maxretry = 2
+bantime.increment = true
+bantime.maxtime = 1w
+action = note
+         second[name=other]
+logpath = DIR/app.log
+          DIR/other.log tail
+[off]
+enabled = false
+filter = app
+`,
+	"filter.d/app.conf": `[Definition]
+failregex = ^ app: login of <F-USER>\S+</F-USER> failed from <ADDR>$
+            ^ sub: <SUBNET> bad$
+ignoreregex = ignoreme
+`,
+	"filter.d/web.conf": `[Definition]
+prefregex = ^ web<F-MLFID>\d*</F-MLFID>: <F-CONTENT>.+</F-CONTENT>$
+failregex = ^denied <HOST> <mode>$
+datepattern = ^%%Y-%%m-%%d %%H:%%M:%%S
+[Init]
+mode = lax
+`,
+	"action.d/note.conf": `[Definition]
+actionstart = true <name> <port>
+actionban = true ban <ip>
+actionunban = true unban <ip>
+actioncheck =
+[Init]
+port = 80
+`,
+	"action.d/second.conf": "[Definition]\nactionban = true <ip>\nactionunban =\n",
+	"app.log":              "",
+	"other.log":            "",
+	"third.log":            "",
+}
+
+func words(line string) (out []string) {
+	for i, part := range strings.Split(line, "'") {
+		if i%2 == 1 {
+			out = append(out, part)
+			continue
+		}
+		out = append(out, strings.Fields(part)...)
+	}
+	return out
+}
+
+// TestClientBeside runs Debian's fail2ban and pfwarden on one folder and one log, and asks both the same.
+func TestClientBeside(t *testing.T) {
+	real, _ := startReal(t)
+	dir := t.TempDir()
+	for name, text := range besideFiles {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(strings.ReplaceAll(text, "DIR", dir)), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	theirs := func(args ...string) answer {
+		return timeless(real.run("fail2ban-client", append([]string{"-c", dir}, args...)...))
+	}
+	if a := theirs("start"); a.Exit != 0 {
+		t.Fatalf("the real server does not start: %+v", a)
+	}
+	t.Cleanup(func() { theirs("stop") })
+	socket := startOurs(t, dir)
+	ours := func(args ...string) answer {
+		return timeless(ourFail2ban("fail2ban-client", append([]string{"-c", dir, "-s", socket}, args...)...))
+	}
+	soon(t, "our daemon", func() bool { return ours("ping").Exit == 0 })
+	log, err := os.OpenFile(filepath.Join(dir, "app.log"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	now := time.Now().Format("2006-01-02 15:04:05")
+	for _, line := range []string{
+		"app: login of root failed from 198.51.100.7", "app: login of admin failed from 198.51.100.7", "app: login of bob failed from 198.51.100.7",
+		"app: login of eve failed from 198.51.100.8", "sub: 203.0.113.0/28 bad", "sub: 203.0.113.0/28 bad", "sub: 203.0.113.0/28 bad",
+		"app: login of ignoreme failed from 198.51.100.9", "web1: denied 198.51.100.9 strict", "web2: denied 198.51.100.9 strict", "web3: denied 2001:db8::7 strict",
+	} {
+		fmt.Fprintf(log, "%s %s\n", now, line)
+	}
+	log.Close()
+	for _, who := range []func(...string) answer{theirs, ours} {
+		soon(t, "all lines", func() bool {
+			a, b := who("status", "app").Out, who("status", "web").Out
+			return strings.Contains(a, "Total failed:\t7") && strings.Contains(a, "Total banned:\t2") && strings.Contains(b, "Total banned:\t1") && strings.Contains(b, "Total failed:\t3")
+		})
+	}
+	for _, c := range besideCommands {
+		args := words(strings.ReplaceAll(c.args, "DIR", dir))
+		want, got := theirs(args...), ours(args...)
+		if c.ours != nil {
+			if cmp.Equal(want, *c.ours) {
+				t.Errorf("%s: said to differ, and does not", c.args)
+			}
+			want = *c.ours
+		}
+		if c.outOnly {
+			want.Err, got.Err = "", ""
+		}
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%s (-theirs +ours):\n%s", c.args, diff)
+		}
+	}
+}
