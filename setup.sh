@@ -83,6 +83,7 @@ if [ "$system" = Linux ] && have apt-get; then
 		want nmap nmap
 		want nft nftables
 		want iptables iptables
+		want msmtp msmtp
 		want python3 python3
 		want curl curl
 		want make make
