@@ -275,7 +275,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		d.awaitStart(work)
 		close(ready)
 	})
-	d.log.Info("pfwarden watches", "version", d.o.Version, "backend", d.config.PF.Backend, "jails", len(d.plan.Jails), "interfaces", d.watch, "bans", len(d.bans.Live()))
+	d.log.Info("pfwarden watches", "version", d.o.Version, "backend", d.config.PF.Backend, "jails", len(d.plan.Jails), "interfaces", d.watch, "bans", d.bans.Len())
 	d.loop(ctx, work)
 
 	d.stopSources()
@@ -291,7 +291,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	if err := d.each(func(x *pfctl.Driver) error { return x.Stop(limited(context.WithoutCancel(ctx), 30*time.Second)) }); err != nil {
 		d.log.Warn("stopping pf's tables", "error", err)
 	}
-	d.log.Info("pfwarden stopped", "bans", len(d.bans.Live()))
+	d.log.Info("pfwarden stopped", "bans", d.bans.Len())
 	return nil
 }
 

@@ -156,7 +156,7 @@ func (d *Daemon) readCounters(ctx context.Context) {
 			continue
 		}
 		last = time.Now()
-		if len(d.bans.Desired()) > 0 {
+		if d.bans.Len() > 0 {
 			d.freshCounters(ctx, scrapeAge)
 		}
 		took = time.Since(last)

@@ -3,6 +3,7 @@ package ledger
 import (
 	"bytes"
 	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -162,6 +163,39 @@ func TestClosed(t *testing.T) {
 	}
 }
 
+// Questions that are asked often must not read the whole table.
+func TestPlans(t *testing.T) {
+	db, _ := openTest(t)
+	byPrefix := Query{Prefix: netip.MustParsePrefix("2001:db8::/32")}
+	where, args := byPrefix.where()
+	for _, c := range []struct {
+		query string
+		args  []any
+	}{
+		{"SELECT id FROM bans WHERE " + where, args},
+		{"SELECT jail FROM bans INDEXED BY bans_unsettled WHERE state < 3 AND id BETWEEN ? AND ? ORDER BY id", []any{1, 9}},
+		{"SELECT id FROM bans WHERE state = 2 AND ended > ?", []any{1}},
+		{"SELECT id FROM bans WHERE state = 3 AND ended > ? AND since <= ?", []any{1, 1}},
+		{"SELECT id FROM bans WHERE since > ?", []any{1}},
+	} {
+		rows, err := db.read.Query("EXPLAIN QUERY PLAN "+c.query, c.args...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for rows.Next() {
+			var a, b, n int
+			var step string
+			if err := rows.Scan(&a, &b, &n, &step); err != nil {
+				t.Fatal(err)
+			}
+			if strings.HasPrefix(step, "SCAN bans") && !strings.Contains(step, "bans_unsettled") && !strings.Contains(step, "bans_leaving") {
+				t.Errorf("%.80s…: %s", c.query, step)
+			}
+		}
+		rows.Close()
+	}
+}
+
 func BenchmarkRecord1000(b *testing.B) {
 	db, err := Open(filepath.Join(b.TempDir(), "l.db"), Options{})
 	if err != nil {
@@ -198,7 +232,7 @@ func BenchmarkStart150000(b *testing.B) {
 		if s, err := db.Start(b.Context()); err != nil || len(s.Unsettled) != 150_000 {
 			b.Fatal(err)
 		}
-		if err := db.Walk(b.Context(), time.Time{}, func(Past) error { return nil }); err != nil {
+		if err := db.WalkEnded(b.Context(), time.Time{}, func(Past) error { return nil }); err != nil {
 			b.Fatal(err)
 		}
 	}

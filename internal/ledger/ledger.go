@@ -183,6 +183,14 @@ type Past struct {
 	Forgiven     bool // no longer counts
 }
 
+// Past gives that part of a ban.
+func (b *Ban) Past() Past {
+	return Past{
+		ID: b.ID, Prefix: b.Prefix, Ident: b.Ident, Scope: b.Scope, Table: b.Table, Jail: b.Jail, Proven: b.Proven, Observed: b.Observed,
+		State: b.State, Since: b.Since, Until: b.Until, Step: b.Step, Count: b.Count, Ended: b.Ended, EndWhy: b.EndWhy, Forgiven: b.Forgiven,
+	}
+}
+
 // Snapshot is the detector's state and the log positions that belong to exactly that state.
 type Snapshot struct {
 	Time      time.Time
@@ -211,6 +219,10 @@ type Store interface {
 	Start(ctx context.Context) (Start, error)
 	// Walk calls f for every ban with Since not before from, oldest first, until f returns an error, which it returns.
 	Walk(ctx context.Context, from time.Time, f func(Past) error) error
+	// WalkEnded is Walk without the bans that are Unsettled in Start.
+	WalkEnded(ctx context.Context, from time.Time, f func(Past) error) error
+	// WalkChanged is Walk over the bans that began or ended after the given time, whenever they began.
+	WalkChanged(ctx context.Context, after time.Time, f func(Past) error) error
 	// History returns the bans that q selects.
 	History(ctx context.Context, q Query) ([]Ban, error)
 	// Record stores b in one transaction.

@@ -214,6 +214,29 @@ func TestWalkAndPurge(t *testing.T) {
 		if d := cmp.Diff([]int{7, 8, 9}, steps); d != "" || err != nil {
 			t.Errorf("walk: %v %s", err, d)
 		}
+		ids := func(walk func(func(Past) error) error) (ids []int64) {
+			if err := walk(func(p Past) error { ids = append(ids, p.ID); return nil }); err != nil {
+				t.Error(err)
+			}
+			return ids
+		}
+		if d := cmp.Diff([]int64{2, 3, 4, 5, 6, 7, 8, 9, 10}, ids(func(f func(Past) error) error { return s.WalkEnded(ctx, time.Time{}, f) })); d != "" {
+			t.Errorf("walk of the ended: %s", d)
+		}
+		if d := cmp.Diff([]int64{10}, ids(func(f func(Past) error) error { return s.WalkEnded(ctx, t0.Add(9*time.Hour), f) })); d != "" {
+			t.Errorf("walk of the recent that ended: %s", d)
+		}
+		// One begun before and ended after, one leaving so, those begun after; none that did both before.
+		leaving := Ban{ID: 11, Prefix: netip.MustParsePrefix("192.0.2.8/32"), Since: t0, Until: t0.Add(time.Hour), State: Leaving, Ended: t0.Add(8 * time.Hour), EndWhy: "manual"}
+		if err := s.Record(ctx, Batch{Bans: []Ban{leaving}}); err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff([]int64{11, 8, 9, 10}, ids(func(f func(Past) error) error { return s.WalkChanged(ctx, t0.Add(7*time.Hour+time.Minute), f) })); d != "" {
+			t.Errorf("walk of the changed: %s", d)
+		}
+		if err := s.Record(ctx, Batch{Transitions: []Transition{{11, Ended}}}); err != nil {
+			t.Fatal(err)
+		}
 		enough := errors.New("enough")
 		if err := s.Walk(ctx, time.Time{}, func(Past) error { return enough }); !errors.Is(err, enough) {
 			t.Errorf("walk stopped by %v", err)
@@ -222,8 +245,8 @@ func TestWalkAndPurge(t *testing.T) {
 		if err != nil || n != 3 {
 			t.Errorf("purged %d, %v, want 3 (ended at 2, 3, 4 h; the live one stays)", n, err)
 		}
-		if left, _ := s.History(ctx, Query{}); len(left) != 7 {
-			t.Errorf("%d left, want 7", len(left))
+		if left, _ := s.History(ctx, Query{}); len(left) != 8 {
+			t.Errorf("%d left, want 8", len(left))
 		}
 	})
 }

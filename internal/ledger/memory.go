@@ -41,15 +41,29 @@ func (m *Memory) Start(context.Context) (Start, error) {
 
 // Walk implements Store.
 func (m *Memory) Walk(_ context.Context, from time.Time, f func(Past) error) error {
+	return m.walk(func(b *Ban) bool { return !b.Since.Before(from) }, f)
+}
+
+// WalkEnded implements Store.
+func (m *Memory) WalkEnded(_ context.Context, from time.Time, f func(Past) error) error {
+	return m.walk(func(b *Ban) bool { return b.State == Ended && !b.Since.Before(from) }, f)
+}
+
+// WalkChanged implements Store.
+func (m *Memory) WalkChanged(_ context.Context, after time.Time, f func(Past) error) error {
+	return m.walk(func(b *Ban) bool { return b.Since.After(after) || !b.State.Live() && b.Ended.After(after) }, f)
+}
+
+func (m *Memory) walk(selects func(*Ban) bool, f func(Past) error) error {
 	m.mu.Lock()
 	bans := m.byID()
 	m.mu.Unlock()
 	slices.SortStableFunc(bans, func(a, b Ban) int { return a.Since.Compare(b.Since) })
 	for i := range bans {
-		if bans[i].Since.Before(from) {
+		if !selects(&bans[i]) {
 			continue
 		}
-		if err := f(bans[i].past()); err != nil {
+		if err := f(bans[i].Past()); err != nil {
 			return err
 		}
 	}
@@ -162,13 +176,6 @@ func (m *Memory) Close() error { return nil }
 
 func (m *Memory) byID() []Ban {
 	return slices.SortedFunc(maps.Values(m.bans), func(a, b Ban) int { return int(a.ID - b.ID) })
-}
-
-func (b *Ban) past() Past {
-	return Past{
-		ID: b.ID, Prefix: b.Prefix, Ident: b.Ident, Scope: b.Scope, Table: b.Table, Jail: b.Jail, Proven: b.Proven, Observed: b.Observed,
-		State: b.State, Since: b.Since, Until: b.Until, Step: b.Step, Count: b.Count, Ended: b.Ended, EndWhy: b.EndWhy, Forgiven: b.Forgiven,
-	}
 }
 
 func (q *Query) selects(b *Ban) bool {

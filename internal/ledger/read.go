@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 	"time"
 
 	"pfwarden/capture"
@@ -16,36 +17,29 @@ import (
 const banColumns = `id, prefix, ident, scope, tablename, jail, proven, observed, state, since, until, step, count, longer, by, reasons,
 	ended, end_why, end_by, forgiven, packets, bytes, last_hit, base_packets, base_bytes`
 
-// scanBan reads banColumns and, if with is set, the story behind them.
-func scanBan(rows *sql.Rows, with bool) (Ban, error) {
-	var b Ban
-	var prefix, reasons, story string
-	var ident []byte
-	var state uint8
-	var since, until, ended, lastHit, packets, bytes, basePackets, baseBytes int64
-	into := []any{
-		&b.ID, &prefix, &ident, &b.Scope, &b.Table, &b.Jail, &b.Proven, &b.Observed, &state, &since, &until, &b.Step, &b.Count, &b.Longer,
-		&b.By, &reasons, &ended, &b.EndWhy, &b.EndedBy, &b.Forgiven, &packets, &bytes, &lastHit,
-		&basePackets, &baseBytes,
-	}
-	if with {
-		into = append(into, &story)
-	}
-	if err := rows.Scan(into...); err != nil {
-		return b, err
+// banOf reads banColumns and, if there is one more, the story.
+func banOf(v values, w words) (Ban, error) {
+	b := Ban{
+		ID: v.int(0), Ident: v.text(2), Scope: w.one(v.text(3)), Table: w.one(v.text(4)), Jail: w.one(v.text(5)), Proven: v.bool(6), Observed: v.bool(7),
+		State: State(v.int(8)), Since: fromMicros(v.int(9)), Until: fromMicros(v.int(10)), Step: int(v.int(11)), Count: int(v.int(12)),
+		Longer: int(v.int(13)), By: w.one(v.text(14)), Ended: fromMicros(v.int(16)), EndWhy: w.one(v.text(17)), EndedBy: w.one(v.text(18)),
+		Forgiven: v.bool(19), Packets: uint64(v.int(20)), Bytes: uint64(v.int(21)), LastHit: fromMicros(v.int(22)),
+		BasePackets: uint64(v.int(23)), BaseBytes: uint64(v.int(24)),
 	}
 	var err error
-	if b.Prefix, err = parsePrefix(prefix); err != nil {
+	if b.Prefix, err = parsePrefix(v.text(1)); err != nil {
 		return b, fmt.Errorf("%w: ban %d: %w", ErrCorrupt, b.ID, err)
 	}
-	b.Ident, b.State, b.Since, b.Until, b.Ended, b.LastHit = string(ident), State(state), fromMicros(since), fromMicros(until), fromMicros(ended), fromMicros(lastHit)
-	b.Packets, b.Bytes, b.BasePackets, b.BaseBytes = uint64(packets), uint64(bytes), uint64(basePackets), uint64(baseBytes)
+	reasons := v.text(15)
 	if b.Reasons = oneReason(reasons); b.Reasons == nil && reasons != "[]" {
 		if err := json.Unmarshal([]byte(reasons), &b.Reasons); err != nil {
 			return b, fmt.Errorf("%w: reasons of ban %d: %w", ErrCorrupt, b.ID, err)
 		}
 	}
-	if story != "" {
+	if len(v) <= 25 {
+		return b, nil
+	}
+	if story := v.text(25); story != "" {
 		// An unreadable story costs only itself: the ban is what matters.
 		if err := json.Unmarshal([]byte(story), &b.Story); err != nil {
 			b.Story = Story{Lost: "cannot be read back: " + err.Error()}
@@ -69,12 +63,8 @@ func oneReason(list string) []string {
 // Start implements Store.
 func (db *DB) Start(ctx context.Context) (Start, error) {
 	var s Start
-	err := db.query(ctx, "SELECT "+banColumns+" FROM bans WHERE state < 3 ORDER BY id", nil, func(rows *sql.Rows) error {
-		b, err := scanBan(rows, false)
-		s.Unsettled = append(s.Unsettled, b)
-		return err
-	})
-	if err != nil {
+	var err error
+	if s.Unsettled, err = db.unsettled(ctx); err != nil {
 		return Start{}, err
 	}
 	err = db.query(ctx, "SELECT prefix, since, by, comment FROM never ORDER BY prefix", nil, func(rows *sql.Rows) error {
@@ -108,26 +98,82 @@ func (db *DB) Start(ctx context.Context) (Start, error) {
 	return s, err
 }
 
-// Walk implements Store.
-func (db *DB) Walk(ctx context.Context, from time.Time, f func(Past) error) error {
-	const q = `SELECT id, prefix, ident, scope, tablename, jail, proven, observed, state, since, until, step, count, ended, end_why, forgiven
-		FROM bans WHERE since >= ? ORDER BY since, id`
-	return db.query(ctx, q, []any{micros(from)}, func(rows *sql.Rows) error {
-		var p Past
-		var prefix string
-		var ident []byte
-		var state uint8
-		var since, until, ended int64
-		err := rows.Scan(&p.ID, &prefix, &ident, &p.Scope, &p.Table, &p.Jail, &p.Proven, &p.Observed, &state, &since, &until, &p.Step, &p.Count, &ended, &p.EndWhy, &p.Forgiven)
-		if err != nil {
-			return err
+// manyBans are worth being read over both connections at once.
+const manyBans = 5000
+
+// unsettled reads the bans that are not Ended, by ID.
+func (db *DB) unsettled(ctx context.Context) ([]Ban, error) {
+	var n, first, last int64
+	err := db.each(ctx, "SELECT count(*), coalesce(min(id), 0), coalesce(max(id), 0) FROM bans WHERE state < 3", nil, func(v values) error {
+		n, first, last = v.int(0), v.int(1), v.int(2)
+		return nil
+	})
+	if err != nil || n == 0 {
+		return nil, err
+	}
+	if n < manyBans {
+		return db.between(ctx, first, last, n)
+	}
+	var lists [2][]Ban
+	var errs [2]error
+	middle := first + (last-first)/2
+	var other sync.WaitGroup
+	other.Go(func() { lists[1], errs[1] = db.between(ctx, middle+1, last, n/2) })
+	lists[0], errs[0] = db.between(ctx, first, middle, n)
+	other.Wait()
+	if err := errors.Join(errs[:]...); err != nil {
+		return nil, err
+	}
+	return append(lists[0], lists[1]...), nil
+}
+
+// between reads the unsettled bans with these IDs, about n.
+func (db *DB) between(ctx context.Context, first, last, n int64) ([]Ban, error) {
+	list, w := make([]Ban, 0, n), make(words)
+	err := db.each(ctx, "SELECT "+banColumns+" FROM bans INDEXED BY bans_unsettled WHERE state < 3 AND id BETWEEN ? AND ? ORDER BY id", []any{first, last}, func(v values) error {
+		b, err := banOf(v, w)
+		list = append(list, b)
+		return err
+	})
+	return list, err
+}
+
+const pastColumns = "id, prefix, ident, scope, tablename, jail, proven, observed, state, since, until, step, count, ended, end_why, forgiven"
+
+// pasts calls f for the rows of a query for pastColumns.
+func (db *DB) pasts(ctx context.Context, query string, args []any, f func(Past) error) error {
+	w := make(words)
+	return db.each(ctx, query, args, func(v values) error {
+		p := Past{
+			ID: v.int(0), Ident: v.text(2), Scope: w.one(v.text(3)), Table: w.one(v.text(4)), Jail: w.one(v.text(5)), Proven: v.bool(6),
+			Observed: v.bool(7), State: State(v.int(8)), Since: fromMicros(v.int(9)), Until: fromMicros(v.int(10)), Step: int(v.int(11)),
+			Count: int(v.int(12)), Ended: fromMicros(v.int(13)), EndWhy: w.one(v.text(14)), Forgiven: v.bool(15),
 		}
-		if p.Prefix, err = parsePrefix(prefix); err != nil {
+		var err error
+		if p.Prefix, err = parsePrefix(v.text(1)); err != nil {
 			return fmt.Errorf("%w: ban %d: %w", ErrCorrupt, p.ID, err)
 		}
-		p.Ident, p.State, p.Since, p.Until, p.Ended = string(ident), State(state), fromMicros(since), fromMicros(until), fromMicros(ended)
 		return f(p)
 	})
+}
+
+// Walk implements Store.
+func (db *DB) Walk(ctx context.Context, from time.Time, f func(Past) error) error {
+	return db.pasts(ctx, "SELECT "+pastColumns+" FROM bans WHERE since >= ? ORDER BY since, id", []any{micros(from)}, f)
+}
+
+// WalkEnded implements Store.
+func (db *DB) WalkEnded(ctx context.Context, from time.Time, f func(Past) error) error {
+	return db.pasts(ctx, "SELECT "+pastColumns+" FROM bans WHERE state = 3 AND since >= ? ORDER BY since, id", []any{micros(from)}, f)
+}
+
+// WalkChanged implements Store.
+func (db *DB) WalkChanged(ctx context.Context, after time.Time, f func(Past) error) error {
+	const query = "SELECT " + pastColumns + ` FROM bans WHERE since > ?1
+		UNION ALL SELECT ` + pastColumns + ` FROM bans WHERE state = 3 AND ended > ?1 AND since <= ?1
+		UNION ALL SELECT ` + pastColumns + ` FROM bans WHERE state = 2 AND ended > ?1 AND since <= ?1
+		ORDER BY since, id`
+	return db.pasts(ctx, query, []any{micros(after)}, f)
 }
 
 // History implements Store.
@@ -143,8 +189,9 @@ func (db *DB) History(ctx context.Context, q Query) ([]Ban, error) {
 	}
 	text := "SELECT " + columns + " FROM bans WHERE " + where + " ORDER BY " + order + " LIMIT ?"
 	var bans []Ban
-	err := db.query(ctx, text, append(args, q.limit()), func(rows *sql.Rows) error {
-		b, err := scanBan(rows, !q.WithoutStory)
+	w := make(words)
+	err := db.each(ctx, text, append(args, q.limit()), func(v values) error {
+		b, err := banOf(v, w)
 		bans = append(bans, b)
 		return err
 	})
@@ -164,15 +211,18 @@ func (q *Query) where() (string, []any) {
 		add("id = ?", q.ID)
 	}
 	if q.Prefix.IsValid() {
-		// What holds it has one of at most 129 names; what lies inside it begins within its range.
+		// What holds it has one of at most 129 names, each with its first address; what lies inside it begins within its range.
 		p := q.Prefix.Masked()
-		var names []any
+		var firsts, names []any
 		for bits := 0; bits <= p.Bits(); bits++ {
-			names = append(names, netip.PrefixFrom(p.Addr(), bits).Masked().String())
+			wide := netip.PrefixFrom(p.Addr(), bits).Masked()
+			first := wide.Addr().As16()
+			firsts, names = append(firsts, first[:]), append(names, wide.String())
 		}
 		first, last := p.Addr().As16(), lastOf(p).As16()
-		args = append(args, names...)
-		add("(prefix IN (?"+strings.Repeat(", ?", len(names)-1)+") OR (first BETWEEN ? AND ? AND (prefix LIKE '%:%') = ?))", first[:], last[:], p.Addr().Is6())
+		args = append(append(args, firsts...), names...)
+		marks := "?" + strings.Repeat(", ?", len(names)-1)
+		add("(first IN ("+marks+") AND prefix IN ("+marks+") OR (first BETWEEN ? AND ? AND (prefix LIKE '%:%') = ?))", first[:], last[:], p.Addr().Is6())
 	}
 	if q.Ident != "" {
 		add("ident = ?", []byte(q.Ident))

@@ -69,6 +69,9 @@ var migrations = [...]string{
 	) STRICT;`,
 	`ALTER TABLE bans ADD COLUMN base_packets INTEGER NOT NULL DEFAULT 0;
 	ALTER TABLE bans ADD COLUMN base_bytes INTEGER NOT NULL DEFAULT 0;`,
+	// An index by name costs each ban more than the one by first address, which finds the same. Few bans are leaving at any time.
+	`DROP INDEX bans_prefix;
+	CREATE INDEX bans_leaving ON bans (id) WHERE state = 2;`,
 }
 
 // migrate brings the database to the newest version, each step in a transaction of its own.

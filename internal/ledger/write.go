@@ -5,20 +5,23 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"math"
 	"net/netip"
-	"slices"
+	"strings"
 	"time"
 )
 
-const upsertBan = `INSERT INTO bans (id, prefix, first, ident, scope, tablename, jail, proven, observed, state, since, until, step, count,
-	longer, by, reasons, story, ended, end_why, end_by, packets, bytes, last_hit, base_packets, base_bytes)
-	VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-	ON CONFLICT (id) DO UPDATE SET state = excluded.state, until = excluded.until, proven = excluded.proven, longer = excluded.longer,
+const (
+	insertBan = `INSERT INTO bans (id, prefix, first, ident, scope, tablename, jail, proven, observed, state, since, until, step, count,
+	longer, by, reasons, story, ended, end_why, end_by, packets, bytes, last_hit, base_packets, base_bytes) VALUES `
+	banMarks = "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+	orUpdate = ` ON CONFLICT (id) DO UPDATE SET state = excluded.state, until = excluded.until, proven = excluded.proven, longer = excluded.longer,
 	reasons = excluded.reasons, story = CASE excluded.story WHEN '' THEN story ELSE excluded.story END,
 	ended = excluded.ended, end_why = excluded.end_why, end_by = excluded.end_by,
 	packets = excluded.packets, bytes = excluded.bytes, last_hit = excluded.last_hit,
 	base_packets = excluded.base_packets, base_bytes = excluded.base_bytes`
+	// bansAtOnce is how many rows one statement takes where there are many.
+	bansAtOnce = 16
+)
 
 // Record implements Store.
 func (db *DB) Record(ctx context.Context, b Batch) error {
@@ -62,28 +65,42 @@ func (db *DB) Record(ctx context.Context, b Batch) error {
 }
 
 func recordBans(ctx context.Context, tx *sql.Tx, b Batch) error {
-	if len(b.Bans) > 0 {
-		insert, err := tx.PrepareContext(ctx, upsertBan)
+	bans := b.Bans
+	for _, n := range [...]int{bansAtOnce, 1} {
+		if len(bans) < n {
+			continue
+		}
+		insert, err := tx.PrepareContext(ctx, insertBan+banMarks+strings.Repeat(", "+banMarks, n-1)+orUpdate)
 		if err != nil {
 			return err
 		}
 		defer insert.Close()
-		for i := range b.Bans {
-			if _, err := insert.ExecContext(ctx, row(&b.Bans[i])...); err != nil {
+		args := make([]any, 0, n*strings.Count(banMarks, "?"))
+		for ; len(bans) >= n; bans = bans[n:] {
+			args = args[:0]
+			for i := range n {
+				args = appendRow(args, &bans[i])
+			}
+			if _, err := insert.ExecContext(ctx, args...); err != nil {
 				return err
 			}
 		}
 	}
 	if len(b.Transitions) > 0 {
-		update, err := tx.PrepareContext(ctx, "UPDATE bans SET state = ? WHERE id = ?")
+		update, err := tx.PrepareContext(ctx, "UPDATE bans SET state = ? WHERE id BETWEEN ? AND ?")
 		if err != nil {
 			return err
 		}
 		defer update.Close()
-		for _, t := range b.Transitions {
-			if _, err := update.ExecContext(ctx, int64(t.State), t.ID); err != nil {
+		for list := b.Transitions; len(list) > 0; {
+			n := 1 // bans that were made together are told to PF together
+			for n < len(list) && list[n].State == list[0].State && list[n].ID == list[n-1].ID+1 {
+				n++
+			}
+			if _, err := update.ExecContext(ctx, int64(list[0].State), list[0].ID, list[n-1].ID); err != nil {
 				return err
 			}
+			list = list[n:]
 		}
 	}
 	if len(b.Counters) > 0 {
@@ -101,54 +118,18 @@ func recordBans(ctx context.Context, tx *sql.Tx, b Batch) error {
 	return nil
 }
 
-// row gives the values of upsertBan.
-func row(b *Ban) []any {
+// appendRow appends the values of banMarks.
+func appendRow(args []any, b *Ban) []any {
 	prefix, first := "", []byte(nil)
 	if b.Prefix.IsValid() {
 		a := b.Prefix.Masked().Addr().As16()
 		prefix, first = b.Prefix.String(), a[:]
 	}
-	return []any{
+	return append(args,
 		b.ID, prefix, first, append([]byte{}, b.Ident...), b.Scope, b.Table, b.Jail, b.Proven, b.Observed, int64(b.State), micros(b.Since),
 		micros(b.Until), b.Step, b.Count, b.Longer, b.By, list(b.Reasons), b.Story.text(), micros(b.Ended), b.EndWhy, b.EndedBy,
 		int64(b.Packets), int64(b.Bytes), micros(b.LastHit), int64(b.BasePackets), int64(b.BaseBytes),
-	}
-}
-
-func list(s []string) string {
-	if len(s) == 0 {
-		return "[]"
-	}
-	text, err := json.Marshal(s)
-	if err != nil { // strings always marshal
-		return "[]"
-	}
-	return string(text)
-}
-
-// text is the story as stored. A score that JSON cannot hold costs the score, never the ban.
-func (s *Story) text() string {
-	if s.Empty() {
-		return ""
-	}
-	c := *s
-	c.Score = finite(c.Score)
-	c.Shares = slices.Clone(c.Shares)
-	for i := range c.Shares {
-		c.Shares[i].Fraction = finite(c.Shares[i].Fraction)
-	}
-	text, err := json.Marshal(c)
-	if err != nil {
-		text, _ = json.Marshal(Story{Failures: s.Failures, Lost: err.Error()})
-	}
-	return string(text)
-}
-
-func finite(f float64) float64 {
-	if math.IsNaN(f) || math.IsInf(f, 0) {
-		return 0
-	}
-	return f
+	)
 }
 
 // SaveSnapshot implements Store.

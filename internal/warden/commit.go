@@ -1,12 +1,14 @@
 package warden
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"pfwarden/internal/ledger"
@@ -53,7 +55,7 @@ type work struct {
 	batch    ledger.Batch
 	versions map[int64]uint64
 	counted  []*held
-	touched  []place
+	touched  []*spot
 	skip     bool // the ledger is not to be tried now
 }
 
@@ -80,13 +82,13 @@ func (w *Warden) take() work {
 		}
 		clear(w.counted)
 	}
-	k.touched = slices.SortedFunc(maps.Keys(w.touched), func(a, b place) int {
-		if c := a.prefix.Compare(b.prefix); c != 0 {
-			return c
-		}
-		return compareText(a.table, b.table)
+	k.touched, w.touched = w.touched, nil
+	for _, s := range k.touched {
+		s.touched = false
+	}
+	slices.SortFunc(k.touched, func(a, b *spot) int {
+		return cmp.Or(a.prefix.Compare(b.prefix), strings.Compare(a.table, b.table))
 	})
-	clear(w.touched)
 	return k
 }
 
@@ -189,8 +191,8 @@ func (w *Warden) rewriteAll() {
 	for _, h := range w.live {
 		w.changed(h)
 	}
-	for _, list := range w.leaving {
-		for _, h := range list {
+	for _, s := range w.spots {
+		for _, h := range s.leaving {
 			w.changed(h)
 		}
 	}

@@ -181,7 +181,9 @@ func (w *Warden) open(b ledger.Ban) *held {
 	w.lastID++
 	b.ID = w.lastID
 	h := &held{Ban: b, heap: -1}
-	w.insert(h)
+	if s := w.insert(h); s != nil {
+		w.touch(s)
+	}
 	w.changed(h)
 	return h
 }

@@ -235,8 +235,10 @@ func (w *Warden) Resume(now time.Time, by string) []detect.Notice {
 
 func (w *Warden) setPause(p ledger.Pause) {
 	if p.Flushed != w.pause.Flushed {
-		for pl := range w.refs {
-			w.touched[pl] = struct{}{}
+		for _, s := range w.spots {
+			if s.refs > 0 {
+				w.touch(s)
+			}
 		}
 	}
 	w.pause = p

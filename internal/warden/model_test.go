@@ -231,6 +231,7 @@ func TestAgainstModel(t *testing.T) {
 				for _, e := range h.Desired() {
 					got = append(got, e.Table+" "+e.Prefix.String())
 				}
+				slices.Sort(got)
 				if want := m.desired(); !slices.Equal(got, want) {
 					rt.Fatalf("desired %v, want %v", got, want)
 				}

@@ -1,6 +1,7 @@
 package warden
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,27 +16,23 @@ import (
 func (w *Warden) tellPF(ctx context.Context, k work) error {
 	w.mu.Lock()
 	var add, drop []Entry
-	var settled []place
-	for _, p := range k.touched {
-		want := w.refs[p] > 0 && !w.pause.Flushed
-		if e, bad := w.never.Overlaps(p.prefix); bad && want {
-			w.cfg.Log.Error("a never-listed address was about to be banned", "prefix", short(p.prefix), "entry", e.String())
-			w.endAll(w.now, w.overlapping(p.prefix), "never", byItself)
+	var adding, dropping, settled []*spot
+	for _, s := range k.touched {
+		want := s.refs > 0 && !w.pause.Flushed
+		if e, bad := w.never.Overlaps(s.prefix); bad && want {
+			w.cfg.Log.Error("a never-listed address was about to be banned", "prefix", short(s.prefix), "entry", e.String())
+			w.endAll(w.now, w.overlapping(s.prefix), "never", byItself)
 			want = false
 		}
-		_, has := w.told[p]
-		_, again := w.again[p]
 		switch {
-		case want && (!has || again):
-			add = append(add, Entry{p.table, p.prefix, w.kill[p]})
-		case !want && has:
-			drop = append(drop, Entry{Table: p.table, Prefix: p.prefix})
+		case want && (!s.told || s.again):
+			add, adding = append(add, Entry{s.table, s.prefix, s.kill}), append(adding, s)
+			s.told = true // from here on it may be in PF
+		case !want && s.told:
+			drop, dropping = append(drop, Entry{Table: s.table, Prefix: s.prefix}), append(dropping, s)
 		default:
-			settled = append(settled, p)
+			settled = append(settled, s)
 		}
-	}
-	for _, e := range add { // from here on it may be in PF
-		w.told[place{e.Table, e.Prefix}] = struct{}{}
 	}
 	w.settle(settled)
 	w.mu.Unlock()
@@ -48,14 +45,16 @@ func (w *Warden) tellPF(ctx context.Context, k work) error {
 		if partly {
 			w.refused(refusal)
 		}
-		for _, e := range add {
-			p := place{e.Table, e.Prefix}
+		for _, s := range adding {
 			if err != nil && !partly {
-				w.again[p], w.touched[p] = struct{}{}, struct{}{}
-				continue
+				s.again = true
+				w.touch(s)
+			} else {
+				s.again = false
 			}
-			delete(w.again, p)
-			w.settle([]place{p})
+		}
+		if err == nil || partly {
+			w.settle(adding)
 		}
 		w.mu.Unlock()
 		if err != nil {
@@ -65,18 +64,16 @@ func (w *Warden) tellPF(ctx context.Context, k work) error {
 	if len(drop) > 0 {
 		err := w.pf.Delete(ctx, drop...)
 		w.mu.Lock()
-		gone := make([]place, 0, len(drop))
-		for _, e := range drop {
-			p := place{e.Table, e.Prefix}
+		for _, s := range dropping {
 			if err != nil {
-				w.touched[p] = struct{}{}
-				continue
+				w.touch(s)
+			} else {
+				s.told, s.again = false, false
 			}
-			delete(w.told, p)
-			delete(w.again, p)
-			gone = append(gone, p)
 		}
-		w.settle(gone)
+		if err == nil {
+			w.settle(dropping)
+		}
 		w.mu.Unlock()
 		if err != nil {
 			errs = append(errs, fmt.Errorf("deleting %d entries from PF: %w", len(drop), err))
@@ -102,8 +99,7 @@ func (w *Warden) tellPF(ctx context.Context, k work) error {
 // refused ends the bans that PF's driver will never take.
 func (w *Warden) refused(r *Refusal) {
 	for i, e := range r.Entries {
-		p := place{e.Table, e.Prefix}
-		delete(w.told, p)
+		w.spot(place{e.Table, e.Prefix}).told = false
 		w.cfg.Log.Error("PF's driver refuses a ban", "prefix", short(e.Prefix), "table", e.Table, "error", r.Why[i])
 		list, _ := w.cover.Get(e.Prefix)
 		for _, h := range list {
@@ -114,28 +110,29 @@ func (w *Warden) refused(r *Refusal) {
 	}
 }
 
-// active marks the bans of a place that PF was told of.
-func (w *Warden) active(p place) {
-	list, _ := w.cover.Get(p.prefix)
+// active marks the bans of a spot that PF was told of.
+func (w *Warden) active(s *spot) {
+	list, _ := w.cover.Get(s.prefix)
 	for _, h := range list {
-		if h.Table == p.table && h.State == ledger.Intended && !h.Observed {
+		if h.Table == s.table && h.State == ledger.Intended && !h.Observed {
 			h.State = ledger.Active
 			w.transit(h)
 		}
 	}
 }
 
-// settle closes the ended bans of places that PF holds no more, or holds for another ban.
-func (w *Warden) settle(places []place) {
-	for _, p := range places {
-		for _, h := range w.leaving[p] {
+// settle closes the ended bans of spots that PF holds no more, or holds for another ban.
+func (w *Warden) settle(spots []*spot) {
+	for _, s := range spots {
+		for _, h := range s.leaving {
 			h.State = ledger.Ended
 			w.transit(h)
 		}
-		delete(w.leaving, p)
-		if w.refs[p] > 0 {
-			w.active(p)
+		s.leaving = nil
+		if s.refs > 0 {
+			w.active(s)
 		}
+		w.tidy(s)
 	}
 }
 
@@ -148,18 +145,20 @@ func (w *Warden) transit(h *held) {
 	w.moved[h.ID] = h.State
 }
 
-// Desired lists what PF's tables should hold, sorted: hand it to the driver at start and for every reconciliation.
+// Desired lists what PF's tables should hold, in no particular order: hand it to the driver at start and for every reconciliation.
 func (w *Warden) Desired() []Entry {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.pause.Flushed {
 		return nil
 	}
-	all := make([]Entry, 0, len(w.refs))
-	for p := range w.refs {
-		all = append(all, Entry{p.table, p.prefix, w.kill[p]})
+	all := make([]Entry, 0, len(w.spots))
+	for _, s := range w.spots {
+		if s.refs > 0 {
+			all = append(all, Entry{s.table, s.prefix, s.kill})
+		}
 	}
-	return sorted(all)
+	return all
 }
 
 // Leaving lists what may still stand in PF's tables though its ban has ended: it is no foreign entry.
@@ -167,9 +166,9 @@ func (w *Warden) Leaving() []Entry {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	var all []Entry
-	for p := range w.leaving {
-		if w.refs[p] == 0 {
-			all = append(all, Entry{Table: p.table, Prefix: p.prefix})
+	for _, s := range w.spots {
+		if s.refs == 0 && len(s.leaving) > 0 {
+			all = append(all, Entry{Table: s.table, Prefix: s.prefix})
 		}
 	}
 	return sorted(all)
@@ -177,12 +176,7 @@ func (w *Warden) Leaving() []Entry {
 
 func sorted(list []Entry) []Entry {
 	slices.SortFunc(list, func(a, b Entry) int {
-		if c := compareText(a.Table, b.Table); c != 0 {
-			return c
-		}
-		return a.Prefix.Compare(b.Prefix)
+		return cmp.Or(strings.Compare(a.Table, b.Table), a.Prefix.Compare(b.Prefix))
 	})
 	return list
 }
-
-func compareText(a, b string) int { return strings.Compare(a, b) }

@@ -22,6 +22,13 @@ func (w *Warden) Live() []ledger.Ban {
 	return bans
 }
 
+// Len tells how many bans are in force.
+func (w *Warden) Len() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.live)
+}
+
 // Lookup returns the bans in force that hold p or lie inside it, oldest first.
 func (w *Warden) Lookup(p netip.Prefix) []ledger.Ban {
 	p, err := Canonical(p)
@@ -92,11 +99,12 @@ func (w *Warden) Adopt(now time.Time, table string, prefixes []netip.Prefix) []d
 		if err != nil {
 			continue
 		}
-		at := place{table, p}
-		if w.refs[at] > 0 || w.live[key{"", p, ""}] != nil {
+		s := w.spot(place{table, p})
+		if s.refs > 0 || w.live[key{"", p, ""}] != nil {
+			w.tidy(s)
 			continue
 		}
-		w.told[at] = struct{}{}
+		s.told = true
 		b := ledger.Ban{
 			Prefix: p, Table: table, Proven: table != w.cfg.Suspects, Since: now.Truncate(time.Microsecond), By: byItself,
 			Reasons: []string{"found in PF's table after the ledger was lost"},
@@ -109,7 +117,7 @@ func (w *Warden) Adopt(now time.Time, table string, prefixes []netip.Prefix) []d
 			b.Until = b.Since.Add(d)
 		}
 		if _, bad := w.never.Overlaps(p); bad || len(w.live) >= w.cfg.MaxBans {
-			w.touched[at] = struct{}{}
+			w.touch(s)
 			continue
 		}
 		h := w.open(b)

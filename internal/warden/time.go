@@ -165,11 +165,8 @@ func (w *Warden) covering(a netip.Addr) func(yield func(*held) bool) {
 // Since returns a Banned notice for every ban that began after t, and one for every end after t, in order of time: what a detector
 // restored from a snapshot of t has missed.
 func (w *Warden) Since(ctx context.Context, t time.Time) ([]detect.Notice, error) {
-	w.mu.Lock()
-	from := t.Add(-w.longestBan())
-	w.mu.Unlock()
 	var notices []detect.Notice
-	err := w.store.Walk(ctx, from, func(b ledger.Past) error {
+	err := w.store.WalkChanged(ctx, t, func(b ledger.Past) error {
 		n := detect.Notice{Source: b.Prefix, ID: b.Ident, Jail: b.Jail, Count: b.Count}
 		if b.Since.After(t) {
 			n.Time, n.Kind, n.Until = b.Since, detect.Banned, b.Until

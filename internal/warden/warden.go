@@ -9,10 +9,12 @@
 package warden
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -49,6 +51,17 @@ type place struct {
 	prefix netip.Prefix
 }
 
+// spot is what is known of one place.
+type spot struct {
+	place
+	refs    int     // live bans that want it in PF
+	kill    bool    // kill states when it is added
+	told    bool    // PF was told to hold it, or may hold it
+	again   bool    // PF's driver refused to add it
+	touched bool    // refs and told may differ
+	leaving []*held // ended, PF not told yet
+}
+
 // held is a ban in memory: live, or ended and not yet settled in the ledger.
 type held struct {
 	ledger.Ban
@@ -83,12 +96,8 @@ type Warden struct {
 	past   memory
 	pause  ledger.Pause
 
-	refs    map[place]int      // live bans that want it in PF
-	kill    map[place]bool     // kill states when it is added
-	told    map[place]struct{} // what PF was told to hold, or may hold
-	again   map[place]struct{} // PF's driver refused to add it
-	touched map[place]struct{} // may differ between refs and told
-	leaving map[place][]*held  // ended, PF not told yet
+	spots   map[place]*spot
+	touched []*spot // those that say so
 
 	dirty   map[int64]*held        // differ from the ledger
 	moved   map[int64]ledger.State // differ from the ledger in their state only
@@ -112,52 +121,65 @@ func New(ctx context.Context, cfg Config, store ledger.Store, pf PF, never *Neve
 	}
 	w := &Warden{
 		cfg: cfg, store: store, pf: pf, never: never, now: now,
-		live: make(map[key]*held), refs: make(map[place]int), kill: make(map[place]bool),
-		told: make(map[place]struct{}), touched: make(map[place]struct{}), again: make(map[place]struct{}), leaving: make(map[place][]*held),
+		live: make(map[key]*held), spots: make(map[place]*spot),
 		dirty: make(map[int64]*held), counted: make(map[int64]*held), moved: make(map[int64]ledger.State),
 		past:  memory{limit: 4 * cfg.MaxBans},
 		stats: newStats(),
 	}
-	// Both read much where many bans are in force, and nothing of each other.
-	recalled := make(chan error, 1)
-	go func() { recalled <- w.recall(ctx) }()
 	start, err := store.Start(ctx)
-	if err := errors.Join(err, <-recalled); err != nil {
+	if err != nil {
 		return nil, fmt.Errorf("reading bans from the ledger: %w", err)
 	}
-	w.lastID, w.pause = start.LastID, start.Pause
 	if n := len(start.Unsettled); n > 0 { // a restart with many bans shall be quick
-		w.live, w.refs = make(map[key]*held, n), make(map[place]int, n)
-		w.kill, w.told = make(map[place]bool, n), make(map[place]struct{}, n)
-		w.touched = make(map[place]struct{}, n)
+		w.live, w.spots = make(map[key]*held, n), make(map[place]*spot, n)
+		w.past.records = make(map[key]*record, n)
 	}
+	if err := w.recall(ctx, start.Unsettled); err != nil {
+		return nil, err
+	}
+	w.lastID, w.pause = start.LastID, start.Pause
 	runtime := make([]netip.Prefix, 0, len(start.Never))
 	for _, n := range start.Never {
 		runtime = append(runtime, n.Prefix)
 	}
 	never.Set(OriginRuntime, runtime)
+	all := make([]held, len(start.Unsettled))
 	for i := range start.Unsettled {
-		w.resume(start.Unsettled[i])
+		w.resume(&all[i], &start.Unsettled[i])
 	}
 	w.expire(now, true)
 	w.letGo(now)
 	return w, nil
 }
 
-// recall derives steps, counts and daily caps from the bans of the past.
-func (w *Warden) recall(ctx context.Context) error {
+// recall derives steps, counts and daily caps from the bans of the past and those not settled yet, oldest first.
+func (w *Warden) recall(ctx context.Context, unsettled []ledger.Ban) error {
 	longest := w.cfg.Default.Memory
 	for _, j := range w.cfg.Jails {
 		longest = max(longest, j.Memory)
 	}
 	// A step is remembered from the end of its ban on, so bans that began earlier by the longest ladder step count too.
 	from := w.now.Add(-longest - w.longestBan())
-	err := w.store.Walk(ctx, from, func(p ledger.Past) error {
+	recent := make([]*ledger.Ban, 0, len(unsettled))
+	for i := range unsettled {
+		if !unsettled[i].Since.Before(from) {
+			recent = append(recent, &unsettled[i])
+		}
+	}
+	slices.SortFunc(recent, func(a, b *ledger.Ban) int { return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.ID, b.ID)) })
+	err := w.store.WalkEnded(ctx, from, func(p ledger.Past) error {
+		for len(recent) > 0 && cmp.Or(recent[0].Since.Compare(p.Since), cmp.Compare(recent[0].ID, p.ID)) < 0 {
+			w.remember(recent[0].Past())
+			recent = recent[1:]
+		}
 		w.remember(p)
 		return nil
 	})
 	if err != nil {
 		return fmt.Errorf("reading the history of bans from the ledger: %w", err)
+	}
+	for _, b := range recent {
+		w.remember(b.Past())
 	}
 	return nil
 }
@@ -175,22 +197,26 @@ func (w *Warden) longestBan() time.Duration {
 	return longest + 24*time.Hour
 }
 
-// resume takes up one ban of the ledger.
-func (w *Warden) resume(b ledger.Ban) {
-	h := &held{Ban: b, heap: -1, raw: b.Packets - min(b.Packets, b.BasePackets), rawB: b.Bytes - min(b.Bytes, b.BaseBytes)}
-	switch {
+// resume takes up one ban of the ledger in h.
+func (w *Warden) resume(h *held, b *ledger.Ban) {
+	*h = held{Ban: *b, heap: -1, raw: b.Packets - min(b.Packets, b.BasePackets), rawB: b.Bytes - min(b.Bytes, b.BaseBytes)}
+	switch old := w.live[h.key()]; {
 	case b.State == ledger.Leaving:
 		w.leave(h)
-		w.unsure(h.place())
+		s := w.spot(h.place())
+		s.told, s.again = true, true // the crash left open whether PF holds it
 		return
-	case w.live[h.key()] != nil: // cannot happen by our own writing; the older one gives way
-		w.end(w.live[h.key()], w.now, "replaced", byItself)
+	case old != nil: // cannot happen by our own writing; the older one gives way
+		w.end(old, w.now, "replaced", byItself)
 	}
-	w.insert(h)
-	if h.inPF() {
-		w.told[h.place()] = struct{}{} // by way of Desired
+	s := w.insert(h)
+	if s != nil {
+		s.told = true // by way of Desired
 		if w.pause.Flushed {
-			w.unsure(h.place())
+			s.again = true
+		}
+		if w.pause.Flushed || b.State == ledger.Intended {
+			w.touch(s)
 		}
 	}
 	if b.Observed && !w.cfg.Observe {
@@ -221,8 +247,8 @@ func (w *Warden) jail(name string) Jail {
 	return w.cfg.Default
 }
 
-// insert makes h live in every index.
-func (w *Warden) insert(h *held) {
+// insert makes h live in every index, and gives the spot that it wants to stand in, nil if none.
+func (w *Warden) insert(h *held) *spot {
 	w.live[h.key()] = h
 	if h.Prefix.IsValid() {
 		list, _ := w.cover.Get(h.Prefix)
@@ -231,15 +257,39 @@ func (w *Warden) insert(h *held) {
 	if !h.Permanent() {
 		w.ends.add(h)
 	}
-	if h.inPF() {
-		p := h.place()
-		w.refs[p]++
-		w.touched[p] = struct{}{}
-		if w.killStates(h) {
-			w.kill[p] = true
-		}
-	}
 	w.stats.Live[h.Table]++
+	if !h.inPF() {
+		return nil
+	}
+	s := w.spot(h.place())
+	s.refs++
+	s.kill = s.kill || w.killStates(h)
+	return s
+}
+
+// spot gives what is known of a place.
+func (w *Warden) spot(p place) *spot {
+	s := w.spots[p]
+	if s == nil {
+		s = &spot{place: p}
+		w.spots[p] = s
+	}
+	return s
+}
+
+// touch has the next Commit look at a spot.
+func (w *Warden) touch(s *spot) {
+	if !s.touched {
+		s.touched = true
+		w.touched = append(w.touched, s)
+	}
+}
+
+// tidy forgets a spot of which there is nothing to know.
+func (w *Warden) tidy(s *spot) {
+	if s.refs == 0 && !s.told && !s.again && !s.touched && len(s.leaving) == 0 && w.spots[s.place] == s {
+		delete(w.spots, s.place)
+	}
 }
 
 // end takes h out of every index and stages its end; the event is told at the next Commit.
@@ -264,10 +314,9 @@ func (w *Warden) end(h *held, at time.Time, why, by string) {
 	w.stats.Unbans[why]++
 	h.Ended, h.EndWhy, h.EndedBy = at, why, by
 	if h.inPF() {
-		p := h.place()
-		if w.refs[p]--; w.refs[p] == 0 {
-			delete(w.refs, p)
-			delete(w.kill, p)
+		s := w.spot(h.place())
+		if s.refs--; s.refs == 0 {
+			s.kill = false
 		}
 		w.leave(h)
 	} else {
@@ -281,14 +330,9 @@ func (w *Warden) end(h *held, at time.Time, why, by string) {
 // leave puts an ended ban on the list of those that PF has yet to drop.
 func (w *Warden) leave(h *held) {
 	h.State = ledger.Leaving
-	p := h.place()
-	w.leaving[p] = append(w.leaving[p], h)
-	w.touched[p] = struct{}{}
-}
-
-// unsure notes that the crash left open whether PF holds p.
-func (w *Warden) unsure(p place) {
-	w.told[p], w.again[p] = struct{}{}, struct{}{}
+	s := w.spot(h.place())
+	s.leaving = append(s.leaving, h)
+	w.touch(s)
 }
 
 func (w *Warden) changed(h *held) {
