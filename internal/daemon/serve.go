@@ -82,7 +82,11 @@ func (d *Daemon) attach() {
 		Detector: d.detectorMetrics,
 		Bans:     d.banMetrics,
 		Pfctl:    d.driver.Stats,
-		Ledger:   d.ledgerSize,
+		Actions: func() metrics.ActionStats {
+			s := d.hooks.Stats()
+			return metrics.ActionStats{Done: s.Done, Failed: s.Failed, Waiting: s.Waiting, Dropped: s.Dropped}
+		},
+		Ledger: d.ledgerSize,
 		State: func() metrics.State {
 			d.mu.Lock()
 			defer d.mu.Unlock()

@@ -32,7 +32,7 @@ type Counts struct{ Found, FoundTotal, Banned, BannedTotal int }
 
 // Options of Hooks. The zero value of each field is a default.
 type Options struct {
-	Workers   int           // commands at once; 8
+	Workers   int           // commands at once; 16, so that three actions that hang leave room for others
 	PerAction int           // of them of one action; 4
 	Queue     int           // bans that wait; 10000. More are dropped and counted. Twenty times as many ends of bans may wait
 	Timeout   time.Duration // of a command whose action names none; 60 s
@@ -102,7 +102,7 @@ func New(jails []Jail, o Options) *Hooks {
 			*v = to
 		}
 	}
-	defaults(&o.Workers, 8)
+	defaults(&o.Workers, 16)
 	defaults(&o.PerAction, 4)
 	defaults(&o.Queue, 10000)
 	if o.Timeout <= 0 {

@@ -174,6 +174,9 @@ func badActions(t *testing.T, g *gateway) {
 	g.client("set", "ssh", "unbanip", address(0))
 	within(t, 3*time.Second, "one is out of PF's table", func() bool { return !g.held()[address(0)] })
 	within(t, time.Minute, "the hanging action is given up for all", func() bool { return len(lines(filepath.Join(dir, "hung"))) >= 2*addresses-2 })
+	within(t, 10*time.Second, "the metrics tell of it", func() bool {
+		return g.metric(`pfwarden_action_failures_total{operation="ban"}`) >= 2*addresses-2 && g.metric(`pfwarden_action_dropped_total`) == 0
+	})
 	g.fail(log, "198.51.100.200")
 	within(t, 3*time.Second, "the next one is in PF's table", func() bool { return g.held()["198.51.100.200"] })
 }

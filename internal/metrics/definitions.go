@@ -79,6 +79,12 @@ func Definitions() []Definition {
 		{"pfwarden_pf_address_bytes_total", Counter, "Bytes of one address since it was banned, for the addresses with most packets.", []string{"address", "table", "direction", "action"}},
 		{"pfwarden_pf_addresses_not_shown", Gauge, "Addresses of the table that have no series of their own.", []string{"table"}},
 
+		// Commands of a fail2ban folder's actions.
+		{"pfwarden_action_runs_total", Counter, "Bans, ends of bans, starts, stops … that actions of a fail2ban folder carried out or tried to, by operation.", []string{"operation"}},
+		{"pfwarden_action_failures_total", Counter, "Those among them that failed for good, by operation.", []string{"operation"}},
+		{"pfwarden_action_queue_length", Gauge, "Operations that wait for their turn.", nil},
+		{"pfwarden_action_dropped_total", Counter, "Operations that were left out, since their queue was full.", nil},
+
 		// The process.
 		{"pfwarden_ledger_errors_total", Counter, "Errors of the ledger, by operation.", []string{"operation"}},
 		{"pfwarden_ledger_size_bytes", Gauge, "Size of the ledger's files.", nil},

@@ -73,6 +73,9 @@ func full(t *testing.T) *Metrics {
 			return pfctl.Stats{Runs: map[string]uint64{"add": 2, "show": 5}, Errors: map[string]uint64{"busy": 1}, Heals: map[string]uint64{"table": 1},
 				Foreign: map[pfctl.Table]int{pfctl.Banned: 3}, Pending: 4, KillQueue: 6, KillDropped: 7, Skipped: 8, Refused: 9}
 		},
+		Actions: func() ActionStats {
+			return ActionStats{Done: map[string]uint64{"ban": 5, "unban": 4}, Failed: map[string]uint64{"ban": 1}, Waiting: 2, Dropped: 3}
+		},
 		Ledger: func() int64 { return 40960 },
 		State:  func() State { return State{Paused: true, LastSnapshot: time.Unix(1700000300, 0)} },
 		Health: func() []HealthItem { return []HealthItem{{Name: "pf_enabled", OK: true}, {Name: "anchor_called"}} },

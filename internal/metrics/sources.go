@@ -18,10 +18,18 @@ type Sources struct {
 	Detector func() DetectorStats
 	Bans     func() []ActiveBans
 	Pfctl    func() pfctl.Stats
+	Actions  func() ActionStats
 	Ledger   func() int64 // size of its files, bytes
 	State    func() State
 	Health   func() []HealthItem
 	PF       func() (PFCounters, error) // cached by the driver: one run of pfctl a scrape at most
+}
+
+// ActionStats count what became of the commands of fail2ban's actions.
+type ActionStats struct {
+	Done, Failed map[string]uint64 // by operation: ban, unban, start …
+	Waiting      int
+	Dropped      uint64
 }
 
 // CaptureStats counts what one live interface gave. Counts only grow, also over a reopening of the interface.
@@ -129,6 +137,7 @@ func newSourcesCollector(m *Metrics, defs map[string]Definition) *sourcesCollect
 		"pfwarden_pfctl_runs_total", "pfwarden_pfctl_errors_total", "pfwarden_pfctl_queue_length", "pfwarden_pfctl_state_queue_length",
 		"pfwarden_pfctl_state_queue_dropped_total", "pfwarden_pfctl_lines_skipped_total", "pfwarden_pf_resyncs_total",
 		"pfwarden_pf_addresses_refused_total", "pfwarden_pf_foreign_addresses",
+		"pfwarden_action_runs_total", "pfwarden_action_failures_total", "pfwarden_action_queue_length", "pfwarden_action_dropped_total",
 		"pfwarden_active_bans", "pfwarden_ledger_size_bytes",
 		"pfwarden_last_snapshot_timestamp_seconds", "pfwarden_paused", "pfwarden_observe", "pfwarden_health")}
 }
@@ -153,6 +162,13 @@ func (c *sourcesCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	if s.Pfctl != nil {
 		c.pfctl(ch, s.Pfctl())
+	}
+	if s.Actions != nil {
+		a := s.Actions()
+		byLabel(c, ch, "pfwarden_action_runs_total", "operation", a.Done)
+		byLabel(c, ch, "pfwarden_action_failures_total", "operation", a.Failed)
+		c.send(ch, "pfwarden_action_queue_length", float64(a.Waiting))
+		c.send(ch, "pfwarden_action_dropped_total", float64(a.Dropped))
 	}
 	if s.Ledger != nil {
 		c.send(ch, "pfwarden_ledger_size_bytes", float64(s.Ledger()))
