@@ -49,7 +49,7 @@ func ReadFail2ban(c *config.Config, own []netip.Addr) (*fail2ban.Running, error)
 }
 
 func readFail2banFolder(c *config.Config, own []netip.Addr, over []override) (*fail2ban.Running, error) {
-	setup, err := fail2ban.Load(c.Fail2ban, fail2ban.Options{Strict: c.Fail2banStrict, AllowMissingLogs: !c.Fail2banStrict})
+	setup, err := fail2ban.Load(c.Fail2ban, fail2ban.Options{Strict: c.Fail2banStrict, AllowMissingLogs: !c.Fail2banStrict, NoJournal: true})
 	if err != nil {
 		return nil, err
 	}

@@ -174,8 +174,11 @@ func (s *Setup) compile(j *Jail, o RunOptions) (*RunningJail, []*screen.List, er
 	if err != nil {
 		return nil, nil, fmt.Errorf("fail2ban.conf: dbpurgeage: %w", err)
 	}
-	if strings.HasPrefix(j.Backend, "systemd") {
-		return nil, nil, errors.New("it reads the journal of systemd, which pfwarden does not: give it a logpath and another backend")
+	if j.fromJournal() {
+		return nil, nil, errors.New("it reads the journal of systemd (backend = " + j.Backend + "), which pfwarden does not: let syslogd write a file, and set logpath to it and backend = auto in jail.local")
+	}
+	if j.replaced {
+		c.Warnings = append(c.Warnings, "it asks for the journal of systemd, which pfwarden does not read: it reads its logpath instead")
 	}
 	if len(j.LogPath) == 0 {
 		return nil, nil, errors.New("it has no logpath: there is nothing to read")

@@ -18,7 +18,7 @@ func (j *Jail) Definition() filter.Definition {
 		MaxLines: f.MaxLines, UseDNS: f.UseDNS, Journalmatch: journalMatches(f.JournalMatch), TimeZone: text("logtimezone"), LogEncoding: text("logencoding"),
 		Proof: "none",
 	}
-	if len(j.Backend) >= 7 && j.Backend[:7] == "systemd" {
+	if j.fromJournal() {
 		def.Logtype = "journal"
 	}
 	return def
