@@ -81,7 +81,9 @@ func (d *Daemon) takeConfig(ctx context.Context) error {
 	d.detector = detector
 	d.stopScreen()
 	old := d.neverList
+	d.mu.Lock()
 	d.screen, d.neverList = screen, list
+	d.mu.Unlock()
 	d.screen.Refresh(ctx)
 	d.replaceNever(list, old)
 	d.backlog = false

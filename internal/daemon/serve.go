@@ -102,6 +102,13 @@ func (d *Daemon) attach() {
 			}
 			return out
 		},
+		Screen: func() metrics.ScreenStats {
+			d.mu.Lock()
+			s := d.screen
+			d.mu.Unlock()
+			n := s.Stats()
+			return metrics.ScreenStats{Names: n.Names, Commands: n.Commands, Ignored: n.Ignored, Waiting: n.Waiting}
+		},
 		PF: d.pfCounters,
 	})
 }

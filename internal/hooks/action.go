@@ -112,6 +112,8 @@ func (a *action) do(ctx context.Context, j job) (err error) {
 		}
 	case "prolong":
 		err = a.process(ctx, "actionprolong", j.ban)
+	case "reload":
+		err = a.reload(ctx, j.new)
 	case "flush":
 		err = a.flush(ctx)
 	case "stop":
@@ -198,7 +200,8 @@ func (a *action) bring(family string, b *ban) {
 	for _, x := range lost {
 		again := *x
 		again.again = true
-		a.h.put(a, x.id, job{"ban", &again})
+		a.h.put(a, x.id, job{verb: "ban", ban: &again})
+		a.h.stats.Again++
 	}
 }
 
@@ -216,6 +219,27 @@ func (a *action) start(ctx context.Context, families []string, demanded bool) er
 	}
 	a.mu.Unlock()
 	return a.operate(ctx, "actionstart", missing, func(f string) { a.started[f] = true; a.forgetDone("actionstop", f) })
+}
+
+// reload takes over the options of a changed configuration and runs actionreload for what was started. No other command of the action runs
+// meanwhile.
+func (a *action) reload(ctx context.Context, to *action) error {
+	a.h.mu.Lock()
+	a.spec, a.options, a.banTime, a.families, a.onDemand, a.timeout, a.alike = to.spec, to.options, to.banTime, to.families, to.onDemand, to.timeout, to.alike
+	a.h.mu.Unlock()
+	a.mu.Lock()
+	var families []string
+	for f, on := range a.started {
+		if on {
+			families = append(families, f)
+		}
+	}
+	slices.Sort(families)
+	a.mu.Unlock()
+	if len(families) == 0 { // on demand so far, perhaps no more
+		return a.start(ctx, a.families, false)
+	}
+	return a.operate(ctx, "actionreload", families, func(f string) { a.forgetDone("actionreload", f) })
 }
 
 // stop runs actionstop for the families that were started.

@@ -12,6 +12,7 @@ import (
 	"maps"
 	"net/netip"
 	"reflect"
+	"strings"
 	"sync"
 	"time"
 
@@ -51,6 +52,7 @@ type Stats struct {
 	Done    map[string]uint64 // by command: start, ban, unban …
 	Failed  map[string]uint64
 	Dropped uint64 // events for which there was no room
+	Again   uint64 // bans made again since their action had to be repaired
 	Spared  uint64 // bans that ended before their command was run: neither of both commands was
 }
 
@@ -91,8 +93,9 @@ type lane struct {
 
 // job is one thing to do.
 type job struct {
-	verb string // "start", "ban", "unban", "prolong", "stop", "flush"
+	verb string // "start", "ban", "unban", "prolong", "reload", "stop", "flush"
 	ban  *ban
+	new  *action // of a reload: what it is to become
 }
 
 // New makes Hooks for the jails. Nothing is run before Run.
@@ -176,19 +179,26 @@ func (h *Hooks) start(n name, live []ledger.Ban) {
 	}
 	for i := range live {
 		if b := &live[i]; b.Jail == n.jail && !b.Observed {
-			h.put(a, addressOf(b), job{"ban", newBan(b, a, true)})
+			h.put(a, addressOf(b), job{verb: "ban", ban: newBan(b, a, true)})
 		}
 	}
 }
 
-// Update takes over the actions of a changed configuration: those that went are stopped, new ones are started with the bans in force.
+// Update takes over the actions of a changed configuration: those that went are stopped, new ones are started with the bans in force. An
+// action with a command actionreload keeps what it has: it takes over its new options, and that command is run.
 func (h *Hooks) Update(jails []Jail, live []ledger.Ban) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	old := h.actions
 	fresh, order := h.build(jails)
 	for n, a := range old {
-		if b, still := fresh[n]; still && reflect.DeepEqual(a.spec, b.spec) && a.banTime == b.banTime {
+		b, still := fresh[n]
+		switch {
+		case still && strings.TrimSpace(b.spec.Command["actionreload"]) != "":
+			h.put(a, "", job{verb: "reload", new: b})
+			fresh[n] = a
+			continue
+		case still && reflect.DeepEqual(a.spec, b.spec) && a.banTime == b.banTime:
 			fresh[n] = a
 			continue
 		}
@@ -219,10 +229,10 @@ func (h *Hooks) Event(e warden.Event) {
 		switch e.Kind {
 		case warden.EventBan:
 			x := newBan(b, a, false)
-			h.put(a, addressOf(b), job{"ban", x})
+			h.put(a, addressOf(b), job{verb: "ban", ban: x})
 			if longer := newBan(b, a, false); a.prolongs() && !b.Until.IsZero() && a.banTime >= 0 && b.Until.Sub(b.Since).Seconds() > a.banTime {
 				longer.bantime = b.Until.Sub(b.Since).Seconds() // actionban hears of the plain ban time, this one of the grown
-				h.put(a, addressOf(b), job{"prolong", longer})
+				h.put(a, addressOf(b), job{verb: "prolong", ban: longer})
 			}
 		case warden.EventExtend, warden.EventProlong:
 			if a.prolongs() {
@@ -231,10 +241,10 @@ func (h *Hooks) Event(e warden.Event) {
 				if !b.Until.IsZero() {
 					x.bantime = b.Until.Sub(b.Since).Seconds()
 				}
-				h.put(a, addressOf(b), job{"prolong", x})
+				h.put(a, addressOf(b), job{verb: "prolong", ban: x})
 			}
 		case warden.EventUnban:
-			h.put(a, addressOf(b), job{"unban", newBan(b, a, false)})
+			h.put(a, addressOf(b), job{verb: "unban", ban: newBan(b, a, false)})
 		}
 	}
 }
@@ -287,7 +297,7 @@ func (h *Hooks) end(a *action, live []ledger.Ban) {
 	} else {
 		for i := range live {
 			if b := &live[i]; b.Jail == a.name.jail && !b.Observed {
-				h.put(a, addressOf(b), job{"unban", newBan(b, a, false)})
+				h.put(a, addressOf(b), job{verb: "unban", ban: newBan(b, a, false)})
 			}
 		}
 	}

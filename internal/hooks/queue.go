@@ -108,7 +108,7 @@ func (h *Hooks) may(l *lane) bool {
 		return false
 	}
 	switch l.jobs[0].verb {
-	case "start":
+	case "start", "reload":
 		return a.running == 0
 	case "flush", "stop":
 		return a.running == 0 && a.lane != nil && a.waiting == len(a.lane.jobs)
@@ -137,7 +137,7 @@ func (h *Hooks) work(ctx context.Context) {
 		a.waiting--
 		a.running++
 		h.running[a.exclude]++
-		alone := a.running == 1 && (j.verb == "start" || j.verb == "flush" || j.verb == "stop")
+		alone := a.running == 1 && (j.verb == "start" || j.verb == "reload" || j.verb == "flush" || j.verb == "stop")
 		a.alone = alone
 		h.mu.Unlock()
 		err := a.do(ctx, j)
@@ -149,7 +149,7 @@ func (h *Hooks) work(ctx context.Context) {
 		}
 		h.busy--
 		l.busy = false
-		a.startTried = a.startTried || j.verb == "start"
+		a.startTried = a.startTried || j.verb == "start" || j.verb == "reload"
 		a.ended = a.ended || j.verb == "stop"
 		h.stats.Done[j.verb]++
 		if err != nil {

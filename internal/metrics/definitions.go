@@ -58,6 +58,12 @@ func Definitions() []Definition {
 		{"pfwarden_active_bans", Gauge, "Bans in force, by jail and table.", []string{"jail", "table"}},
 		{"pfwarden_ban_latency_seconds", Histogram, "Time from reading the record that reached the threshold until pfctl confirmed the ban.", nil},
 
+		// Names and ignore commands.
+		{"pfwarden_names_total", Counter, "Host names in log lines, by what came of looking them up.", []string{"outcome"}},
+		{"pfwarden_ignore_commands_total", Counter, "Questions to the ignore commands of jails, by what came of them.", []string{"outcome"}},
+		{"pfwarden_ignored_total", Counter, "Failures that do not count, since their source is on a jail's ignore list.", nil},
+		{"pfwarden_screen_queue_length", Gauge, "Failures that wait for a name or an ignore command.", nil},
+
 		// PF.
 		{"pfwarden_pfctl_runs_total", Counter, "Runs of pfctl, by operation.", []string{"operation"}},
 		{"pfwarden_pfctl_errors_total", Counter, "Runs of pfctl that failed, by cause.", []string{"cause"}},

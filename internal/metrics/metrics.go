@@ -74,7 +74,7 @@ func New(o Options) *Metrics {
 	m.ConfigTime = b.gauges("pfwarden_config_last_reload_success_timestamp_seconds").With()
 	b.gauges("pfwarden_build_info").With(o.Version, runtime.Version(), runtime.GOOS, o.Capture).Set(1)
 
-	m.registry.MustRegister(newSourcesCollector(m, b.byName), newPFCollector(m, b.byName, o.Addresses))
+	m.registry.MustRegister(newSourcesCollector(m, b.byName), newOutsideCollector(m, b.byName), newPFCollector(m, b.byName, o.Addresses))
 	if o.Runtime {
 		m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	}

@@ -79,6 +79,9 @@ func full(t *testing.T) *Metrics {
 		Ledger: func() int64 { return 40960 },
 		State:  func() State { return State{Paused: true, LastSnapshot: time.Unix(1700000300, 0)} },
 		Health: func() []HealthItem { return []HealthItem{{Name: "pf_enabled", OK: true}, {Name: "anchor_called"}} },
+		Screen: func() ScreenStats {
+			return ScreenStats{Names: map[string]uint64{"looked_up": 3, "failed": 1}, Commands: map[string]uint64{"run": 2, "ignored": 1}, Ignored: 4, Waiting: 5}
+		},
 		PF: func() (PFCounters, error) {
 			return PFCounters{Read: time.Unix(1700000400, 0), EntriesLimit: 200000, Tables: []TableCounters{{
 				Table: "banned", Addresses: 3, Totals: Counts{InBlock: Count{60, 3600}, OutPass: Count{1, 40}},

@@ -22,6 +22,7 @@ type Sources struct {
 	Ledger   func() int64 // size of its files, bytes
 	State    func() State
 	Health   func() []HealthItem
+	Screen   func() ScreenStats
 	PF       func() (PFCounters, error) // cached by the driver: one run of pfctl a scrape at most
 }
 
