@@ -54,7 +54,9 @@ func (d *Daemon) restore(ctx context.Context) error {
 	if !ok {
 		return nil
 	}
-	if err := d.detector.Restore(bytes.NewReader(snap.Detector), d.o.Now()); err != nil {
+	if len(snap.Detector) == 0 {
+		d.log.Debug("the last snapshot holds positions only, as those of fail2ban's that were taken over")
+	} else if err := d.detector.Restore(bytes.NewReader(snap.Detector), d.o.Now()); err != nil {
 		d.log.Warn("the detector begins anew: its last snapshot cannot be used", "error", err)
 		d.metrics.Rejected.With("snapshot", snapshotCause(err)).Inc()
 	}

@@ -153,7 +153,7 @@ func badActions(t *testing.T, g *gateway) {
 	dir := fail2banFolder(t, map[string]string{
 		"action.d/pf-drop-all.conf": articleAction, "pf-anchor.conf": articleAnchor,
 		"action.d/bad.conf":  "[Definition]\nactionstart = exit 1\nactioncheck = exit 1\nactionban = exit 1\nactionunban = exit 1\nactionstop = exit 1\n",
-		"action.d/hang.conf": "[Definition]\nactionban = echo <ip> >> DIR/hung; sleep 600\nactionunban = true\n[Init]\ntimeout = 5\n",
+		"action.d/hang.conf": "[Definition]\nactionban = echo <ip> >> DIR/hung; sleep 600\nactionunban = true\n[Init]\ntimeout = 2\n",
 		"action.d/good.conf": "[Definition]\nactionban = echo <ip> >> DIR/good\nactionunban = true\n",
 		"jail.local":         actionJail("ssh", log, "action = bad\n         hang\n         pf-drop-all\n         good"),
 	})
@@ -179,6 +179,7 @@ func badActions(t *testing.T, g *gateway) {
 	})
 	g.fail(log, "198.51.100.200")
 	within(t, 3*time.Second, "the next one is in PF's table", func() bool { return g.held()["198.51.100.200"] })
+	g.stop()
 }
 
 // recidive has an address banned again and again: the jail that reads fail2ban's own log, which pfwarden writes, bans it for good.

@@ -103,6 +103,13 @@ func (g *gateway) packets(from string, count int) string {
 // run starts the daemon.
 func (g *gateway) run(config string) {
 	g.t.Helper()
+	g.configure(config)
+	g.again()
+}
+
+// configure writes the configuration.
+func (g *gateway) configure(config string) {
+	g.t.Helper()
 	config = g.head + fmt.Sprintf(`[pf]
 pfctl = %q
 %s
@@ -121,7 +128,6 @@ group = ""
 target = "stderr"
 `, g.pfctl, g.pf, g.pflog, g.metrics, filepath.Join(g.dir, "pfwarden.db"), g.socket) + config
 	must(g.t, os.WriteFile(g.config, []byte(config), 0o600))
-	g.again()
 }
 
 // again starts the daemon with the configuration that it had.
