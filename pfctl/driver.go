@@ -40,8 +40,18 @@ type Driver struct {
 	want      wants
 	retryAt   time.Time
 	backoff   time.Duration
+	tries     int   // steps that failed in a row
+	tryErr    error // the last of them
+	active    [2]activeRun
 	probe     probeState
 	stats     Stats
+}
+
+// activeRun is a run of pfctl that has not ended yet: of those that change something, and of those that only read, there is one at
+// most. The zero value is none.
+type activeRun struct {
+	what  string
+	begin time.Time
 }
 
 // wants are things to do that were asked for.

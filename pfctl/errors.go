@@ -1,6 +1,9 @@
 package pfctl
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Errors that callers decide on. What a run of pfctl(8) said is wrapped in a RunError.
 var (
@@ -19,6 +22,8 @@ var (
 	ErrTooMany = errors.New("more addresses than one request may carry")
 	// ErrNoPF means that this system has no PF, or that it is not loaded.
 	ErrNoPF = errors.New("pf is not available")
+	// ErrNoProgram means that pfctl(8) itself could not be started: there is no such program. It is an ErrNoPF.
+	ErrNoProgram = fmt.Errorf("pfctl cannot be started: %w", ErrNoPF)
 	// ErrSyntax means that PF does not understand the rules.
 	ErrSyntax = errors.New("rules not understood")
 	// ErrRefused means that an address may not be banned: it is on the never-list, our own, or not an ordinary host's.

@@ -8,13 +8,15 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"syscall"
 	"time"
 )
 
 // ExecRunner runs pfctl(8) as a child process. It is safe for several goroutines, but runs one child at a time.
 type ExecRunner struct {
 	Path    string        // of pfctl; "" is /sbin/pfctl
-	Timeout time.Duration // after which a child is killed, default 60s
+	Timeout time.Duration // after which a child is killed, default 60s: rules of the administrator's own may hold names to resolve
+	Short   time.Duration // the same for runs that change addresses or kill states, which never wait for anything, default 15s
 	Grace   time.Duration // after which a killed child that is still there counts as stuck, default 2s
 	Env     []string      // beyond PATH, LC_ALL and TZ
 	MaxOut  int           // bytes of standard output kept, default 256 MiB; more is an error
@@ -58,8 +60,8 @@ func (r *ExecRunner) RunTo(ctx context.Context, c Command, stdout *os.File) (Res
 		cmd.Stdout = stdout
 	}
 	if err := cmd.Start(); err != nil {
-		if errors.Is(err, os.ErrNotExist) {
-			return Result{}, fmt.Errorf("%s: %w: %w", path, ErrNoPF, err)
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.ENOEXEC) {
+			return Result{}, fmt.Errorf("%s: %w: %w", path, ErrNoProgram, err)
 		}
 		return Result{}, fmt.Errorf("%s: %w", path, err)
 	}
@@ -69,7 +71,7 @@ func (r *ExecRunner) RunTo(ctx context.Context, c Command, stdout *os.File) (Res
 		ended <- cmd.Wait()
 		close(done)
 	}()
-	err, killed := r.wait(ctx, cmd, ended)
+	err, killed := r.wait(ctx, cmd, ended, r.limit(c.Args))
 	if errors.Is(err, ErrStuck) {
 		r.stuck = done
 		return Result{}, fmt.Errorf("%s %v: %w", path, c.Args, err)
@@ -89,12 +91,26 @@ func (r *ExecRunner) RunTo(ctx context.Context, c Command, stdout *os.File) (Res
 	return Result{Stdout: out.b.Bytes(), Stderr: errOut.b.Bytes(), Exit: cmd.ProcessState.ExitCode()}, nil
 }
 
-// wait waits for the child, and kills it when its time is over.
-func (r *ExecRunner) wait(ctx context.Context, cmd *exec.Cmd, ended <-chan error) (err, killed error) {
-	timeout, grace := r.Timeout, r.Grace
+// limit is how long a run may take. pfctl works through 100,000 addresses in about a second.
+func (r *ExecRunner) limit(args []string) time.Duration {
+	timeout, short := r.Timeout, r.Short
 	if timeout == 0 {
 		timeout = time.Minute
 	}
+	if short == 0 {
+		short = min(15*time.Second, timeout)
+	}
+	for i, a := range args {
+		if a == "-k" || a == "-T" && i+1 < len(args) && args[i+1] != "show" {
+			return short
+		}
+	}
+	return timeout
+}
+
+// wait waits for the child, and kills it when its time is over.
+func (r *ExecRunner) wait(ctx context.Context, cmd *exec.Cmd, ended <-chan error, timeout time.Duration) (err, killed error) {
+	grace := r.Grace
 	if grace == 0 {
 		grace = 2 * time.Second
 	}

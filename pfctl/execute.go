@@ -10,12 +10,15 @@ import (
 
 // exec runs pfctl once, counts it and turns its outcome into an error.
 func (d *Driver) exec(ctx context.Context, what string, args []string, stdin []byte) (Result, error) {
-	runner, mu := d.run, &d.runMu
+	runner, mu, kind := d.run, &d.runMu, changing
 	if d.cfg.Reader != nil && onlyReads(args) {
-		runner, mu = d.read, &d.readMu
+		runner, mu, kind = d.read, &d.readMu, reading
 	}
 	mu.Lock()
 	begin := d.clock.Now()
+	d.mu.Lock()
+	d.active[kind] = activeRun{what, begin}
+	d.mu.Unlock()
 	res, err := runner.Run(ctx, Command{Args: args, Stdin: stdin})
 	took := d.clock.Now().Sub(begin)
 	mu.Unlock()
@@ -26,6 +29,13 @@ func (d *Driver) exec(ctx context.Context, what string, args []string, stdin []b
 	}
 	d.mu.Lock()
 	d.stats.note(verbOf(args), took, err)
+	d.active[kind] = activeRun{}
+	switch {
+	case errors.Is(err, ErrKilled) && !errors.Is(err, context.Canceled):
+		d.probe.killed[kind] = err
+	case err == nil:
+		d.probe.killed[kind] = nil
+	}
 	switch {
 	case errors.Is(err, ErrStuck):
 		d.probe.stuck = err
@@ -38,6 +48,12 @@ func (d *Driver) exec(ctx context.Context, what string, args []string, stdin []b
 	d.mu.Unlock()
 	return res, err
 }
+
+// Kinds of runs.
+const (
+	changing = iota
+	reading
+)
 
 // onlyReads says whether a run changes nothing in PF.
 func onlyReads(args []string) bool {

@@ -3,14 +3,16 @@ package pfctl
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 )
 
 // HealthItem is one thing that must be right for bans to work.
 type HealthItem struct {
-	Name string // pf, anchor, counters, limit, rules, rights, stuck, tables, negated, foreign
+	Name string // pf, anchor, counters, limit, rules, rights, stuck, runs, tables, negated, foreign
 	OK   bool
 	Text string // in plain words
 	Fix  string // the line to add or the command to give; "" where there is none
@@ -31,6 +33,18 @@ type probeState struct {
 	rules    error // why they do not
 	denied   error
 	stuck    error
+	killed   [2]error // how the last run of each kind did not come to its end, nil if it did
+}
+
+// rightsFix says what to do when pfctl could not be run at all, or was not let.
+func rightsFix(err error) string {
+	switch {
+	case errors.Is(err, ErrNoProgram):
+		return "set pf.pfctl to the path of pfctl(8), or pf.backend = \"memory\" where there is no pf"
+	case errors.Is(err, ErrNoPF):
+		return "load pf: kldload pf on FreeBSD, modload pf on NetBSD"
+	}
+	return "run as root, or let the privileged helper run pfctl"
 }
 
 // look asks PF how it is, and changes nothing.
@@ -217,7 +231,7 @@ func (d *Driver) Health() []HealthItem {
 	}
 	switch {
 	case p.denied != nil:
-		add("rights", false, p.denied.Error(), "run as root, or let the privileged helper run pfctl")
+		add("rights", false, p.denied.Error(), rightsFix(p.denied))
 	default:
 		add("rights", true, "pfctl may be run", "")
 	}
@@ -241,11 +255,7 @@ func (d *Driver) Health() []HealthItem {
 		add("counters", true, "this pf does not know the word counters; it counts by address without", "")
 	}
 	out = append(out, d.limitHealth())
-	if p.stuck != nil {
-		add("stuck", false, p.stuck.Error(), "raise \"set limit table-entries\" in pf.conf, or delete entries; the stuck pfctl goes on by itself then")
-	} else {
-		add("stuck", true, "no pfctl is stuck", "")
-	}
+	out = append(out, d.stuckHealth(), d.changesHealth())
 	for _, t := range d.tables {
 		if t.blind {
 			add("tables", false, fmt.Sprintf("table <%s> cannot be read: it has more entries than one request may carry", t.name),
@@ -261,6 +271,45 @@ func (d *Driver) Health() []HealthItem {
 		}
 	}
 	return out
+}
+
+// slowRun is how long a run may take before health says so. Reading or changing 100,000 entries takes about a second.
+const slowRun = 5 * time.Second
+
+// stuckHealth tells of runs that do not end.
+func (d *Driver) stuckHealth() HealthItem {
+	const name = "stuck"
+	if err := d.probe.stuck; err != nil {
+		return HealthItem{name, false, err.Error(), "raise \"set limit table-entries\" in pf.conf, or delete entries; the stuck pfctl goes on by itself then"}
+	}
+	for kind, run := range d.active {
+		if run.what == "" {
+			continue
+		}
+		if took := d.clock.Now().Sub(run.begin); took >= slowRun {
+			kept := ""
+			if kind == changing {
+				kept = "; changes wait for it, none is lost"
+			}
+			return HealthItem{name, false, fmt.Sprintf("pfctl has been running for %v: %s%s", took.Round(time.Second), run.what, kept),
+				"see what it waits for: ps -axo pid,wchan,command | grep pfctl"}
+		}
+	}
+	for _, err := range d.probe.killed {
+		if err != nil {
+			return HealthItem{name, false, "pfctl did not come to its end: " + err.Error() + "; what it did is looked at, and the rest is tried again",
+				"run pfctl by hand to see what it waits for"}
+		}
+	}
+	return HealthItem{name, true, "no pfctl is stuck", ""}
+}
+
+// changesHealth tells of changes that fail again and again.
+func (d *Driver) changesHealth() HealthItem {
+	if d.tries < 2 {
+		return HealthItem{"runs", true, "pf takes our changes", ""}
+	}
+	return HealthItem{"runs", false, fmt.Sprintf("%d tries in a row failed; the changes are kept and tried again: %v", d.tries, d.tryErr), ""}
 }
 
 func (d *Driver) callHealth() HealthItem {

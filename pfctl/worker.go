@@ -52,7 +52,8 @@ func (d *Driver) step(ctx context.Context) time.Duration {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.backoff = 0
+	d.backoff, d.tries, d.tryErr = 0, 0, nil
+	d.probe.killed[changing] = nil // whatever it had done, all is as it should be now
 	rest := max(d.nextRecon.Sub(d.clock.Now()), time.Millisecond)
 	if wait > 0 {
 		rest = min(rest, wait)
@@ -85,6 +86,8 @@ func (d *Driver) after(err error, wait time.Duration) time.Duration {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
+	d.tries++
+	d.tryErr = err
 	missing := errors.Is(err, ErrTableMissing)
 	if missing || errors.Is(err, ErrStuck) || errors.Is(err, ErrKilled) {
 		d.want.reconcile = true // what is in PF is not known now

@@ -27,6 +27,7 @@ const (
 	failStuck
 	failKilled
 	failNoPF
+	failNoProgram
 )
 
 // maxStderr bounds what is handed on of pfctl's standard error.
@@ -54,6 +55,8 @@ func encodeFailure(err error) []byte {
 		cause = failStuck
 	case errors.Is(err, pfctl.ErrKilled):
 		cause = failKilled
+	case errors.Is(err, pfctl.ErrNoProgram):
+		cause = failNoProgram
 	case errors.Is(err, pfctl.ErrNoPF):
 		cause = failNoPF
 	}
@@ -66,16 +69,23 @@ func decodeFailure(b []byte) error {
 		return errProtocol
 	}
 	text := string(b[1:])
-	switch b[0] {
-	case failStuck:
-		return fmt.Errorf("%s: %w", text, pfctl.ErrStuck)
-	case failKilled:
-		return fmt.Errorf("%s: %w", text, pfctl.ErrKilled)
-	case failNoPF:
-		return fmt.Errorf("%s: %w", text, pfctl.ErrNoPF)
+	kinds := map[byte]error{failStuck: pfctl.ErrStuck, failKilled: pfctl.ErrKilled, failNoPF: pfctl.ErrNoPF, failNoProgram: pfctl.ErrNoProgram}
+	if kind := kinds[b[0]]; kind != nil {
+		return &childFailure{text, kind}
 	}
 	return errors.New(text)
 }
+
+// childFailure is a run that came to no result over there, in the words it had there.
+type childFailure struct {
+	text string
+	kind error
+}
+
+func (f *childFailure) Error() string { return f.text }
+
+// Unwrap gives pfctl's error that it is.
+func (f *childFailure) Unwrap() error { return f.kind }
 
 // status is what of a file's status the worker needs.
 type status struct {

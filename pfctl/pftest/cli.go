@@ -89,9 +89,7 @@ func (s *Store) takeFaults(env Getenv) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", EnvOpenErrno, err)
 		}
-		s.PF.faults[FaultOpen] = n
-	} else {
-		delete(s.PF.faults, FaultOpen)
+		s.PF.openErrno = n
 	}
 	return nil
 }

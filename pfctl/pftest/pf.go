@@ -25,6 +25,8 @@ type PF struct {
 	zone  *time.Location // of printed dates
 	ifs   []Iface
 
+	openErrno int // of this process alone, from its environment
+
 	mu      sync.Mutex
 	changed chan struct{} // closed and replaced whenever entries go, for an add that waits for room
 	state

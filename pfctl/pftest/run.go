@@ -128,6 +128,9 @@ func (c *call) main(args []string) error {
 // open is the opening of /dev/pf. With -n it may fail.
 func (c *call) open() error {
 	errno, device := c.pf.faults[FaultOpen], "/dev/pf"
+	if c.pf.openErrno != 0 {
+		errno = c.pf.openErrno
+	}
 	if c.o.device != "" {
 		device = c.o.device
 		if device != "/dev/pf" {

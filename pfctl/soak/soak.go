@@ -26,12 +26,12 @@ type options struct {
 
 // report is what a soak saw.
 type report struct {
-	bans, unbans, refused, foreign         int
-	faults                                 map[pftest.Fault]int // how often each was let strike
-	worst                                  float64 // table runs at most in any window, as a part of what the budget allows
-	looks, neverSeen                       int     // looks into the tables while it ran, and never-listed addresses seen in them
-	desired, lost, extra                   int     // at the end: what the tables should hold, what of it is missing, what is there besides
-	stats                                  pfctl.Stats
+	bans, unbans, refused, foreign int
+	faults                         map[pftest.Fault]int // how often each was let strike
+	worst                          float64              // table runs at most in any window, as a part of what the budget allows
+	looks, neverSeen               int                  // looks into the tables while it ran, and never-listed addresses seen in them
+	desired, lost, extra           int                  // at the end: what the tables should hold, what of it is missing, what is there besides
+	stats                          pfctl.Stats
 }
 
 // verdict says in one line what a soak must show: that the tables hold what they should, that no never-listed address was ever in
