@@ -302,6 +302,14 @@ func (d *Driver) Stop(ctx context.Context) error {
 	return err
 }
 
+// Leave is Stop where another driver goes on with the same tables: they stay, whatever Flush says.
+func (d *Driver) Leave(ctx context.Context) error {
+	d.work.Lock()
+	defer d.work.Unlock()
+	_, err := d.apply(ctx, true)
+	return err
+}
+
 // Flush empties our tables and forgets what shall be in them (pause --flush). Foreign entries go too.
 func (d *Driver) Flush(ctx context.Context) error {
 	d.work.Lock()

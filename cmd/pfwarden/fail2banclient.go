@@ -70,7 +70,7 @@ func (c *fail2banClient) restart(ctx context.Context) error {
 func (c *fail2banClient) answers(ctx context.Context) bool {
 	client := c.client()
 	defer client.Close()
-	_, _, err := client.Fail2ban(ctx, []string{"ping"})
+	_, err := client.Fail2ban(ctx, []string{"ping"})
 	return err == nil
 }
 
@@ -97,7 +97,8 @@ func (c *fail2banClient) client() *control.Client { return control.NewClient(c.s
 func (c *fail2banClient) send(ctx context.Context, args []string) error {
 	client := c.client()
 	defer client.Close()
-	raw, bad, err := client.Fail2ban(ctx, args)
+	reply, err := client.Fail2ban(ctx, args)
+	bad := reply.Error
 	switch {
 	case errors.Is(err, control.ErrNotRunning):
 		return c.failed(fmt.Sprintf("Failed to access socket path: %s. Is fail2ban running?", c.socketPath()), "")
@@ -118,7 +119,12 @@ func (c *fail2banClient) send(ctx context.Context, args []string) error {
 		}
 		return c.failed("NOK: "+tuple(holds...), said)
 	}
-	v, err := f2bclient.Decode(raw)
+	if reply.Owner != "" {
+		if err := c.askOwner(ctx, client, reply.Owner); err != nil {
+			return c.failed(err.Error(), "")
+		}
+	}
+	v, err := f2bclient.Decode(reply.Value)
 	if err != nil {
 		return c.failed(err.Error(), "")
 	}

@@ -85,6 +85,7 @@ func verbs(streams stdio) []*cobra.Command {
 		newRunCommand(streams),
 		newPlanCommand(streams),
 		newWorkerCommand(streams),
+		newHooksCommand(streams),
 		newDemoCommand(streams),
 		newReplayCommand(streams),
 		newPflogCommand(streams),

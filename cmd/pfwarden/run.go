@@ -155,3 +155,18 @@ func withoutTime(groups []string, a slog.Attr) slog.Attr {
 	}
 	return a
 }
+
+// logTo makes a logger of a writer; syslog adds the time itself. level is set to the configured one, and may be changed later.
+func logTo(c config.Log, w io.Writer, withoutTimes bool, level *slog.LevelVar) (*slog.Logger, error) {
+	if err := level.UnmarshalText([]byte(c.Level)); err != nil {
+		return nil, usagef("log.level: %w", err)
+	}
+	o := &slog.HandlerOptions{Level: level}
+	if withoutTimes {
+		o.ReplaceAttr = withoutTime
+	}
+	if c.Format == "json" {
+		return slog.New(slog.NewJSONHandler(w, o)), nil
+	}
+	return slog.New(slog.NewTextHandler(w, o)), nil
+}

@@ -17,7 +17,14 @@ type Fail2banService interface {
 type Fail2banAnswer struct {
 	Value any            `json:"value"`
 	Error *Fail2banError `json:"error,omitempty"`
+	Owner string         `json:"owner,omitempty"` // what the client has to ask of the process that opened the socket; "" = nothing
 }
+
+// What the process that opened the socket does: it is asked by a signal, since the one that answers has no rights over it.
+const (
+	OwnerReloads = "reload" // SIGHUP
+	OwnerStops   = "stop"   // SIGTERM
+)
 
 // Fail2banError is an exception of that server.
 type Fail2banError struct {
@@ -50,12 +57,14 @@ func (s *Server) fail2ban(ctx context.Context, r *http.Request) (any, error) {
 	return service.Fail2ban(ctx, p.String(), ok && (p.UID == 0 || p.UID == s.self), b.Argv), nil
 }
 
-// Fail2ban carries out one command of fail2ban-client; value is the answer's JSON.
-func (c *Client) Fail2ban(ctx context.Context, argv []string) (value json.RawMessage, failed *Fail2banError, err error) {
-	var answer struct {
-		Value json.RawMessage `json:"value"`
-		Error *Fail2banError  `json:"error"`
-	}
-	err = c.post(ctx, "/v1/fail2ban", fail2banBody{argv}, &answer)
-	return answer.Value, answer.Error, err
+// Fail2banReply is a Fail2banAnswer as it came.
+type Fail2banReply struct {
+	Value json.RawMessage `json:"value"`
+	Error *Fail2banError  `json:"error"`
+	Owner string          `json:"owner"`
+}
+
+// Fail2ban carries out one command of fail2ban-client.
+func (c *Client) Fail2ban(ctx context.Context, argv []string) (r Fail2banReply, err error) {
+	return r, c.post(ctx, "/v1/fail2ban", fail2banBody{argv}, &r)
 }

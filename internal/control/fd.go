@@ -6,17 +6,17 @@ import (
 )
 
 // withFD calls f with the connection's descriptor.
-func withFD(c *net.UnixConn, f func(fd int) (Peer, error)) (p Peer, err error) {
+func withFD[T any](c *net.UnixConn, f func(fd int) (T, error)) (v T, err error) {
 	raw, err := c.SyscallConn()
 	if err != nil {
-		return Peer{}, fmt.Errorf("peer credentials: %w", err)
+		return v, fmt.Errorf("peer credentials: %w", err)
 	}
-	inner := raw.Control(func(fd uintptr) { p, err = f(int(fd)) })
+	inner := raw.Control(func(fd uintptr) { v, err = f(int(fd)) })
 	if inner != nil {
 		err = inner
 	}
 	if err != nil {
-		return Peer{}, fmt.Errorf("peer credentials: %w", err)
+		return v, fmt.Errorf("peer credentials: %w", err)
 	}
-	return p, nil
+	return v, nil
 }

@@ -6,4 +6,5 @@ const (
 	peerOption = 0x0003
 	peerUID    = 4
 	peerGID    = 8
+	peerPID    = 0
 )

@@ -8,4 +8,5 @@ const (
 	peerOption = unix.SO_PEERCRED
 	peerUID    = 0
 	peerGID    = 4
+	peerPID    = 8
 )

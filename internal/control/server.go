@@ -31,6 +31,7 @@ type Limits struct {
 	Reserved    int           // of these, kept free for root; 8
 	Request     time.Duration // to read and answer a request; 60 s
 	Idle        time.Duration // of a connection between requests; 10 s
+	OnlyRoot    bool          // may change anything; else this process's own user may, too
 }
 
 func (l Limits) filled() Limits {
@@ -60,7 +61,11 @@ type Server struct {
 
 // NewServer makes a server for a service.
 func NewServer(s Service, log *slog.Logger, l Limits) *Server {
-	return &Server{service: s, log: log, limits: l.filled(), self: uint32(os.Geteuid()), who: peerOf} //nolint:gosec // a uid is 32 bits wide
+	self := uint32(os.Geteuid()) //nolint:gosec // a uid is 32 bits wide
+	if l.OnlyRoot {
+		self = 0
+	}
+	return &Server{service: s, log: log, limits: l.filled(), self: self, who: peerOf}
 }
 
 // Serve answers on l until ctx ends; then it lets running requests end, for at most five seconds, and returns nil. It closes l.

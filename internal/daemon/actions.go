@@ -12,6 +12,7 @@ import (
 	"pfwarden/internal/fail2ban"
 	"pfwarden/internal/hooks"
 	"pfwarden/internal/ledger"
+	"pfwarden/internal/screen"
 	"pfwarden/internal/warden"
 )
 
@@ -26,9 +27,42 @@ func hookJails(f *fail2ban.Running) (jails []hooks.Jail) {
 	return jails
 }
 
+// Commands lists all that the jails of a fail2ban folder may have run, and fail2ban's log if a jail reads it. f may be nil.
+func Commands(f *fail2ban.Running) *hooks.Book {
+	var ignores []*screen.Command
+	if f != nil {
+		for _, j := range f.Jails {
+			if j.Screen.Command != nil {
+				ignores = append(ignores, j.Screen.Command)
+			}
+		}
+	}
+	return hooks.NewBook(hookJails(f), ignores, noticesPath(f), 0)
+}
+
+// noticesPath is that of fail2ban's log if a jail reads it, as recidive does; "" if none does.
+func noticesPath(f *fail2ban.Running) string {
+	if f == nil {
+		return ""
+	}
+	if path := f.Setup.Main["logtarget"]; filepath.IsAbs(path) && f.Reads(path) {
+		return path
+	}
+	return ""
+}
+
+// ActionDigests name each action that is run as commands together with all that it is made of. f may be nil.
+func ActionDigests(f *fail2ban.Running) map[string]string { return hooks.Digests(hookJails(f)) }
+
+// notices takes the lines of fail2ban's log.
+type notices interface {
+	Event(e warden.Event, at time.Time) error
+	Close() error
+}
+
 func (d *Daemon) newHooks(f *fail2ban.Running) *hooks.Hooks {
 	return hooks.New(hookJails(f), hooks.Options{
-		Counts: d.jailCounts, Name: reverseName, Now: d.o.Now, Log: d.log.With("part", "actions"),
+		Counts: d.jailCounts, Name: reverseName, Now: d.o.Now, Log: d.log.With("part", "actions"), Remote: d.o.Apart.remote(),
 		History: func(p netip.Prefix, jail string) []ledger.Ban {
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 			defer cancel()
@@ -108,11 +142,12 @@ func (d *Daemon) openNotices(f *fail2ban.Running) {
 		}
 		d.notices = nil
 	}
-	if f == nil {
+	path := noticesPath(f)
+	if path == "" {
 		return
 	}
-	path := f.Setup.Main["logtarget"]
-	if !filepath.IsAbs(path) || !f.Reads(path) {
+	if r := d.o.Apart.remote(); r != nil {
+		d.notices = r.Notices()
 		return
 	}
 	n, err := hooks.OpenNotices(path)
@@ -138,8 +173,10 @@ func (d *Daemon) tellActions(e warden.Event) {
 
 // stopActions lets fail2ban's actions go of their bans, within a minute.
 func (d *Daemon) stopActions(ctx context.Context) {
-	if err := d.hooks.Stop(limited(ctx, time.Minute), d.liveStories(ctx)); err != nil {
-		d.log.Warn("stopping fail2ban's actions", "error", err)
+	if !d.handOver(ctx) {
+		if err := d.hooks.Stop(limited(ctx, time.Minute), d.liveStories(ctx)); err != nil {
+			d.log.Warn("stopping fail2ban's actions", "error", err)
+		}
 	}
 	if d.notices != nil {
 		if err := d.notices.Close(); err != nil {

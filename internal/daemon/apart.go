@@ -10,18 +10,41 @@ import (
 	"pfwarden/internal/config"
 	"pfwarden/internal/control"
 	"pfwarden/internal/fail2ban"
+	"pfwarden/internal/hooks"
 	"pfwarden/internal/metrics"
 )
 
 // Apart is what a daemon gets from a privileged process instead of opening it itself. A nil Apart means that it has its own rights.
 type Apart struct {
-	Files         *capture.Files    // the logs and the pflog file
-	OpenInterface pflog.Opener      // the pflog interface
-	Control       *net.UnixListener // nil = none
-	Metrics       net.Listener      // nil = none
-	Fail2ban      *fail2ban.Running // nil = none; read before the rights were given up
-	Rules         string            // of pf.rules_file, likewise
-	Faults        map[string]string // health items that are red from the start, such as a worker that had to be started again
+	Files         *capture.Files         // the logs and the pflog file
+	OpenInterface pflog.Opener           // the pflog interface
+	Control       *net.UnixListener      // nil = none
+	Metrics       net.Listener           // nil = none
+	Fail2ban      *fail2ban.Running      // nil = none; read before the rights were given up
+	Rules         string                 // of pf.rules_file, likewise
+	Hooks         *hooks.Remote          // runs commands; nil = there are none to run
+	MayRead       func(path string) bool // whether a log is one that the privileged process opens
+
+	// How this worker follows another, and is followed, at a reload.
+	Succeeds   string                                     // the one that it follows; "" = none
+	Succession func() (id string, keep map[string]string) // the one that follows it, "" = none, and the actions that it has, too
+	Handover   string                                     // a file for what is left to the next; "" = nothing is
+
+	Faults map[string]string // health items that are red from the start, such as a worker that had to be started again
+}
+
+func (a *Apart) remote() *hooks.Remote {
+	if a == nil {
+		return nil
+	}
+	return a.Hooks
+}
+
+func (a *Apart) succession() (id string, keep map[string]string) {
+	if a == nil || a.Succession == nil {
+		return "", nil
+	}
+	return a.Succession()
 }
 
 func (a *Apart) files() *capture.Files {

@@ -72,10 +72,10 @@ type Daemon struct {
 	rules     string // the administrator's own for our anchor; "" = the default ones
 	hooks     *hooks.Hooks
 	before    map[string]hooks.Counts // what was counted of fail2ban's jails before they were started anew; d.mu guards it
-	overrides []override      // of fail2ban's jails, set at run time; used by the engine's goroutine only
-	work      context.Context // of what is started while running
-	notices   *hooks.Notices  // nil: nobody reads them
-	anchors   []anchor        // of PF beside our own, that fail2ban's jails fill
+	overrides []override              // of fail2ban's jails, set at run time; used by the engine's goroutine only
+	work      context.Context         // of what is started while running
+	notices   notices                 // nil: nobody reads them
+	anchors   []anchor                // of PF beside our own, that fail2ban's jails fill
 	metrics   *metrics.Metrics
 	watcher   *watcher
 	detector  *detect.Detector // used by the engine's goroutine only
@@ -256,6 +256,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	defer closeServers()
 	var parts sync.WaitGroup
 	parts.Go(func() { d.hooks.Run(work) })
+	d.inherit()
 	d.hooks.Start(d.liveStories(work))
 	if err := d.startPF(work); err != nil {
 		d.log.Error("pf is not as it should be; bans are kept and tried again", "error", err)
@@ -288,7 +289,11 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.stopActions(work)
 	stop()
 	parts.Wait()
-	if err := d.each(func(x *pfctl.Driver) error { return x.Stop(limited(context.WithoutCancel(ctx), 30*time.Second)) }); err != nil {
+	end := (*pfctl.Driver).Stop
+	if id, _ := d.o.Apart.succession(); id != "" {
+		end = (*pfctl.Driver).Leave
+	}
+	if err := d.each(func(x *pfctl.Driver) error { return end(x, limited(context.WithoutCancel(ctx), 30*time.Second)) }); err != nil {
 		d.log.Warn("stopping pf's tables", "error", err)
 	}
 	d.log.Info("pfwarden stopped", "bans", d.bans.Len())

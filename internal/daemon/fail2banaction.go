@@ -85,6 +85,9 @@ func (q *asked) setAction(x *fail2ban.Jail, what string, args []string) value {
 	if len(args) == 0 || what == "action" && len(args) < 2 {
 		return tooFew()
 	}
+	if q.s.d.o.Apart != nil && what != "delaction" {
+		return failed("%s", fixedCommands)
+	}
 	name := args[0]
 	have := slices.ContainsFunc(x.Actions, func(a fail2ban.Action) bool { return a.Name == name })
 	remove := func(j *fail2ban.Jail) {

@@ -7,6 +7,7 @@ import (
 	"syscall"
 	"time"
 
+	"pfwarden/internal/control"
 	"pfwarden/internal/fail2ban"
 )
 
@@ -50,19 +51,24 @@ func overlay(s *fail2ban.Setup, over []override) {
 	}
 }
 
-
 // again makes a change to what is set at run time and takes the configuration over anew. Nothing is changed if that fails, or if jail,
 // where it is named, could not run any more.
 func (q *asked) again(jail string, f func() error) error {
 	d := q.s.d
 	var err error
 	if asking := d.ask(q.ctx, func(time.Time) {
+		c := d.config
+		if d.o.Apart == nil { // else it was read before the rights were given up
+			if c, err = d.o.Load(); err != nil {
+				return
+			}
+		}
 		before := d.overrides
 		if err = f(); err == nil {
 			err = d.wouldRun(jail)
 		}
 		if err == nil {
-			err = d.takeConfig(d.work)
+			err = d.takeConfig(d.work, c)
 		}
 		if err != nil {
 			d.overrides = before
@@ -127,6 +133,9 @@ func (q *asked) reload() value {
 			return failed("%v", err)
 		}
 	}
+	if q.s.d.o.Apart != nil { // another worker will read everything
+		return value{Value: "OK", Owner: control.OwnerReloads}
+	}
 	if err := q.again("", func() error { q.s.d.forget(jail); return nil }); err != nil {
 		return failed("%v", err)
 	}
@@ -141,6 +150,11 @@ func (q *asked) reload() value {
 
 // configured tells whether the folder has such a jail, enabled or not left out for a fault.
 func (q *asked) configured(jail string) (bool, error) {
+	if q.s.d.o.Apart != nil { // the folder cannot be read any more
+		setup := q.running().Setup
+		return slices.ContainsFunc(setup.Jails, func(j fail2ban.Jail) bool { return j.Name == jail }) ||
+			slices.ContainsFunc(setup.Faults, func(f fail2ban.JailFault) bool { return f.Jail == jail }), nil
+	}
 	setup, err := fail2ban.Load(q.running().Setup.Dir, fail2ban.Options{AllowMissingLogs: true})
 	if err != nil {
 		return false, err
@@ -154,6 +168,8 @@ func (q *asked) startStop() value {
 	switch {
 	case len(q.argv) == 1 && q.argv[0] == "start":
 		return tooFew()
+	case len(q.argv) == 1 && q.s.d.o.Apart != nil:
+		return value{Owner: control.OwnerStops}
 	case len(q.argv) == 1:
 		time.AfterFunc(200*time.Millisecond, func() { _ = syscall.Kill(syscall.Getpid(), syscall.SIGTERM) })
 		return value{}

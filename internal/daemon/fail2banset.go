@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -55,7 +56,10 @@ func (q *asked) set() value {
 	if name == "unbanip" {
 		return q.unbanIn(jail, args)
 	}
-	c, bad := change(j.Jail, name, args)
+	if bad := q.s.d.fixedHere(name, args); bad.Error != nil {
+		return bad
+	}
+	c, bad := change(j.Jail, name, args, q.s.d.openFile)
 	if bad.Error != nil {
 		return bad
 	}
@@ -78,6 +82,32 @@ var settable = []string{
 	"logtimezone", "maxmatches", "maxretry", "maxlines", "bantime", "attempt", "banip", "unbanip", "addaction", "delaction", "action",
 }
 
+// fixedCommands is what is answered where commands are run by a process of their own.
+const fixedCommands = "commands are fixed when pfwarden starts: write them into the configuration and reload, or run pfwarden with --single-process"
+
+// fixedHere says why something cannot be changed at run time where others than this process run commands and open logs.
+func (d *Daemon) fixedHere(name string, args []string) value {
+	a := d.o.Apart
+	switch {
+	case a == nil:
+	case name == "ignorecommand" && args[0] != "":
+		return failed("%s", fixedCommands)
+	case name == "addlogpath" && a.MayRead != nil && filepath.IsAbs(args[0]) && !a.MayRead(args[0]):
+		return failed("logs are fixed when pfwarden starts: write %s into the configuration and reload, or run pfwarden with --single-process", args[0])
+	}
+	return value{}
+}
+
+// opener opens a file to read.
+type opener func(path string) (*os.File, error)
+
+func (d *Daemon) openFile(path string) (*os.File, error) {
+	if files := d.o.Apart.files(); files != nil {
+		return files.Open(path)
+	}
+	return os.Open(path)
+}
+
 // refused words why a jail could not run with a change.
 func refused(text string, err error) value {
 	if errors.Is(err, filter.ErrNoID) {
@@ -93,7 +123,7 @@ type changed struct {
 }
 
 // change makes a change of one option of a jail.
-func change(x *fail2ban.Jail, name string, args []string) (changed, value) {
+func change(x *fail2ban.Jail, name string, args []string, open opener) (changed, value) {
 	text := args[0]
 	option := func(v any) (changed, value) {
 		return changed{name, func(j *fail2ban.Jail) { j.Options[name] = v }}, value{}
@@ -166,7 +196,7 @@ func change(x *fail2ban.Jail, name string, args []string) (changed, value) {
 	case "addignoreip", "delignoreip":
 		return changeIgnored(x, name, args)
 	case "addlogpath", "dellogpath":
-		return changeLogs(x, name, args)
+		return changeLogs(x, name, args, open)
 	case "addfailregex", "delfailregex":
 		list, bad := changeRegexes(x.Filter.FailRegex, name, text)
 		return changed{"failregex", func(j *fail2ban.Jail) { j.Filter.FailRegex = list }}, bad
@@ -211,7 +241,7 @@ func changeRegexes(now []string, name, text string) ([]string, value) {
 	return slices.Delete(list, n, n+1), value{}
 }
 
-func changeLogs(x *fail2ban.Jail, name string, args []string) (changed, value) {
+func changeLogs(x *fail2ban.Jail, name string, args []string, open opener) (changed, value) {
 	path, tail := args[0], false
 	paths, logs := slices.Clone(x.Paths), slices.Clone(x.Logs)
 	named := func(l fail2ban.Log) bool { return l.Path == path }
@@ -224,7 +254,7 @@ func changeLogs(x *fail2ban.Jail, name string, args []string) (changed, value) {
 			return changed{}, failed("File option must be 'head' or 'tail'")
 		}
 		tail = len(args) == 2 && strings.EqualFold(args[1], "tail")
-		if bad := noFile(path); bad.Error != nil {
+		if bad := noFile(path, open); bad.Error != nil {
 			return changed{}, bad
 		}
 	}
@@ -248,8 +278,8 @@ func changeLogs(x *fail2ban.Jail, name string, args []string) (changed, value) {
 }
 
 // noFile says that a file cannot be read, in Python's words.
-func noFile(path string) value {
-	f, err := os.Open(path)
+func noFile(path string, open opener) value {
+	f, err := open(path)
 	if err == nil {
 		f.Close()
 		return value{}

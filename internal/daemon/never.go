@@ -25,6 +25,9 @@ func (d *Daemon) newScreen(c *config.Config, f *fail2ban.Running) (*screen.Scree
 	if c.NeverDefaults {
 		o.Defaults = list
 	}
+	if r := d.o.Apart.remote(); r != nil {
+		o.Run = r.Ask
+	}
 	return screen.New(o), list, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"pfwarden/detect"
+	"pfwarden/internal/config"
 )
 
 // reloadNow takes over a changed configuration as a whole, or keeps the old one if the new one has a fault. Suspicion, bans and log positions
@@ -20,7 +21,10 @@ func (d *Daemon) reloadNow(ctx context.Context) {
 	if d.o.Load == nil {
 		return
 	}
-	err := d.takeConfig(ctx)
+	c, err := d.o.Load()
+	if err == nil {
+		err = d.takeConfig(ctx, c)
+	}
 	d.mu.Lock()
 	d.reload = err
 	d.mu.Unlock()
@@ -34,11 +38,7 @@ func (d *Daemon) reloadNow(ctx context.Context) {
 	d.log.Info("configuration taken over", "jails", len(d.plan.Jails))
 }
 
-func (d *Daemon) takeConfig(ctx context.Context) error {
-	c, err := d.o.Load()
-	if err != nil {
-		return err
-	}
+func (d *Daemon) takeConfig(ctx context.Context, c *config.Config) error {
 	if keys := fixed(d.config, c); len(keys) > 0 {
 		return fmt.Errorf("%s can only change with a restart", strings.Join(keys, ", "))
 	}

@@ -28,7 +28,7 @@ func (d *Daemon) serve(ctx context.Context, ready <-chan struct{}) (stop func(),
 			stop()
 			return nil, err
 		}
-		server := control.NewServer(&service{d}, d.log.With("part", "control"), control.Limits{})
+		server := control.NewServer(&service{d}, d.log.With("part", "control"), control.Limits{OnlyRoot: d.o.Apart != nil})
 		running.Go(func() {
 			defer listener.Close()
 			if await(ctx, ready) != nil {

@@ -170,6 +170,13 @@ func (d *Daemon) health() []control.HealthItem {
 		damaged = errors.New("the pflog file is damaged: what comes after the damage is not seen")
 	}
 	item("pflog_file", damaged, "move the file away and send pflogd SIGHUP")
+	if r := d.o.Apart.remote(); r != nil {
+		var fault error
+		if text := r.Fault(); text != "" {
+			fault = errors.New(text)
+		}
+		item("hooks", fault, "see the log for what ended it; a reload begins anew")
+	}
 	item("bans_room", full, "shorten the ladder, or ban prefixes")
 	d.mu.Lock()
 	item("config", d.reload, "mend the configuration and send SIGHUP again")

@@ -34,6 +34,7 @@ type action struct {
 	lane             *lane   // its own, for start, flush and stop
 	before           *action // of the same name in the old configuration: to be stopped first
 	startTried       bool
+	adopted          bool // taken over as it was: neither it nor its bans are begun again
 	ended            bool
 	alone            bool // its start, flush or stop is under way
 
@@ -343,7 +344,11 @@ func (a *action) run(ctx context.Context, text string, b *ban) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, a.timeout)
 	defer cancel()
-	command, args := replaceDynamic(text, a.valueOf(ctx, b), func(tag string) (string, bool) { v, ok := b.fields[tag]; return v, ok }, hostNames)
+	fields := gather(text, a.valueOf(ctx, b), func(tag string) (string, bool) { v, ok := b.fields[tag]; return v, ok })
+	if a.h.o.Remote != nil {
+		return a.h.o.Remote.Run(ctx, text, a.timeout, fields)
+	}
+	command, args := fill(text, fields)
 	return a.h.o.Shell(ctx, command, args)
 }
 

@@ -38,6 +38,7 @@ type Options struct {
 	Queue     int           // bans that wait; 10000. More are dropped and counted. Twenty times as many ends of bans may wait
 	Timeout   time.Duration // of a command whose action names none; 60 s
 	Shell     Shell         // nil: /bin/sh
+	Remote    *Remote       // runs the commands in another process; nil: Shell does, in this one
 	Counts    func(jail string) Counts
 	History   func(p netip.Prefix, jail string) []ledger.Ban // earlier bans, of all jails if jail is ""
 	Name      func(ctx context.Context, a netip.Addr) string // reverse look-up for <ip-host>
@@ -171,6 +172,9 @@ func (h *Hooks) Start(live []ledger.Ban) {
 
 func (h *Hooks) start(n name, live []ledger.Ban) {
 	a := h.actions[n]
+	if a.adopted {
+		return
+	}
 	if !a.onDemand {
 		h.put(a, "", job{verb: "start"})
 	}
@@ -256,6 +260,11 @@ func (h *Hooks) Stop(ctx context.Context, live []ledger.Ban) error {
 	for _, n := range h.order {
 		h.end(h.actions[n], live)
 	}
+	return h.drained(ctx)
+}
+
+// drained waits until all that waits is done, or ctx ends. h.mu is held.
+func (h *Hooks) drained(ctx context.Context) error {
 	stop := context.AfterFunc(ctx, func() {
 		h.mu.Lock()
 		h.wake.Broadcast()

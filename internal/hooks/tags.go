@@ -14,6 +14,7 @@ var (
 	failurePattern = regexp.MustCompile(`<F-([A-Z0-9_\-]+)>`)
 	special        = regexp.MustCompile("[\\\\#&;`|*?~<>^()\\[\\]{}$'\"\n\r]")
 	noWord         = regexp.MustCompile(`\W`)
+	inert          = regexp.MustCompile(`^[A-Za-z0-9_.:/@%+,-]*$`)
 )
 
 // maxRounds is how often tags that other tags brought in are replaced.
@@ -99,15 +100,15 @@ func hostNames() (fq, short string) {
 	return fq, short
 }
 
-// replaceDynamic fills the values of one ban into a command, in one pass. A value that holds a character which means something to a shell
-// is not written into the command but handed over as an argument, which the command finds in a variable f2bV_NAME. args are these
-// values, for /bin/sh -c command args….
+// replaceDynamic fills the values of one ban into a command, in one pass. A value that is more than one word of
+// letters, digits and the like is not written into the command but handed over as an argument, which the command finds in a variable f2bV_NAME:
+// what means something to a shell never becomes part of the text that it reads. args are these values, for /bin/sh -c command args….
 func replaceDynamic(command string, value, failure values, names func() (fq, short string)) (_ string, args []string) {
 	var variables []string
 	seen := make(map[string]bool)
 	put := func(tag, v string) string {
 		v = strings.ReplaceAll(v, "\x00", "") // no argument can hold it
-		if !special.MatchString(v) {
+		if inert.MatchString(v) {
 			return v
 		}
 		name := "f2bV_" + noWord.ReplaceAllString(tag, "_")

@@ -3,14 +3,17 @@ package privsep
 import (
 	"context"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"sync"
+	"sync/atomic"
 	"syscall"
 
 	"pfwarden/capture"
@@ -26,6 +29,9 @@ type Client struct {
 	wire  *wire
 	rules map[string][]string // by anchor, to recognise the driver's texts
 	gone  chan struct{}
+	hooks chan HooksProcess
+	// succession is what the worker was told before it is replaced; nil = nothing yet.
+	succession atomic.Pointer[Succession]
 
 	mu     sync.Mutex
 	number uint32
@@ -38,7 +44,7 @@ func NewClient(socket *os.File, settings *Settings) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{wire: w, rules: map[string][]string{}, gone: make(chan struct{}), calls: map[uint32]chan frame{}}
+	c := &Client{wire: w, rules: map[string][]string{}, gone: make(chan struct{}), hooks: make(chan HooksProcess, 1), calls: map[uint32]chan frame{}}
 	for _, a := range settings.Anchors {
 		c.rules[a.Path] = a.Rules
 	}
@@ -49,6 +55,45 @@ func NewClient(socket *os.File, settings *Settings) (*Client, error) {
 // Gone is closed when the privileged process is gone.
 func (c *Client) Gone() <-chan struct{} { return c.gone }
 
+// Succession is what a worker is told before it is stopped to be replaced by another.
+type Succession struct {
+	ID   string            `json:"id"`   // the next one is told it, too
+	Keep map[string]string `json:"keep"` // actions that the next one has, too, with their digests
+}
+
+// Succession says whether, and how, this worker is being replaced; nil = it is not.
+func (c *Client) Succession() *Succession { return c.succession.Load() }
+
+// HooksProcess is a process that runs commands, and the socket to it.
+type HooksProcess struct {
+	Socket   net.Conn
+	Restarts int    // processes before it that ended by themselves
+	Last     string // how the one before it ended
+}
+
+// Hooks yields each process that has been started to run commands. One that nobody has taken is replaced by the next.
+func (c *Client) Hooks() <-chan HooksProcess { return c.hooks }
+
+func (c *Client) hooksCame(f *frame) {
+	if f.file == nil || len(f.payload) < 4 {
+		return
+	}
+	conn, err := net.FileConn(f.file)
+	f.file.Close()
+	if err != nil {
+		return
+	}
+	h := HooksProcess{Socket: conn, Restarts: int(binary.BigEndian.Uint32(f.payload)), Last: string(f.payload[4:])}
+	for {
+		select {
+		case c.hooks <- h:
+			return
+		case old := <-c.hooks:
+			_ = old.Socket.Close()
+		}
+	}
+}
+
 // Close closes the socket.
 func (c *Client) Close() error { return c.wire.close() }
 
@@ -58,6 +103,17 @@ func (c *Client) read() {
 		f, err := c.wire.receive(maxReply, true)
 		if err != nil {
 			return
+		}
+		if f.kind == replyReload {
+			var s Succession
+			if json.Unmarshal(f.payload, &s) == nil {
+				c.succession.Store(&s)
+			}
+			continue
+		}
+		if f.kind == replyHooks {
+			c.hooksCame(&f)
+			continue
 		}
 		c.mu.Lock()
 		call := c.calls[f.number]

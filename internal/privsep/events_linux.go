@@ -79,7 +79,7 @@ func (s *session) watch(set *Settings, number int, path string) ([]byte, error) 
 	}
 	dir, base := filepath.Split(path)
 	dir = filepath.Clean(dir)
-	if !strings.ContainsAny(path, `*?[\`) || set.mayOpen(path) && !set.mayGlob(path) {
+	if !strings.ContainsAny(path, `*?[\`) || set.MayOpen(path) && !set.mayGlob(path) {
 		p, err := walkDir(dir)
 		if err != nil {
 			return nil, err

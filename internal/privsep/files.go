@@ -18,7 +18,7 @@ const maxNames = 20000
 // open answers an open request.
 func (s *session) open(number uint32, r *request) frame {
 	set := s.g.settings.Load()
-	allowed := set.mayOpen
+	allowed := set.MayOpen
 	switch r.way {
 	case openNames:
 		allowed = set.mayGlob
@@ -29,7 +29,7 @@ func (s *session) open(number uint32, r *request) frame {
 	case openWatch:
 		allowed = func(path string) bool {
 			_, path, ok := cutWatch(path)
-			return ok && (set.mayOpen(path) || set.mayGlob(path))
+			return ok && (set.MayOpen(path) || set.mayGlob(path))
 		}
 	}
 	if !allowed(r.path) {
@@ -130,7 +130,7 @@ func besides(set *Settings, dir string) ([]byte, error) {
 	var b []byte
 	count := 0
 	for _, name := range entries {
-		if count >= maxNames || len(b) > maxReply-maxPath || !set.mayOpen(filepath.Join(dir, name)) {
+		if count >= maxNames || len(b) > maxReply-maxPath || !set.MayOpen(filepath.Join(dir, name)) {
 			continue
 		}
 		one := place{dir: p.dir, name: name}

@@ -161,6 +161,10 @@ func (g *Guard) Serve(ctx context.Context, socket *os.File) error {
 	if err != nil {
 		return err
 	}
+	return g.serve(ctx, w)
+}
+
+func (g *Guard) serve(ctx context.Context, w *wire) error {
 	ctx, cancel := context.WithCancel(ctx)
 	s := &session{g: g, wire: w, paces: newPaces()}
 	var running sync.WaitGroup

@@ -2,6 +2,8 @@ package privsep
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -40,6 +42,7 @@ type Role struct {
 	Control  bool   `json:"control"`  // these descriptors were handed over
 	Metrics  bool   `json:"metrics"`
 	Journal  bool   `json:"journal"`
+	Succeeds string `json:"succeeds"` // ID of the Succession by which it follows another worker; "" = it does not
 }
 
 // ParentOptions make a Parent.
@@ -49,14 +52,18 @@ type ParentOptions struct {
 	Args  []string // of the worker's command line
 	Env   []string // of the worker, beyond what Role needs
 
+	// Hooks gives the command line of the process that runs commands; ok is false if there are none to run. nil = never.
+	Hooks    func() (args []string, ok bool)
+	HooksEnv []string // its environment
+
 	Control, Metrics *os.File                            // listening sockets, or nil
 	Journal          func(restart int) (*os.File, error) // nil = none
 	Stderr           io.Writer                           // of the worker; an *os.File is inherited, else lines are copied to it
 	Log              *slog.Logger
 
 	// Reload reads the configuration again. It returns an error, which is logged, if the old one stays; the worker is started anew
-	// if it does not.
-	Reload func() error
+	// if it does not. keep names actions that stay as they are.
+	Reload func() (keep map[string]string, err error)
 
 	Program string                               // of the worker; "" = this one
 	Backoff time.Duration                        // before a new worker, doubled up to MaxBackoff; 0 = 1 s
@@ -83,7 +90,8 @@ func (e *ExitError) Error() string {
 
 // Parent keeps a worker running.
 type Parent struct {
-	o ParentOptions
+	o     ParentOptions
+	hooks *companion // of the worker that runs; nil = none
 }
 
 // NewParent makes one; Run starts the worker.
@@ -116,11 +124,13 @@ func (p *Parent) Run(ctx context.Context, hup <-chan os.Signal) error {
 		refresh = t.C
 	}
 	wait := p.o.Backoff
+	defer func() { p.hooks.stop() }()
 	for {
 		w, err := p.start()
 		if err != nil {
 			return err
 		}
+		p.hooks = p.accompany(w, p.hooks)
 		stopping, reloading := false, false
 		var end ended
 		var kill <-chan time.Time
@@ -129,6 +139,7 @@ func (p *Parent) Run(ctx context.Context, hup <-chan os.Signal) error {
 		for {
 			select {
 			case end = <-w.ended:
+				p.hooks.leave()
 				break running
 			case <-refresh:
 				p.o.Guard.Refresh()
@@ -142,12 +153,14 @@ func (p *Parent) Run(ctx context.Context, hup <-chan os.Signal) error {
 				if stopping || reloading {
 					continue
 				}
-				if err := p.o.Reload(); err != nil {
+				keep, err := p.o.Reload()
+				if err != nil {
 					p.o.Log.Error("the configuration was not taken over; the old one stays", "error", err)
 					w.signal(syscall.SIGHUP)
 					continue
 				}
 				reloading, kill = true, p.o.After(stopTime)
+				p.succeed(w, keep)
 				w.signal(syscall.SIGTERM)
 			case <-kill:
 				p.o.Log.Error("the worker does not stop; it is killed")
@@ -160,7 +173,7 @@ func (p *Parent) Run(ctx context.Context, hup <-chan os.Signal) error {
 		case reloading:
 			p.o.Log.Info("configuration taken over; a new worker goes on")
 			wait = p.o.Backoff
-			continue
+			continue // with what the old one has left for it
 		case p.never(end):
 			return &ExitError{Code: code(end.err)}
 		}
@@ -168,6 +181,7 @@ func (p *Parent) Run(ctx context.Context, hup <-chan os.Signal) error {
 			wait = p.o.Backoff
 		}
 		p.o.Role.Restarts++
+		p.o.Role.Succeeds = ""
 		p.o.Role.Last = reason(end)
 		p.o.Log.Error("the worker ended; pf's tables stay as they are, and a new one is started", "cause", p.o.Role.Last, "ran", end.ran, "restarts", p.o.Role.Restarts, "in", wait)
 		select {
@@ -176,6 +190,21 @@ func (p *Parent) Run(ctx context.Context, hup <-chan os.Signal) error {
 			return nil
 		}
 		wait = min(2*wait, MaxBackoff)
+	}
+}
+
+// succeed tells a worker that another will take its place.
+func (p *Parent) succeed(w *worker, keep map[string]string) {
+	var id [16]byte
+	_, _ = rand.Read(id[:]) // never fails
+	s := Succession{ID: hex.EncodeToString(id[:]), Keep: keep}
+	p.o.Role.Succeeds = s.ID
+	payload, err := json.Marshal(s)
+	if err == nil && len(payload) <= maxReply {
+		err = w.wire.send(frame{kind: replyReload, payload: payload})
+	}
+	if err != nil && !gone(err) {
+		p.o.Log.Warn("the worker was not told that it is replaced: its actions are stopped and started", "error", err)
 	}
 }
 
@@ -212,10 +241,19 @@ func reason(e ended) string {
 // worker is a running one.
 type worker struct {
 	cmd   *exec.Cmd
+	wire  *wire // to it
 	ended chan ended
 }
 
 func (w *worker) signal(s syscall.Signal) { _ = w.cmd.Process.Signal(s) } // it may have ended: that comes through ended
+
+// program is what is started again in other roles.
+func (p *Parent) program() (string, error) {
+	if p.o.Program != "" {
+		return p.o.Program, nil
+	}
+	return os.Executable()
+}
 
 // start starts a worker and the service of its socket.
 func (p *Parent) start() (*worker, error) {
@@ -223,11 +261,9 @@ func (p *Parent) start() (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
-	program := p.o.Program
-	if program == "" {
-		if program, err = os.Executable(); err != nil {
-			return nil, errors.Join(err, ours.Close(), theirs.Close())
-		}
+	program, err := p.program()
+	if err != nil {
+		return nil, errors.Join(err, ours.Close(), theirs.Close())
 	}
 	role := p.o.Role
 	files := []*os.File{theirs, p.o.Control, p.o.Metrics, nil}
@@ -248,7 +284,11 @@ func (p *Parent) start() (*worker, error) {
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, p.o.Stderr, p.o.Stderr
 	cmd.ExtraFiles = files
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the terminal's signals come through us
-	w := &worker{cmd: cmd, ended: make(chan ended, 1)}
+	link, err := newWire(ours)
+	if err != nil {
+		return nil, errors.Join(err, theirs.Close())
+	}
+	w := &worker{cmd: cmd, wire: link, ended: make(chan ended, 1)}
 	began := time.Now()
 	started := make(chan error)
 	go func() {
@@ -261,7 +301,7 @@ func (p *Parent) start() (*worker, error) {
 		}
 		serving := make(chan error, 1)
 		go func() {
-			err := p.o.Guard.Serve(context.Background(), ours)
+			err := p.o.Guard.serve(context.Background(), link)
 			if err != nil {
 				p.o.Log.Error("the worker is ended", "error", err)
 				_ = cmd.Process.Kill()
@@ -272,7 +312,7 @@ func (p *Parent) start() (*worker, error) {
 		w.ended <- ended{err: err, guard: <-serving, ran: time.Since(began)}
 	}()
 	if err := <-started; err != nil {
-		return nil, errors.Join(fmt.Errorf("starting the worker: %w", err), ours.Close(), theirs.Close())
+		return nil, errors.Join(fmt.Errorf("starting the worker: %w", err), link.close(), theirs.Close())
 	}
 	err = theirs.Close()
 	if files[3] != nil {

@@ -19,6 +19,8 @@ const (
 	replyErrno       // the system's error of an open or capture request
 	replyRefuse      // the request was refused
 	replyFail        // pfctl could not be run
+	replyHooks       // to no request: a process that runs commands has been started, its socket is handed over
+	replyReload      // to no request: the worker is about to be replaced; actions that stay as they are
 )
 
 // Causes of replyFail.

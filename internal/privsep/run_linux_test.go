@@ -1,7 +1,6 @@
 package privsep_test
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -11,10 +10,43 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
+
+// programs builds pfwarden and the stand-in pfctl, once.
+var programs = sync.OnceValues(func() (dir string, err error) {
+	if dir = os.Getenv(envPrograms); dir == "" {
+		return "", errors.New("TestMain has made no folder")
+	}
+	for name, pkg := range map[string]string{"pfwarden": "./cmd/pfwarden", "pfctl": "./pfctl/pftest/pfctl"} {
+		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, name), pkg)
+		cmd.Dir = filepath.Join("..", "..")
+		if text, err := cmd.CombinedOutput(); err != nil {
+			return dir, fmt.Errorf("building %s: %w: %s", pkg, err, text)
+		}
+	}
+	return dir, nil
+})
+
+// envPrograms names the folder of the programs that were built.
+const envPrograms = "PFWARDEN_TEST_PROGRAMS"
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "privsep")
+	if err == nil {
+		err = os.Setenv(envPrograms, dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	status := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(status)
+}
 
 // house is a running pfwarden over the stand-in pfctl.
 type house struct {
@@ -24,7 +56,8 @@ type house struct {
 	log      string
 }
 
-func newHouse(t *testing.T) *house {
+// newHouse starts one. prepare may change the configuration and add files to the folder.
+func newHouse(t *testing.T, prepare ...func(dir, config string) string) *house {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("only root has rights to divide")
@@ -35,11 +68,13 @@ func newHouse(t *testing.T) *house {
 	h := &house{t: t, dir: t.TempDir()}
 	h.bin, h.log = filepath.Join(h.dir, "pfwarden"), filepath.Join(h.dir, "out")
 	pfctl := filepath.Join(h.dir, "pfctl")
-	for out, pkg := range map[string]string{h.bin: "./cmd/pfwarden", pfctl: "./pfctl/pftest/pfctl"} {
-		cmd := exec.Command("go", "build", "-o", out, pkg)
-		cmd.Dir = filepath.Join("..", "..")
-		if text, err := cmd.CombinedOutput(); err != nil {
-			t.Fatalf("building %s: %v\n%s", pkg, err, text)
+	built, err := programs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range []string{h.bin, pfctl} { // each house has its own, to tell its processes by
+		if err := os.Link(filepath.Join(built, filepath.Base(path)), path); err != nil {
+			t.Fatal(err)
 		}
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
@@ -49,6 +84,9 @@ func newHouse(t *testing.T) *house {
 	listen := l.Addr().String()
 	config := fmt.Sprintf("[pf]\npfctl=%q\n[pflog]\ninterface=\"\"\nfile=%q\n[metrics]\nlisten=%q\n[store]\nfile=%q\n[control]\nsocket=%q\ngroup=\"\"\n[log]\ntarget=\"stderr\"\n",
 		pfctl, h.dir+"/pflog", listen, h.dir+"/db/pfwarden.db", h.dir+"/s")
+	for _, f := range prepare {
+		config = f(h.dir, config)
+	}
 	if err := errors.Join(l.Close(), os.Mkdir(h.dir+"/state", 0o700), os.WriteFile(h.dir+"/c.toml", []byte(config), 0o600)); err != nil {
 		t.Fatal(err)
 	}
@@ -99,19 +137,26 @@ func (h *house) cli(args ...string) error {
 	return exec.Command(h.bin, append([]string{"--socket", h.dir + "/s"}, args...)...).Run()
 }
 
+func (h *house) output(args ...string) (string, error) {
+	out, err := exec.Command(h.bin, append([]string{"--socket", h.dir + "/s"}, args...)...).Output()
+	return string(out), err
+}
+
 // worker finds the process id of the worker, 0 if there is none.
-func (h *house) worker() int {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", h.daemon.Process.Pid))
-	if err == nil && len(bytes.Fields(b)) > 0 {
-		n, _ := strconv.Atoi(string(bytes.Fields(b)[0]))
-		return n
-	}
-	all, _ := filepath.Glob("/proc/[0-9]*/stat") // another thread of the daemon is the parent
+func (h *house) worker() int { return h.child("worker") }
+
+// child finds the process of a verb that the daemon started.
+func (h *house) child(verb string) int {
+	all, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, path := range all {
 		text, _ := os.ReadFile(path)
 		_, rest, _ := strings.Cut(string(text), ") ")
 		f := strings.Fields(rest)
-		if len(f) > 1 && f[1] == strconv.Itoa(h.daemon.Process.Pid) {
+		if len(f) < 2 || f[0] == "Z" || f[1] != strconv.Itoa(h.daemon.Process.Pid) {
+			continue
+		}
+		line, _ := os.ReadFile(filepath.Join(filepath.Dir(path), "cmdline"))
+		if words := strings.Split(string(line), "\x00"); len(words) > 1 && words[0] == h.bin && words[1] == verb {
 			n, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
 			return n
 		}

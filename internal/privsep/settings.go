@@ -111,9 +111,9 @@ func (a *Anchor) has(table string) bool {
 	return false
 }
 
-// mayOpen tells whether a path is that of a configured file, or of one that may be it under the name which rotation gave it:
+// MayOpen tells whether a path is that of a configured file, or of one that may be it under the name which rotation gave it:
 // a name in the same folder that begins as the configured one does without its extension.
-func (s *Settings) mayOpen(path string) bool {
+func (s *Settings) MayOpen(path string) bool {
 	if !filepath.IsAbs(path) || filepath.Clean(path) != path {
 		return false
 	}

@@ -55,3 +55,6 @@ func limit(memory uint64) error {
 	}
 	return errors.Join(errs...)
 }
+
+// limitHooks forbids core dumps to the process that runs commands, and to them.
+func limitHooks() error { return lower(unix.RLIMIT_CORE, 0) }

@@ -25,6 +25,28 @@ type Command struct {
 	keep    time.Duration
 }
 
+// Text names the command: two of the same text do the same.
+func (c *Command) Text() string {
+	return fmt.Sprintf("%q shell %v", c.args, c.shell)
+}
+
+// Timeout is when a run of it is given up.
+func (c *Command) Timeout() time.Duration { return c.timeout }
+
+// Tags are the names of the values that Exec wants, in their order.
+func (c *Command) Tags() []string { return slices.Clone(c.tags) }
+
+// Exec runs the command once as a child process and gives its exit status, or an error if there is none.
+func (c *Command) Exec(ctx context.Context, values []string) (status int, err error) {
+	if len(values) != len(c.tags) {
+		return -1, fmt.Errorf("ignore command: %d values for %d tags", len(values), len(c.tags))
+	}
+	ctx, cancel := context.WithTimeout(ctx, c.timeout)
+	defer cancel()
+	argv, env := c.line(values)
+	return runProgram(ctx, argv, env)
+}
+
 // tag is fail2ban's way of naming a value: <ip>, <family>, <name>, <F-USER> …
 var tag = regexp.MustCompile(`<(ip|family|name|F-[A-Z][A-Z0-9_-]*)>`)
 
@@ -158,8 +180,8 @@ func (c *Command) line(values []string) (argv, env []string) {
 	return argv, env
 }
 
-// Run is how a program is run: it gives the exit status, or an error if there is none.
-type Run func(ctx context.Context, argv, env []string) (status int, err error)
+// Run is how a command is run: it gives the exit status, or an error if there is none.
+type Run func(ctx context.Context, c *Command, values []string) (status int, err error)
 
 // runProgram runs a child process in a process group of its own, which is killed as a whole when ctx ends.
 func runProgram(ctx context.Context, argv, env []string) (int, error) {

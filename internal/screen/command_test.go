@@ -26,9 +26,9 @@ func TestCommandAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	var ran atomic.Int32
-	s := run(t, Options{Workers: 1, Jails: map[string]Jail{"sshd": {Command: c}}, Run: func(_ context.Context, argv, _ []string) (int, error) {
+	s := run(t, Options{Workers: 1, Jails: map[string]Jail{"sshd": {Command: c}}, Run: func(_ context.Context, _ *Command, values []string) (int, error) {
 		ran.Add(1)
-		switch argv[1] {
+		switch values[0] {
 		case "192.0.2.1":
 			return 0, nil
 		case "192.0.2.2":
@@ -66,7 +66,7 @@ func TestCommandIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := run(t, Options{Queue: 5, Jails: map[string]Jail{"sshd": {Command: c}}, Run: func(ctx context.Context, _, _ []string) (int, error) {
+	s := run(t, Options{Queue: 5, Jails: map[string]Jail{"sshd": {Command: c}}, Run: func(ctx context.Context, _ *Command, _ []string) (int, error) {
 		<-ctx.Done()
 		return -1, ctx.Err()
 	}})

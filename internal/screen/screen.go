@@ -82,7 +82,7 @@ func New(opts Options) *Screen {
 		opts.Resolver = net.DefaultResolver
 	}
 	if opts.Run == nil {
-		opts.Run = runProgram
+		opts.Run = func(ctx context.Context, c *Command, values []string) (int, error) { return c.Exec(ctx, values) }
 	}
 	if opts.Now == nil {
 		opts.Now = time.Now

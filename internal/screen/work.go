@@ -118,10 +118,9 @@ func (s *Screen) ask(ctx context.Context, c *Command, o *detect.Observation) (ig
 	if known {
 		return ignore
 	}
-	argv, env := c.line(values)
 	within, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	status, err := s.opts.Run(within, argv, env)
+	status, err := s.opts.Run(within, c, values)
 	if ctx.Err() != nil {
 		return true // stopping: nothing is handed over
 	}
@@ -135,7 +134,7 @@ func (s *Screen) ask(ctx context.Context, c *Command, o *detect.Observation) (ig
 		keep, outcome = time.Minute, "failed"
 	}
 	if outcome != "run" {
-		s.opts.Log.Warn("ignore command did not answer; its source counts", "jail", o.Jail, "program", argv[0], "status", status, "error", err)
+		s.opts.Log.Warn("ignore command did not answer; its source counts", "jail", o.Jail, "program", c.args[0], "status", status, "error", err)
 	}
 	ignore = outcome == "run" && status == 0
 	s.answers.put(key, ignore, s.opts.Now().Add(min(keep, c.keep)))

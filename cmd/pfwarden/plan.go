@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"os"
+	"os/user"
+	"slices"
+	"strconv"
+
+	"github.com/spf13/cobra"
+
+	"pfwarden/internal/config"
+	"pfwarden/internal/daemon"
+	"pfwarden/internal/fail2ban"
+	"pfwarden/internal/privsep"
+)
+
+// plan is what the privileged process knows of the configuration.
+type plan struct {
+	Settings privsep.Settings
+	Alone    bool // one process is enough: PF is in memory
+	Log      config.Log
+	UID, GID int
+	Note     string // about the user
+	Store    string // the ledger's file; "" = none
+	Socket   string
+	Group    string
+	Metrics  string
+	Hooks    bool              // there are commands for a process of their own
+	Actions  map[string]string // digests of the actions, by jail/action
+}
+
+// keeps are the actions that are the same in another plan.
+func (p *plan) keeps(o *plan) map[string]string {
+	keep := make(map[string]string)
+	for name, digest := range p.Actions {
+		if o.Actions[name] == digest {
+			keep[name] = digest
+		}
+	}
+	return keep
+}
+
+// fixed lists what a reload cannot change.
+func (p *plan) fixed(o *plan) []string {
+	var keys []string
+	for _, k := range []struct {
+		name string
+		same bool
+	}{
+		{"pf.pfctl", p.Settings.Pfctl == o.Settings.Pfctl}, {"pf.backend", p.Alone == o.Alone}, {"store.file", p.Store == o.Store},
+		{"control.socket", p.Socket == o.Socket}, {"control.group", p.Group == o.Group}, {"metrics.listen", p.Metrics == o.Metrics},
+		{"log", p.Log == o.Log}, {"pf.anchor", p.Settings.Anchors[0].Path == o.Settings.Anchors[0].Path},
+		{"pf.banned, pf.suspects", slices.Equal(p.Settings.Anchors[0].Tables[:1], o.Settings.Anchors[0].Tables[:1])},
+	} {
+		if !k.same {
+			keys = append(keys, k.name)
+		}
+	}
+	return keys
+}
+
+// newPlanCommand is what run asks in a process of its own, so that the privileged one stays small.
+func newPlanCommand(streams stdio) *cobra.Command {
+	var flags runFlags
+	cmd := &cobra.Command{
+		Use: "plan", Hidden: true, Args: nArgs(cobra.NoArgs),
+		Short: "say what the privileged process of run may do",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := flags.load(cmd)
+			if err != nil {
+				return err
+			}
+			p, _, err := makePlan(c, flags.user)
+			if err != nil {
+				return err
+			}
+			return json.NewEncoder(streams.Out).Encode(p)
+		},
+	}
+	flags.add(cmd)
+	return cmd
+}
+
+// around is what a configuration refers to.
+type around struct {
+	fail2ban *fail2ban.Running // nil = none
+	rules    string            // of pf.rules_file
+}
+
+func makePlan(c *config.Config, userName string) (*plan, *around, error) {
+	if err := daemon.Absolute(c); err != nil {
+		return nil, nil, err
+	}
+	p := &plan{
+		Alone: c.PF.Backend != "pfctl", Log: c.Log, Socket: c.Control.Socket, Group: c.Control.Group, Metrics: c.Metrics.Listen,
+		Settings: privsep.Settings{Pfctl: c.PF.Pfctl, Env: standInEnv(os.Environ()), NeverDefaults: c.NeverDefaults},
+	}
+	if c.Store.File != ":memory:" {
+		p.Store = c.Store.File
+	}
+	x, err := readAround(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	p.Hooks, p.Actions = !daemon.Commands(x.fail2ban).Empty(), daemon.ActionDigests(x.fail2ban)
+	needs, err := daemon.NeedsOf(c, x.fail2ban, x.rules)
+	if len(needs.Anchors) == 0 {
+		return nil, nil, err
+	}
+	p.Settings.Files = needs.Files
+	for _, a := range needs.Anchors {
+		p.Settings.Anchors = append(p.Settings.Anchors, privsep.NewAnchor(a))
+	}
+	p.Settings.Never, _ = c.NeverList()
+	if c.Portscan.Enabled {
+		p.Settings.Interface, p.Settings.Snaplen = c.Pflog.Interface, c.Pflog.Snaplen
+	}
+	if p.Alone {
+		return p, x, nil
+	}
+	if p.UID, p.GID, p.Note, err = workerUser(userName); err != nil {
+		return nil, nil, err
+	}
+	return p, x, p.Settings.Validate()
+}
+
+func readAround(c *config.Config) (x *around, err error) {
+	x = &around{}
+	if c.Fail2ban != "" {
+		if x.fail2ban, err = daemon.ReadFail2ban(c, ownAddresses()); err != nil {
+			return nil, fmt.Errorf("fail2ban folder %s: %w", c.Fail2ban, err)
+		}
+	}
+	if x.rules, err = daemon.RulesOf(c); err != nil {
+		x.rules = "" // the worker says so, and uses the default rules
+	}
+	return x, nil
+}
+
+func ownAddresses() (own []netip.Addr) {
+	list, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	for _, a := range list {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			own = append(own, p.Addr().Unmap().WithZone(""))
+		}
+	}
+	return own
+}
+
+// workerUser finds the user for the worker.
+func workerUser(name string) (uid, gid int, note string, err error) {
+	u, err := user.Lookup(name)
+	if name == "" {
+		u, err = user.Lookup("_pfwarden")
+		if unknown := user.UnknownUserError(""); errors.As(err, &unknown) {
+			note = "there is no user _pfwarden: the unprivileged process runs as nobody; better give it a user of its own"
+			u, err = user.Lookup("nobody")
+		}
+	}
+	if err != nil {
+		return 0, 0, "", fmt.Errorf("user of the unprivileged process: %w; name one by --user", err)
+	}
+	uid, err1 := strconv.Atoi(u.Uid)
+	gid, err2 := strconv.Atoi(u.Gid)
+	if err := errors.Join(err1, err2); err != nil {
+		return 0, 0, "", fmt.Errorf("user %s: %w", u.Username, err)
+	}
+	if uid == 0 || gid == 0 {
+		return 0, 0, "", usagef("user %s has root's rights; name another one by --user", u.Username)
+	}
+	return uid, gid, note, nil
+}
+
+// askPlan has another process read the configuration.
+func askPlan(ctx context.Context, cmd *cobra.Command, flags *runFlags, errs io.Writer) (*plan, error) {
+	args, err := flags.args(cmd, "plan")
+	if err != nil {
+		return nil, err
+	}
+	out, err := privsep.Ask(ctx, args, errs)
+	if err != nil {
+		return nil, silently(err)
+	}
+	var p plan
+	if err := json.Unmarshal(out, &p); err != nil {
+		return nil, fmt.Errorf("plan: %w", err)
+	}
+	return &p, nil
+}

@@ -1,0 +1,135 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"pfwarden/capture/pflog"
+	"pfwarden/internal/config"
+	"pfwarden/internal/daemon"
+	"pfwarden/internal/hooks"
+	"pfwarden/internal/privsep"
+)
+
+// workerEnv keeps of the environment what a worker needs: the time zone, and who started us, who is never banned.
+func workerEnv() (keep []string) {
+	for _, name := range []string{"TZ", "SSH_CONNECTION", "SSH_CLIENT", "GOTRACEBACK"} {
+		if v, ok := os.LookupEnv(name); ok {
+			keep = append(keep, name+"="+v)
+		}
+	}
+	return keep
+}
+
+// newWorkerCommand is the process without rights.
+func newWorkerCommand(streams stdio) *cobra.Command {
+	var flags runFlags
+	cmd := &cobra.Command{
+		Use: "worker", Hidden: true, Args: nArgs(cobra.NoArgs),
+		Short: "the unprivileged process of run",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			in, err := privsep.Inherit()
+			if err != nil {
+				return usagef("%w", err)
+			}
+			c, err := flags.load(cmd)
+			if err != nil {
+				return err
+			}
+			return runWorker(cmd.Context(), c, &flags, in, streams)
+		},
+	}
+	flags.add(cmd)
+	return cmd
+}
+
+// runWorker reads what only root may read, gives up its rights, and is the daemon from then on.
+func runWorker(ctx context.Context, c *config.Config, flags *runFlags, in *privsep.Inherited, streams stdio) error {
+	p, x, err := makePlan(c, flags.user)
+	if err != nil {
+		return err
+	}
+	if f := x.fail2ban; f != nil {
+		once, cancel := context.WithCancel(ctx)
+		cancel() // files only: names are looked up once the rights are gone
+		for _, l := range f.Lists {
+			l.Refresh(once)
+		}
+	}
+	level := new(slog.LevelVar)
+	log, err := logTo(c.Log, streams.Err, in.Relay, level)
+	if err != nil {
+		return err
+	}
+	client, err := privsep.NewClient(in.Socket, &p.Settings)
+	if err != nil {
+		return err
+	}
+	_ = time.Local.String()           // reads the zone's file, now
+	_ = time.Now().Local().Format("") // and all of it
+	if err := in.Drop(dataLimit(c)); err != nil {
+		return err
+	}
+	if p.Store != "" && in.Chroot != "" {
+		c.Store.File = "/" + filepath.Base(p.Store)
+	}
+	go func() {
+		<-client.Gone()
+		log.Error("the privileged process is gone: the worker ends; pf's tables stay as they are")
+		os.Exit(exitFailed)
+	}()
+	refused := 0
+	o := daemon.Options{
+		Config: c, Log: log, Level: level, Version: version, Capture: pflog.CaptureKind(), Runner: client, Reader: client,
+		Load: func() (*config.Config, error) {
+			refused++ // the engine's goroutine alone asks
+			return nil, fmt.Errorf("refused, %d times since the start of this process; the privileged process has logged why", refused)
+		},
+		Apart: &daemon.Apart{
+			Files: client.Files(), OpenInterface: client.OpenInterface, Control: in.Control, Metrics: in.Metrics,
+			MayRead:  p.Settings.MayOpen,
+			Fail2ban: x.fail2ban, Rules: x.rules, Faults: map[string]string{},
+		},
+	}
+	if in.Journal != nil {
+		o.Journal = in.Journal
+	}
+	if in.Restarts > 0 {
+		o.Apart.Faults["worker"] = fmt.Sprintf("the worker was started again %d times; the one before ended by: %s", in.Restarts, in.Last)
+	}
+	if p.Hooks {
+		o.Apart.Hooks = hooks.NewRemote()
+		o.Apart.Succeeds = in.Succeeds
+		if p.Store != "" && in.Chroot != "" {
+			o.Apart.Handover = c.Store.File + ".actions"
+		}
+		o.Apart.Succession = func() (id string, keep map[string]string) {
+			if s := client.Succession(); s != nil {
+				return s.ID, s.Keep
+			}
+			return "", nil
+		}
+		go func() {
+			for {
+				select {
+				case h := <-client.Hooks():
+					o.Apart.Hooks.Attach(h.Socket, h.Restarts, h.Last)
+				case <-client.Gone():
+					return
+				}
+			}
+		}()
+	}
+	return runDaemon(ctx, o)
+}
+
+// dataLimit is the most memory that a worker may have: what the detector is told to hold, twice, and two gigabytes.
+func dataLimit(c *config.Config) uint64 {
+	return 2<<30 + 2*64*uint64(c.Portscan.TableSlots) //nolint:gosec // never negative
+}
