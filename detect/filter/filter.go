@@ -70,6 +70,7 @@ type Filter struct {
 	allFails  []int
 	allLogins []int
 	early     bool // ignoreregexes see the whole line before anything else
+	leads     bool // what the prefregex matches always begins with the multi-line id, at the beginning of the line
 	memory    memory
 	scratch   scratch
 	buffer    []part
@@ -260,6 +261,7 @@ func (f *Filter) findHarmless() {
 	if f.pre == nil || f.MaxLines > 1 || f.options.AllRegex || len(f.ignore)+len(f.login) > 0 || !slices.ContainsFunc(f.pre.groups, func(g namedGroup) bool { return g.name == "mlfid" }) {
 		return
 	}
+	f.leads = f.pre.Leads("mlfid") && f.pre.Always("mlfid")
 	for _, p := range f.fail {
 		own := slices.ContainsFunc(p.groups, func(g namedGroup) bool { return g.name == "mlfid" })
 		p.harmless = !own && p.Always("mlfforget") && (p.Always("nofail") || p.Always("mlfgained"))

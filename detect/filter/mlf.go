@@ -14,6 +14,7 @@ const (
 // memory holds the unfinished failures of a filter by their multi-line id (F-MLFID: one connection, say).
 type memory struct {
 	byID           map[string]*failure
+	index          idIndex // of the ids in byID
 	oldest, newest *failure
 	spare          *failure // dropped last, to be used again
 	forgotten      uint64
@@ -47,6 +48,7 @@ func (m *memory) get(id string, now time.Time) *failure {
 // drop forgets a failure. What it holds may be read until the next put.
 func (m *memory) drop(f *failure) {
 	delete(m.byID, f.id)
+	m.index.remove(f.id)
 	if f.older != nil {
 		f.older.newer = f.newer
 	} else {
@@ -82,6 +84,7 @@ func (m *memory) put(match *failure, now time.Time) *failure {
 	}
 	m.newest = f
 	m.byID[f.id] = f
+	m.index.add(f.id)
 	return f
 }
 

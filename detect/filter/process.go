@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unsafe"
 
 	"pfwarden/detect/filter/pyre"
 )
@@ -32,26 +33,15 @@ type work struct {
 // scratch is what a filter's work on a line needs, kept from one line to the next.
 type scratch struct {
 	pre, fail, ignore pyre.Scratch
-	text              strings.Builder // lines without their time stamp, many in one piece of memory
+	text              []byte // the line without its time stamp
 	base, out         fields
 	own               failure
 }
 
-// textBlock is how much memory is taken at once for lines without their time stamp.
-const textBlock = 8 << 10
-
-// join makes the text that patterns see of a line.
+// join makes the text that patterns see of a line. It is written over by the next: what is kept longer must be cloned.
 func (s *scratch) join(p part) string {
-	n := len(p.before) + len(p.after) + 1
-	if s.text.Cap()-s.text.Len() < n {
-		s.text.Reset()
-		s.text.Grow(max(n, textBlock))
-	}
-	at := s.text.Len()
-	s.text.WriteString(p.before)
-	s.text.WriteString(p.after)
-	s.text.WriteByte('\n')
-	return s.text.String()[at:]
+	s.text = append(append(append(s.text[:0], p.before...), p.after...), '\n')
+	return unsafe.String(unsafe.SliceData(s.text), len(s.text))
 }
 
 // spans tells the trace where the groups of a match lie in the line as it was read.
@@ -76,6 +66,9 @@ func (w *work) spans(p *pattern, m []int, offset int) {
 func (f *Filter) process(w *work) (ignored bool) {
 	if w.when.TooOld {
 		f.stats.TooOld++
+		return false
+	}
+	if f.leads && w.when.OK && w.part.before == "" && f.harmless(w.fail) && !f.memory.index.mayBegin(w.part.after) {
 		return false
 	}
 	text := f.lines(w)
@@ -149,18 +142,26 @@ func (f *Filter) process(w *work) (ignored bool) {
 
 // idle reports whether nothing that this line can match would change anything.
 func (f *Filter) idle(w *work, text string, pre []int) bool {
-	for _, i := range w.fail {
-		if !f.fail[i].harmless {
-			return false
-		}
+	if !f.harmless(w.fail) {
+		return false
 	}
 	for _, g := range f.pre.groups {
-		if g.name == "mlfid" && len(w.fail) > 0 {
+		if g.name == "mlfid" {
 			from, to := pre[g.slot], pre[g.slot+1]
 			return from >= 0 && from < to && f.memory.get(text[from:to], f.clock(w)) == nil
 		}
 	}
 	return false
+}
+
+// harmless reports whether none of these failregexes changes anything where the multi-line id is not known.
+func (f *Filter) harmless(regexes []int) bool {
+	for _, i := range regexes {
+		if !f.fail[i].harmless {
+			return false
+		}
+	}
+	return len(regexes) > 0
 }
 
 // find runs a failregex, and times it where a profile is asked for.

@@ -42,6 +42,26 @@ func always(n *node, number int) bool {
 	return false
 }
 
+// Leads reports whether the pattern matches at the beginning of the text only, and the named group, where it takes part, begins there too.
+func (re *Regexp) Leads(name string) bool {
+	number := slices.Index(re.names, name)
+	return number > 0 && onlyAtBegin(re.tree) && leads(re.tree, number)
+}
+
+func leads(n *node, number int) bool {
+	switch n.kind {
+	case kGroup:
+		return n.number == number || leads(n.subs[0], number)
+	case kConcat:
+		for _, s := range n.subs {
+			if s.kind != kBegin && s.kind != kText {
+				return leads(s, number)
+			}
+		}
+	}
+	return false
+}
+
 // onlyAtBegin reports whether a pattern can match nowhere but at the beginning of the text.
 func onlyAtBegin(n *node) bool {
 	switch n.kind {
