@@ -4,13 +4,13 @@ package filter
 type idIndex struct {
 	lengths [maxIndexed + 1]uint16 // ids by length
 	used    []int                  // lengths that are there
-	ends    [1 << idBits]uint16    // ids by length and last bytes
+	ends    [1 << idBits]uint8     // ids by length and last bytes; there are at most maxRemembered
 	others  int                    // ids that are not indexed, since they are shorter or longer
 }
 
 const (
 	minIndexed, maxIndexed = 8, 255
-	idBits                 = 10
+	idBits                 = 12
 )
 
 func endOf(text string, length int) uint64 {

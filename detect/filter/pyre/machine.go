@@ -153,6 +153,12 @@ func (p *program) run(m *Scratch, pc int32, pos, depth int) int {
 			}
 			continue
 		case opSave:
+			if in.text != "" {
+				m.steps -= (len(text) - pos) >> 5
+				if ok = strings.Contains(text[pos:], in.text); !ok {
+					break
+				}
+			}
 			if depth > 0 || len(m.stack) > 0 { // else there is nothing to go back to that could miss the old value
 				m.stack = append(m.stack, frame{-1 - in.n, int32(m.caps[in.n]), -1})
 			}

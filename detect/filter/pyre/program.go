@@ -31,7 +31,7 @@ const (
 	opSpan             // min to max bytes of set; next and follow say what must come behind them
 	opJump             // to x
 	opSplit            // x, or else y; set and follow say which bytes can begin them
-	opSave             // slot n
+	opSave             // slot n; text, if there is one, must come anywhere behind
 	opBegin            // \A, and ^ without multi-line mode
 	opLineBegin        // ^ in multi-line mode
 	opEnd              // $ without multi-line mode
@@ -64,11 +64,13 @@ type assembler struct {
 	code  []inst
 	fails bool // the pattern holds something that the machine cannot do
 	sets  map[byteSet]*byteSet
+	later map[int]string // by group: what must come anywhere behind it once it took part
 }
 
 // assemble returns nil if the pattern holds something that the machine cannot do.
 func assemble(tree *node, groups int) *program {
-	a := &assembler{sets: map[byteSet]*byteSet{}}
+	a := &assembler{sets: map[byteSet]*byteSet{}, later: map[int]string{}}
+	a.demands(tree, map[int]bool{})
 	a.node(tree)
 	a.emit(inst{op: opMatch})
 	if a.fails || len(a.code) > maxProgram {
@@ -120,7 +122,7 @@ func (a *assembler) node(n *node) {
 		}
 		a.node(n.subs[0])
 		if n.number > 0 {
-			a.emit(inst{op: opSave, n: int32(2*n.number + 1)})
+			a.emit(inst{op: opSave, n: int32(2*n.number + 1), text: a.later[n.number]})
 		}
 	case kRepeat:
 		a.repeat(n)
