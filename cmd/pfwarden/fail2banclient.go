@@ -128,9 +128,9 @@ func (c *fail2banClient) send(ctx context.Context, args []string) error {
 	if err != nil {
 		return c.failed(err.Error(), "")
 	}
-	boxes := false
+	boxes := strings.Contains(strings.ToUpper(os.Getenv("LC_ALL")+os.Getenv("LC_CTYPE")+os.Getenv("LANG")), "UTF")
 	if f, ok := c.streams.Out.(*os.File); ok {
-		boxes = term.IsTerminal(int(f.Fd())) || strings.Contains(strings.ToUpper(os.Getenv("LC_ALL")+os.Getenv("LC_CTYPE")+os.Getenv("LANG")), "UTF")
+		boxes = boxes || term.IsTerminal(int(f.Fd()))
 	}
 	fmt.Fprintln(c.streams.Out, f2bclient.Beautify(args, v, f2bclient.Options{Boxes: boxes}))
 	return nil

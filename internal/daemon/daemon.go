@@ -71,6 +71,7 @@ type Daemon struct {
 	reader    pfctl.Runner
 	rules     string // the administrator's own for our anchor; "" = the default ones
 	hooks     *hooks.Hooks
+	quit      context.CancelFunc // ends Run in order; d.mu guards it
 	before    map[string]hooks.Counts // what was counted of fail2ban's jails before they were started anew; d.mu guards it
 	overrides []override              // of fail2ban's jails, set at run time; used by the engine's goroutine only
 	work      context.Context         // of what is started while running
@@ -248,6 +249,11 @@ func (d *Daemon) Run(ctx context.Context) error {
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
 	d.work = work
+	ctx, quit := context.WithCancel(ctx)
+	defer quit()
+	d.mu.Lock()
+	d.quit = quit
+	d.mu.Unlock()
 	ready := make(chan struct{})
 	closeServers, err := d.serve(work, ready) // fails before PF is touched if another daemon is running
 	if err != nil {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"pfwarden/internal/control"
@@ -163,6 +162,9 @@ func (q *asked) configured(jail string) (bool, error) {
 		slices.ContainsFunc(setup.Faults, func(f fail2ban.JailFault) bool { return f.Jail == jail }), nil
 }
 
+// stopDelay is how long a daemon that was told to stop goes on, so that it can say so.
+const stopDelay = 200 * time.Millisecond
+
 // startStop stops the server or a jail, or wakes an idle jail. A jail that was stopped is gone until the next reload.
 func (q *asked) startStop() value {
 	switch {
@@ -171,7 +173,10 @@ func (q *asked) startStop() value {
 	case len(q.argv) == 1 && q.s.d.o.Apart != nil:
 		return value{Owner: control.OwnerStops}
 	case len(q.argv) == 1:
-		time.AfterFunc(200*time.Millisecond, func() { _ = syscall.Kill(syscall.Getpid(), syscall.SIGTERM) })
+		q.s.d.mu.Lock()
+		quit := q.s.d.quit
+		q.s.d.mu.Unlock()
+		time.AfterFunc(stopDelay, quit) // once the answer is on its way
 		return value{}
 	}
 	stopped := q.argv[0] == "stop"
