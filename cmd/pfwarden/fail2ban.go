@@ -64,6 +64,7 @@ type fail2banClient struct {
 	socket      string
 	foreground  bool
 	dump, test  bool
+	pretty      bool // dump it for people
 	interactive bool
 }
 
@@ -205,7 +206,7 @@ func (c *fail2banClient) options(args []string) (rest []string, done bool, err e
 		case "-s", "--socket":
 			c.socket = v
 		case "-d", "--dp", "--dump-pretty":
-			c.dump = true
+			c.dump, c.pretty = true, name != "-d"
 		case "-t", "--test":
 			c.test = true
 		case "-f":
@@ -330,7 +331,11 @@ func (c *fail2banClient) configuration(alone bool) error {
 	}
 	if c.dump {
 		for _, line := range setup.Stream() {
-			fmt.Fprintln(c.streams.Out, f2bclient.Repr(line))
+			write := f2bclient.Repr
+			if c.pretty {
+				write = f2bclient.Pretty
+			}
+			fmt.Fprintln(c.streams.Out, write(line))
 		}
 	}
 	if c.test {

@@ -149,3 +149,55 @@ func TestClientBeside(t *testing.T) {
 		}
 	}
 }
+
+// TestDumpBeside enables every jail of Debian's package and compares what both say they come to, line by line.
+func TestDumpBeside(t *testing.T) {
+	real, root := startReal(t)
+	dir := filepath.Join(t.TempDir(), "fail2ban")
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(root, "etc/fail2ban"))); err != nil {
+		t.Fatal(err)
+	}
+	stock, err := os.ReadFile(filepath.Join(dir, "jail.conf"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := filepath.Join(dir, "a.log")
+	var local strings.Builder
+	for line := range strings.Lines(string(stock)) {
+		if name := strings.TrimSpace(line); strings.HasPrefix(name, "[") && name != "[INCLUDES]" && name != "[DEFAULT]" {
+			fmt.Fprintf(&local, "%s\nenabled = true\nlogpath = %s\nbackend = polling\n", name, log)
+		}
+	}
+	for path, text := range map[string]string{log: "", filepath.Join(dir, "jail.local"): local.String()} {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, got := real.run("fail2ban-client", "-c", dir, "-d"), ourFail2ban("fail2ban-client", "-c", dir, "-d")
+	theirs, ours := strings.Split(want.Out, "\n"), strings.Split(got.Out, "\n")
+	if len(theirs) != len(ours) || len(theirs) < 1000 || want.Exit != got.Exit {
+		t.Fatalf("%d lines and status %d, want %d and %d", len(ours), got.Exit, len(theirs), want.Exit)
+	}
+	other := 0
+	for i := range theirs {
+		// An option of the jail replaces the action's for both families; before 1.1 it did so for one.
+		if strings.Contains(ours[i], "'blocktype', 'RETURN'") && strings.Contains(ours[i], "'blocktype?family=inet6', 'RETURN'") {
+			other++
+			continue
+		}
+		if diff := cmp.Diff(theirs[i], ours[i]); diff != "" {
+			t.Errorf("line %d (-theirs +ours):\n%s", i+1, diff)
+		}
+	}
+	if other != 1 {
+		t.Errorf("%d jails whose block type is that of both families, want pass2allow-ftp alone", other)
+	}
+	for _, args := range [][]string{{"-t"}, {"-s", dir + "/none", "ping"}, {"-s", dir + "/none", "status"}, {"-s", dir + "/none", "reload"}, {"-s", dir + "/none", "stop"}} {
+		args = append([]string{"-c", dir}, args...)
+		want, got := timeless(real.run("fail2ban-client", args...)), timeless(ourFail2ban("fail2ban-client", args...))
+		want.Err = strings.TrimPrefix(want.Err, "fail2ban.configreader: WARNING 'allowipv6' not defined in 'Definition'. Using default one: 'auto'\n")
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Errorf("%q (-theirs +ours):\n%s", args, diff)
+		}
+	}
+}

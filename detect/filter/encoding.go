@@ -30,6 +30,12 @@ type decoder struct {
 // errEncoding is the fault of a log encoding that nobody knows.
 var errEncoding = errors.New("no such encoding: expected auto, or a name such as utf-8, iso-8859-1, windows-1252, koi8-r, utf-16-le")
 
+// KnownEncoding tells whether logs in the encoding of that name can be read.
+func KnownEncoding(name string) bool {
+	_, err := checkedEncoding(name)
+	return err == nil
+}
+
 // checkedEncoding makes the decoder of a name, as Python or IANA know it; nil is UTF-8, which "auto" and "" are too.
 func checkedEncoding(name string) (*decoder, error) {
 	n := strings.ReplaceAll(strings.ReplaceAll(strings.ToLower(strings.TrimSpace(name)), "_", "-"), " ", "-")

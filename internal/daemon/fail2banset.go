@@ -170,13 +170,13 @@ func change(x *fail2ban.Jail, name string, args []string, open opener) (changed,
 		}
 		return option(text)
 	case "logtimezone":
-		if _, err := date.Location(text); err != nil {
+		if _, err := date.Location(text); err != nil || len(text) == 1 && text != strings.ToUpper(text) {
 			return changed{}, failed("Unknown or unsupported time zone: '%s'", text)
 		}
 		return option(text)
 	case "logencoding":
-		if !slices.Contains([]string{"auto", "utf-8", "utf8", "ascii", "us-ascii"}, strings.ReplaceAll(strings.ToLower(text), "_", "-")) {
-			return changed{}, failed("unknown encoding: %s: pfwarden reads logs as UTF-8, and passes over the characters that are none", text)
+		if !filter.KnownEncoding(text) {
+			return changed{}, failed("unknown encoding: %s", text)
 		}
 		return option(text)
 	case "datepattern":

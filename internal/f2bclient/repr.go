@@ -114,3 +114,44 @@ func quote(b *strings.Builder, s string) {
 	}
 	b.WriteByte(q)
 }
+
+const (
+	prettyWidth  = 1000 // of a line of Pretty
+	prettyIndent = 2
+)
+
+// Pretty writes a list as Python's pprint does with lines of 1000 characters: what is longer is broken behind each item.
+func Pretty(v any) string {
+	var b strings.Builder
+	pretty(&b, v, 0, 0)
+	return b.String()
+}
+
+// pretty writes v at an indentation; behind is what follows it on its last line.
+func pretty(b *strings.Builder, v any, indent, behind int) {
+	text := Repr(v)
+	list, ok := v.([]any)
+	if words, isWords := v.([]string); isWords {
+		ok = true
+		for _, w := range words {
+			list = append(list, w)
+		}
+	}
+	if !ok || len(list) == 0 || utf8.RuneCountInString(text) <= prettyWidth-indent-behind {
+		b.WriteString(text)
+		return
+	}
+	indent += prettyIndent
+	b.WriteString("[" + strings.Repeat(" ", prettyIndent-1))
+	for i, x := range list {
+		if i > 0 {
+			b.WriteString(",\n" + strings.Repeat(" ", indent))
+		}
+		after := 1
+		if i == len(list)-1 {
+			after = behind + 1
+		}
+		pretty(b, x, indent, after)
+	}
+	b.WriteByte(']')
+}

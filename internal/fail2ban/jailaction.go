@@ -55,6 +55,11 @@ func (r *reader) action(j *Jail, spec string, vars map[string]string) (*Action, 
 	if err != nil {
 		return nil, err
 	}
+	for _, p := range given {
+		if slices.Contains(actionOptions, p.key) {
+			a.Late = append(a.Late, p.key)
+		}
+	}
 	init := make(map[string]string)
 	for _, option := range d.set.names {
 		if !slices.Contains(actionOptions, option) {

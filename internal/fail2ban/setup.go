@@ -107,6 +107,7 @@ type Action struct {
 	Init       map[string]string // options for the tags that are replaced at run time; conditional ones as "name?family=inet6"
 	NoRestored bool
 	Order      []string // of Init's names, as given
+	Late       []string // of Command's names, those that were given in brackets
 }
 
 type optionKind uint8

@@ -11,6 +11,8 @@ func (s *Setup) Stream() (out [][]any) {
 	for _, name := range []string{"syslogsocket", "loglevel", "logtarget", "allowipv6", "dbfile", "dbmaxmatches", "dbpurgeage"} {
 		v, ok := s.Main[name]
 		switch n, err := strconv.Atoi(v); {
+		case !ok && name == "allowipv6":
+			put("set", name, "auto")
 		case !ok:
 		case name == "dbmaxmatches" && err == nil:
 			put("set", name, n)
@@ -100,8 +102,13 @@ func (j *Jail) stream() (out [][]any) {
 		}
 		put("set", j.Name, "addaction", a.Name)
 		pairs := []any{}
-		for _, name := range actionOptions {
-			if v, ok := a.Command[name]; ok {
+		early := slices.DeleteFunc(slices.Clone(actionOptions), func(name string) bool { return slices.Contains(a.Late, name) })
+		for _, name := range append(early, a.Late...) {
+			switch v, ok := a.Command[name]; {
+			case !ok:
+			case actionBooleans[name]:
+				pairs = append(pairs, []any{name, truth(v)})
+			default:
 				pairs = append(pairs, []any{name, v})
 			}
 		}
