@@ -50,6 +50,9 @@ func OpenReader(path string, maxLine int) (*Reader, error) {
 	return r, nil
 }
 
+// Unpack gives what r holds, decompressed as OpenReader does, for whom lines alone will do. Closing it does not close r.
+func Unpack(r io.Reader) (io.ReadCloser, error) { return unpack.NewReader(r) }
+
 // NewReader reads a log from r, as OpenReader does. origin and modified fill the fields of that name; closing the Reader
 // does not close r.
 func NewReader(r io.Reader, origin string, modified time.Time, maxLine int) (*Reader, error) {

@@ -40,7 +40,7 @@ rnr srnr rset and or not ( ), and rid, uid, flags, nat and proto. It is right fo
   pfwarden pflog --filter 'inbound and action block and tcp dst port 22 or 23' /var/log/pflog.*.gz
   tcpdump -i pflog0 -w - | pfwarden pflog -o json`,
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return printPflog(streams, args, flags, commonOf(cmd).json())
+			return printPflog(streams, args, flags, commonOf(cmd).json(), commonOf(cmd).Verbose)
 		},
 	}
 	f := cmd.Flags()
@@ -93,7 +93,10 @@ func (f pflogFlags) printer() (printer, error) {
 	return p, nil
 }
 
-func printPflog(streams stdio, files []string, flags pflogFlags, json bool) error {
+// toldRejects is how many rejected records are told one by one without -v: a damaged file can have millions.
+const toldRejects = 1000
+
+func printPflog(streams stdio, files []string, flags pflogFlags, json, verbose bool) error {
 	p, err := flags.printer()
 	if err != nil {
 		return err
@@ -105,9 +108,12 @@ func printPflog(streams stdio, files []string, flags pflogFlags, json bool) erro
 		fmt.Fprintln(streams.Err, "pfwarden:", err)
 		faults = append(faults, err)
 	}
+	rejects := 0
 	p.options.OnReject = func(r pflog.Rejected) {
-		out.Flush()
-		fmt.Fprintln(streams.Err, "pfwarden:", r)
+		if rejects++; verbose || rejects <= toldRejects {
+			out.Flush()
+			fmt.Fprintln(streams.Err, "pfwarden:", r)
+		}
 	}
 	readers := openPflogs(streams.In, files, p.options, fault)
 	defer func() {
@@ -135,6 +141,9 @@ func printPflog(streams stdio, files []string, flags pflogFlags, json bool) erro
 	}
 	if err := out.Flush(); err != nil {
 		return fmt.Errorf("standard output: %w", err)
+	}
+	if rejects > toldRejects && !verbose {
+		fmt.Fprintf(streams.Err, "pfwarden: … and %d more records were rejected (-v tells each)\n", rejects-toldRejects)
 	}
 	if len(faults) > 0 {
 		return &silentError{errors.Join(faults...)}

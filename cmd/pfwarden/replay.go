@@ -200,7 +200,13 @@ func play(cmd *cobra.Command, streams stdio, o replay.Options, collect report.Op
 	if err := writeReport(flags.csv, r.CSV); err != nil {
 		return err
 	}
-	return writeReport(flags.html, r.HTML)
+	if err := writeReport(flags.html, r.HTML); err != nil {
+		return err
+	}
+	if len(totals.Faults) > 0 { // told above, and the report is of what could be read; but a script must not take it for the whole
+		return &silentError{totals.Faults[0]}
+	}
+	return nil
 }
 
 // writeReport writes one form of the report into a file, if one was asked for.

@@ -1,6 +1,7 @@
 package livetest
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -27,6 +28,7 @@ type gateway struct {
 	daemon         *exec.Cmd
 	pflog          string
 	pf             string   // more of the configuration's section [pf]
+	store          string   // the ledger's file; "" = pfwarden.db beside the rest
 	head           string   // more of the configuration, before its first section
 	more           []string // arguments of run
 	namespace      string   // that the daemon runs in; "" = this one
@@ -126,7 +128,7 @@ socket = %q
 group = ""
 [log]
 target = "stderr"
-`, g.pfctl, g.pf, g.pflog, g.metrics, filepath.Join(g.dir, "pfwarden.db"), g.socket) + config
+`, g.pfctl, g.pf, g.pflog, g.metrics, cmp.Or(g.store, filepath.Join(g.dir, "pfwarden.db")), g.socket) + config
 	must(g.t, os.WriteFile(g.config, []byte(config), 0o600))
 }
 

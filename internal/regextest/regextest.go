@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"pfwarden/capture"
+	"pfwarden/capture/logtail"
 	"pfwarden/detect/filter"
 	"pfwarden/detect/filter/builtin"
 )
@@ -105,13 +106,11 @@ func Run(ctx context.Context, w io.Writer, o Options) error {
 		f.Profile(o.Stopwatch)
 	}
 	start := o.Stopwatch()
-	if err := t.read(ctx, in); err != nil {
-		return err
-	}
-	if !o.JSON {
+	fault := t.read(ctx, in) // of a damaged archive, which is told as far as it goes
+	if !o.JSON && ctx.Err() == nil {
 		t.report(o.Stopwatch().Sub(start))
 	}
-	return t.out.Flush()
+	return errors.Join(fault, t.out.Flush())
 }
 
 // open finds the log. A text that is no file but holds a space is taken for a line.
@@ -158,7 +157,12 @@ type tester struct {
 const aLook = 256
 
 func (t *tester) read(ctx context.Context, in io.Reader) error {
-	lines := NewLines(in)
+	plain, err := logtail.Unpack(in)
+	if err != nil {
+		return fmt.Errorf("%s: %w", t.o.Log, err)
+	}
+	defer plain.Close()
+	lines := NewLines(plain)
 	collect := func(_ int, c filter.Candidate) {
 		if c.Login {
 			t.logins++
