@@ -61,8 +61,8 @@ func (g *gateway) resident() (kib int) {
 	return kib
 }
 
-// TestFaults brings over a running daemon what happens to machines. Each case says what is lost: nothing, unless it says otherwise.
-func TestFaults(t *testing.T) {
+// TestMachineFaults brings over a running daemon what happens to machines. Each case says what is lost: nothing, unless it says otherwise.
+func TestMachineFaults(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs the daemon several times")
 	}
