@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -15,6 +16,8 @@ import (
 type Options struct {
 	// LastYear is the latest year that %ExY accepts, in whole decades; 0 stands for 2029.
 	LastYear int
+
+	timeout time.Duration // of a search by the backtracking engine; 0 = pyre.DefaultTimeout. Tests on busy machines need more
 }
 
 type family uint8
@@ -71,7 +74,7 @@ func Compile(pattern string, o Options) (*Format, error) {
 
 func compile(pattern string, o Options) (*Format, error) {
 	f := &Format{}
-	c := compiler{decades: decades(o.LastYear), f: f}
+	c := compiler{decades: decades(o.LastYear), timeout: o.timeout, f: f}
 	for line := range strings.SplitSeq(pattern, "\n") {
 		if line = strings.TrimSpace(line); line == "" && strings.TrimSpace(pattern) != "" {
 			continue
@@ -97,6 +100,7 @@ func decades(last int) string {
 
 type compiler struct {
 	decades string
+	timeout time.Duration
 	f       *Format
 }
 
@@ -177,7 +181,7 @@ func (c *compiler) add(pattern string, weight float64, fast matcher, skip int) e
 		regex = anchors.ReplaceAllString(regex, "${1}(${2})${3}")
 	}
 	regex = prefix + regex
-	options := pyre.Options{FoldCase: fold}
+	options := pyre.Options{FoldCase: fold, Timeout: c.timeout}
 	if t.re, err = pyre.Compile(regex, options); err != nil {
 		return fmt.Errorf("date pattern %q: %w", pattern, err)
 	}
