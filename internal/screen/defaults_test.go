@@ -80,9 +80,15 @@ func TestDefaultsInPart(t *testing.T) {
 
 func FuzzParseFile(f *testing.F) {
 	f.Add("192.0.2.1, 2001:db8::/32 # office\n[::1] x;y\n")
+	f.Add("home.example, 192.0.2.1 office.example.")
 	f.Add("192.0.2.0/255.255.255.0\r\n::ffff:192.0.2.1/120")
 	f.Fuzz(func(t *testing.T, text string) {
-		found, _ := parseFile("f", []byte(text))
+		found, names, _ := parseFile("f", []byte(text))
+		for _, n := range names {
+			if !validName(n) {
+				t.Errorf("%q gave the name %q", text, n)
+			}
+		}
 		set := NewSet(found...)
 		for _, p := range found {
 			if p != p.Masked() || p.Addr().Is4In6() || p.Addr().Zone() != "" || !set.Contains(p.Addr()) || !set.Overlaps(p) {

@@ -23,8 +23,10 @@ type Resolver interface {
 const (
 	maxListFile   = 16 << 20 // bytes
 	maxFromFile   = 1 << 20  // entries
+	maxFileNames  = 256      // host names in one file
 	lookupTimeout = 5 * time.Second
-	maxAddresses  = 64 // of one name
+	filesTimeout  = 30 * time.Second // for all names of a file
+	maxAddresses  = 64               // of one name
 )
 
 // List is a list of addresses, prefixes, names and files that hold more of them. Names are looked up and files read by
@@ -34,7 +36,7 @@ type List struct {
 	readFile func(string) ([]byte, error)
 	fixed    []netip.Prefix
 	names    []string
-	files    []string
+	files    []listFile
 	changed  func(origin string, prefixes []netip.Prefix) // may be nil
 
 	set atomic.Pointer[Set]
@@ -43,7 +45,20 @@ type List struct {
 	known      map[string][]netip.Prefix // by origin
 }
 
-// NewList reads entries: addresses, prefixes, names, and "file:PATH". changed, which may be nil, is told the prefixes of an
+// listFile is a file of entries.
+type listFile struct {
+	path  string
+	names []string // host names that it held when it was read last
+	seen  stamp
+}
+
+// stamp is what tells that a file was changed.
+type stamp struct {
+	modified time.Time
+	size     int64
+}
+
+// NewList reads entries: addresses, prefixes, names, and "file:PATH" (also "file://PATH"). changed, which may be nil, is told the prefixes of an
 // origin ("config", "name gw.example.org", "file /etc/never") whenever they are new. A nil resolver is the system's. A faulty entry is an error.
 func NewList(entries []string, resolver Resolver, changed func(origin string, prefixes []netip.Prefix)) (*List, error) {
 	if resolver == nil {
@@ -52,10 +67,13 @@ func NewList(entries []string, resolver Resolver, changed func(origin string, pr
 	l := &List{resolver: resolver, readFile: readBounded, changed: changed, known: map[string][]netip.Prefix{}}
 	for _, e := range entries {
 		path, isFile := strings.CutPrefix(e, "file:")
+		if rest, ok := strings.CutPrefix(path, "//"); ok { // an absolute path has a third one
+			path = rest
+		}
 		p, err := ParsePrefix(e)
 		switch {
 		case isFile && path != "":
-			l.files = append(l.files, path)
+			l.files = append(l.files, listFile{path: path})
 		case err == nil:
 			l.fixed = append(l.fixed, p)
 		case validName(e):
@@ -103,20 +121,75 @@ func (l *List) Refresh(ctx context.Context) []error {
 		}
 		changed = l.put("name "+name, prefixes) || changed
 	}
-	for _, path := range l.files {
-		data, err := l.readFile(path)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("read never-list file (what it held is kept): %w", err))
-			continue
-		}
-		prefixes, faults := parseFile(path, data)
-		errs = append(errs, faults...)
-		changed = l.put("file "+path, prefixes) || changed
+	for i := range l.files {
+		renewed, faults := l.read(ctx, &l.files[i])
+		changed, errs = renewed || changed, append(errs, faults...)
 	}
 	if changed {
 		l.swap()
 	}
 	return errs
+}
+
+// RefreshFiles reads those files again that were changed since they were read.
+func (l *List) RefreshFiles(ctx context.Context) []error {
+	l.refreshing.Lock()
+	defer l.refreshing.Unlock()
+	var errs []error
+	changed := false
+	for i := range l.files {
+		f := &l.files[i]
+		if now, ok := stampOf(f.path); !ok || now == f.seen {
+			continue
+		}
+		renewed, faults := l.read(ctx, f)
+		changed, errs = renewed || changed, append(errs, faults...)
+	}
+	if changed {
+		l.swap()
+	}
+	return errs
+}
+
+// HasFiles tells whether the list takes entries from files.
+func (l *List) HasFiles() bool { return len(l.files) > 0 }
+
+// read reads a file and looks the names in it up. A name that cannot be looked up keeps its last answer.
+func (l *List) read(ctx context.Context, f *listFile) (changed bool, errs []error) {
+	f.seen, _ = stampOf(f.path)
+	data, err := l.readFile(f.path)
+	if err != nil {
+		return false, []error{fmt.Errorf("read never-list file (what it held is kept): %w", err)}
+	}
+	prefixes, names, errs := parseFile(f.path, data)
+	changed = l.put("file "+f.path, prefixes)
+	origin := func(name string) string { return "name " + name + " in " + f.path }
+	for _, name := range f.names {
+		if !slices.Contains(names, name) {
+			changed = l.put(origin(name), nil) || changed
+			delete(l.known, origin(name))
+		}
+	}
+	f.names = names
+	ctx, cancel := context.WithTimeout(ctx, filesTimeout)
+	defer cancel()
+	for _, name := range names {
+		found, err := l.lookup(ctx, name)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("look up %s in %s (its last answer is kept): %w", name, f.path, err))
+			continue
+		}
+		changed = l.put(origin(name), found) || changed
+	}
+	return changed, errs
+}
+
+func stampOf(path string) (stamp, bool) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return stamp{}, false
+	}
+	return stamp{st.ModTime(), st.Size()}, true
 }
 
 func (l *List) lookup(ctx context.Context, name string) ([]netip.Prefix, error) {
@@ -165,8 +238,9 @@ func (l *List) Origins() map[string][]netip.Prefix {
 	return maps.Clone(l.known)
 }
 
-// parseFile reads entries that are separated by white space or commas; "#" and ";" begin a comment. A faulty entry costs itself.
-func parseFile(path string, data []byte) (out []netip.Prefix, faults []error) {
+// parseFile reads entries that are separated by white space or commas: addresses, prefixes, host names. "#" and ";" begin a comment. A faulty
+// entry costs itself.
+func parseFile(path string, data []byte) (out []netip.Prefix, names []string, faults []error) {
 	number := 0
 	for line := range strings.Lines(string(data)) {
 		number++
@@ -175,17 +249,22 @@ func parseFile(path string, data []byte) (out []netip.Prefix, faults []error) {
 		}
 		for _, word := range strings.FieldsFunc(line, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\r' || r == '\n' }) {
 			p, err := ParsePrefix(word)
+			name := strings.TrimSuffix(word, ".")
 			switch {
 			case len(out) >= maxFromFile:
-				return out, append(faults, fmt.Errorf("%s:%d: more than %d entries: the rest is left out", path, number, maxFromFile))
+				return out, names, append(faults, fmt.Errorf("%s:%d: more than %d entries: the rest is left out", path, number, maxFromFile))
 			case err == nil:
 				out = append(out, p)
+			case validName(word) && len(names) < maxFileNames:
+				if !slices.Contains(names, name) {
+					names = append(names, name)
+				}
 			case len(faults) < 10:
-				faults = append(faults, fmt.Errorf("%s:%d: %.100q is neither an address nor a prefix", path, number, word))
+				faults = append(faults, fmt.Errorf("%s:%d: %.100q is no address, no prefix and no name, or one name too many", path, number, word))
 			}
 		}
 	}
-	return out, faults
+	return out, names, faults
 }
 
 func readBounded(path string) ([]byte, error) {

@@ -40,10 +40,11 @@ type Options struct {
 	Cache    int           // names, and answers of commands, that are kept; 1000 each
 	TTL      time.Duration // of a name's answer; 5 min. A failure is kept for a fifth of it
 
-	Run  Run              // how commands are run; nil: as child processes
-	Now  func() time.Time // nil: time.Now
-	Tick <-chan time.Time // nil: a ticker of Every
-	Log  *slog.Logger     // nil: silent
+	Run   Run              // how commands are run; nil: as child processes
+	Now   func() time.Time // nil: time.Now
+	Tick  <-chan time.Time // nil: a ticker of Every
+	Watch <-chan time.Time // when to see whether files of lists were changed; nil: every second, if any list has files
+	Log   *slog.Logger     // nil: silent
 }
 
 // Stats count what was asked and what came of it.
@@ -128,12 +129,24 @@ func (s *Screen) Run(ctx context.Context) error {
 		defer t.Stop()
 		tick = t.C
 	}
+	watch := s.opts.Watch
+	if watch == nil && slices.ContainsFunc(s.opts.Refresh, (*List).HasFiles) {
+		t := time.NewTicker(time.Second)
+		defer t.Stop()
+		watch = t.C
+	}
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick:
 			s.Refresh(ctx)
+		case <-watch:
+			for _, l := range s.opts.Refresh {
+				for _, err := range l.RefreshFiles(ctx) {
+					s.opts.Log.Warn("a file of addresses was changed, and holds faults", "error", err)
+				}
+			}
 		}
 	}
 }

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -156,7 +159,7 @@ func TestCacheIsBounded(t *testing.T) {
 
 func TestListKeepsLastAnswer(t *testing.T) {
 	d := &dns{hosts: map[string][]string{"home.example": {"192.0.2.1"}}}
-	files := map[string]string{"/etc/never": "# office\n198.51.100.0/24, 2001:db8::1 ; and\n\t[2001:db8::2] 203.0.113.0/255.255.255.128\nnonsense\n"}
+	files := map[string]string{"/etc/never": "# office\n198.51.100.0/24, 2001:db8::1 ; and\n\t[2001:db8::2] 203.0.113.0/255.255.255.128\nnon!sense\n"}
 	told := map[string][]netip.Prefix{}
 	l, err := NewList([]string{"10.0.0.0/8", "home.example", "file:/etc/never"}, d, func(o string, p []netip.Prefix) { told[o] = p })
 	if err != nil {
@@ -170,7 +173,7 @@ func TestListKeepsLastAnswer(t *testing.T) {
 		return []byte(text), nil
 	}
 	errs := l.Refresh(t.Context())
-	if len(errs) != 1 || !strings.Contains(errs[0].Error(), `/etc/never:4: "nonsense"`) {
+	if len(errs) != 1 || !strings.Contains(errs[0].Error(), `/etc/never:4: "non!sense"`) {
 		t.Errorf("errors: %v", errs)
 	}
 	in := func(addrs ...string) {
@@ -205,6 +208,59 @@ func TestListKeepsLastAnswer(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, told, cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }), cmpopts.EquateEmpty()); diff != "" {
 		t.Errorf("told (-want +got):\n%s", diff)
+	}
+}
+
+// TestListFiles has names in a file looked up, and a file read again as soon as it was changed.
+func TestListFiles(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "ignored")
+	write := func(text string, at int64) {
+		t.Helper()
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(path, time.Unix(at, 0), time.Unix(at, 0)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("home.example ; at home\n192.0.2.0/28", 1000)
+	d := &dns{hosts: map[string][]string{"home.example": {"198.51.100.1"}, "office.example": {"198.51.100.2"}}}
+	l, err := NewList([]string{"file://" + path}, d, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held := func() (out []string) {
+		for _, a := range []string{"192.0.2.1", "192.0.2.99", "198.51.100.1", "198.51.100.2"} {
+			if l.Contains(netip.MustParseAddr(a)) {
+				out = append(out, a)
+			}
+		}
+		return out
+	}
+	watch := make(chan time.Time)
+	s := run(t, Options{Resolver: d, Refresh: []*List{l}, Tick: make(chan time.Time), Watch: watch})
+	s.Refresh(t.Context())
+	if got := held(); !slices.Equal(got, []string{"192.0.2.1", "198.51.100.1"}) {
+		t.Errorf("at first %v", got)
+	}
+	write("office.example,192.0.2.99", 1001)
+	watch <- time.Time{}
+	watch <- time.Time{} // taken: the check before is done
+	if got := held(); !slices.Equal(got, []string{"192.0.2.99", "198.51.100.2"}) {
+		t.Errorf("after a change %v", got)
+	}
+	asked := d.asked["office.example"]
+	watch <- time.Time{}
+	watch <- time.Time{}
+	if d.mu.Lock(); d.asked["office.example"] != asked {
+		t.Error("an unchanged file was read again")
+	}
+	d.mu.Unlock()
+	if err := os.Remove(path); err != nil {
+		t.Fatal(err)
+	}
+	if errs := l.RefreshFiles(t.Context()); len(errs) != 0 || len(held()) != 2 {
+		t.Errorf("a file that is gone: %v, %v", held(), errs)
 	}
 }
 
