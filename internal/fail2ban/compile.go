@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"time"
 
@@ -244,12 +245,15 @@ func (c *RunningJail) screen(x *settings, s *Setup, o RunOptions) ([]*screen.Lis
 	if text == "" || text == "False" {
 		return lists, nil
 	}
-	keep, err := cacheTime(x.text("ignorecache", ""))
+	cache, err := readCache(x.text("ignorecache", ""))
 	if err != nil {
 		return nil, fmt.Errorf("ignorecache: %w", err)
 	}
-	if c.Screen.Command, err = screen.NewShellCommand(text, commandTimeout, keep); err != nil {
+	if c.Screen.Command, err = screen.NewShellCommand(text, commandTimeout, cache.keep); err != nil {
 		return nil, fmt.Errorf("ignorecommand: %w", err)
+	}
+	if cache.key != "" {
+		c.Screen.Command.Keep(cache.key, cache.most)
 	}
 	return lists, nil
 }
@@ -257,28 +261,48 @@ func (c *RunningJail) screen(x *settings, s *Setup, o RunOptions) ([]*screen.Lis
 // commandTimeout is fail2ban's limit on any command.
 const commandTimeout = time.Minute
 
-// cacheTime reads how long the answer of an ignore command is kept: key="…", max-count=…, max-time=…. Without the option it is asked
-// each time.
-func cacheTime(text string) (time.Duration, error) {
-	if text = strings.TrimSpace(text); text == "" {
-		return time.Nanosecond, nil
+// answerCache says how answers of an ignore command are kept.
+type answerCache struct {
+	key  string // tags in it; "" = not at all
+	most int
+	keep time.Duration
+}
+
+// readCache reads the option ignorecache: key="…", max-count=…, max-time=…. Without it the command is asked each time.
+func readCache(text string) (c answerCache, err error) {
+	c = answerCache{most: 100, keep: 5 * time.Minute}
+	if text = strings.TrimSpace(text); text == "" || strings.EqualFold(text, "none") || strings.EqualFold(text, "false") {
+		return answerCache{keep: time.Nanosecond}, nil
 	}
 	_, given, err := extractOptions("cache[" + text + "]")
 	if err != nil {
-		return 0, err
+		return c, err
 	}
-	keep := 5 * time.Minute
 	for _, p := range given {
-		if p.key == "max-time" {
+		switch p.key {
+		case "key":
+			c.key = p.value
+		case "max-count":
+			if c.most, err = strconv.Atoi(p.value); err != nil || c.most < 1 {
+				return c, fmt.Errorf("max-count is %s, expected a whole number from 1 up", quoteCut(p.value))
+			}
+			c.most = min(c.most, maxAnswers)
+		case "max-time":
 			v, err := Seconds(p.value)
 			if err != nil {
-				return 0, err
+				return c, fmt.Errorf("max-time: %w", err)
 			}
-			keep = max(seconds(v), time.Nanosecond)
+			c.keep = max(seconds(v), time.Nanosecond)
 		}
 	}
-	return keep, nil
+	if c.key == "" {
+		return c, errors.New(`it has no key: expected key="<ip>", say`)
+	}
+	return c, nil
 }
+
+// maxAnswers bounds max-count.
+const maxAnswers = 100_000
 
 // actions sorts the jail's actions into PF's and those that are run.
 func (c *RunningJail) actions(o RunOptions) {

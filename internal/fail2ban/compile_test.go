@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // folder writes a fail2ban folder: file name, text, and so on.
@@ -54,5 +55,29 @@ func TestNoJournal(t *testing.T) {
 	must(t, err)
 	if j := setup.Jails[1]; j.Backend != "systemd" || !strings.Contains(j.Filter.FailRegex[0], "journal:") {
 		t.Errorf("jail %s has backend %s and %v", j.Name, j.Backend, j.Filter.FailRegex)
+	}
+}
+
+// TestReadCache reads the option ignorecache.
+func TestReadCache(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		text string
+		want answerCache
+		err  bool
+	}{
+		{"", answerCache{keep: 1}, false},
+		{`key="<ip>"`, answerCache{"<ip>", 100, 5 * time.Minute}, false},
+		{`key="<F-USER>@<ip-host>", max-count=10, max-time=5m`, answerCache{"<F-USER>@<ip-host>", 10, 5 * time.Minute}, false},
+		{`key="x", max-time=1h 30m`, answerCache{"x", 100, 90 * time.Minute}, false},
+		{`max-count=10`, answerCache{}, true},
+		{`key="<ip>", max-count=many`, answerCache{}, true},
+		{`key="<ip>", max-count=0`, answerCache{}, true},
+		{`key="<ip>", max-time=soon`, answerCache{}, true},
+	} {
+		got, err := readCache(c.text)
+		if (err != nil) != c.err || !c.err && got != c.want {
+			t.Errorf("%s: %+v, %v; want %+v", c.text, got, err, c.want)
+		}
 	}
 }

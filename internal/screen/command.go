@@ -5,9 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os/exec"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -23,6 +25,10 @@ type Command struct {
 	tags    []string // in order of appearance
 	timeout time.Duration
 	keep    time.Duration
+
+	key     string   // what an answer is kept by, tags in it; "" = by the values of all tags
+	keyTags []string // in it
+	most    int      // answers that are kept; 0 = as many as the Screen says
 }
 
 // Text names the command: two of the same text do the same.
@@ -47,8 +53,11 @@ func (c *Command) Exec(ctx context.Context, values []string) (status int, err er
 	return runProgram(ctx, argv, env)
 }
 
-// tag is fail2ban's way of naming a value: <ip>, <family>, <name>, <F-USER> …
-var tag = regexp.MustCompile(`<(ip|family|name|F-[A-Z][A-Z0-9_-]*)>`)
+// tag is fail2ban's way of naming a value.
+var tag = regexp.MustCompile(`<(ip|fid|family|ip-rev|ip-host|failures|time|matches|restored|name|jail\.name|F-[A-Z][A-Z0-9_-]*)>`)
+
+// nameTag is the name of the address in DNS. It is the only tag that must be asked for.
+const nameTag = "<ip-host>"
 
 // maxValue bounds a value that is handed to a command, in bytes.
 const maxValue = 1024
@@ -75,6 +84,12 @@ func NewShellCommand(text string, timeout, keep time.Duration) (*Command, error)
 	return newCommand(args, true, tag.FindAllString(text, -1), timeout, keep), nil
 }
 
+// Keep says by what answers are kept: text with tags in it, "<ip>" or "<F-USER>@<ip>" say. At most most of them are (0: as many as the Screen
+// says).
+func (c *Command) Keep(key string, most int) {
+	c.key, c.keyTags, c.most = key, tag.FindAllString(key, -1), most
+}
+
 func newCommand(args []string, shell bool, tags []string, timeout, keep time.Duration) *Command {
 	c := &Command{args: args, shell: shell, timeout: timeout, keep: keep}
 	if c.timeout <= 0 {
@@ -93,7 +108,7 @@ func newCommand(args []string, shell bool, tags []string, timeout, keep time.Dur
 
 // variable names the environment's variable of a tag.
 func variable(t string) string {
-	return "pfw_" + strings.ReplaceAll(strings.Trim(t, "<>"), "-", "_")
+	return "pfw_" + strings.NewReplacer("-", "_", ".", "_").Replace(strings.Trim(t, "<>"))
 }
 
 // quoteTags puts a reference to a variable in the place of each tag. Outside quotes it is put between double quotes, within
@@ -133,35 +148,90 @@ func quoteTags(text string) string {
 	return out.String()
 }
 
-// values gives the value of each tag of c for an observation. Bytes that no argument may hold are left out.
-func (c *Command) values(o *detect.Observation) []string {
+// values gives the value of each tag of c for an observation; name is that of its address, where it was asked for. Bytes that no argument may
+// hold are left out.
+func (c *Command) values(o *detect.Observation, name string) []string {
 	out := make([]string, len(c.tags))
 	for i, t := range c.tags {
-		v := ""
-		switch name := strings.Trim(t, "<>"); name {
-		case "ip":
-			if v = o.ID; o.Source.IsValid() {
-				v = o.Source.String()
-			}
-		case "family":
-			switch {
-			case o.Source.Is4():
-				v = "inet4"
-			case o.Source.IsValid():
-				v = "inet6"
-			}
-		case "name":
-			v = o.Jail
-		default:
-			v = o.Fields[strings.ToLower(strings.TrimPrefix(name, "F-"))]
-			if name == "F-ID" && v == "" {
-				v = o.ID
-			}
-		}
-		v = strings.ReplaceAll(v, "\x00", "")
-		out[i] = v[:min(len(v), maxValue)]
+		out[i] = valueOf(t, o, name)
 	}
 	return out
+}
+
+// asksName tells whether the name of the address must be known to run the command.
+func (c *Command) asksName() bool { return slices.Contains(c.tags, nameTag) }
+
+// cacheKey is what an answer about an observation is kept by. ok is false where that needs the name of the address and it is not known yet.
+func (c *Command) cacheKey(o *detect.Observation, name string, named bool) (key string, ok bool) {
+	tags := c.tags
+	if c.key != "" {
+		tags = c.keyTags
+	}
+	if !named && slices.Contains(tags, nameTag) {
+		return "", false
+	}
+	if c.key == "" {
+		return commandKey(o.Jail, c.values(o, name)), true
+	}
+	text := tag.ReplaceAllStringFunc(c.key, func(t string) string { return valueOf(t, o, name) })
+	return commandKey(o.Jail, []string{text}), true
+}
+
+// valueOf is what a tag stands for.
+func valueOf(t string, o *detect.Observation, host string) string {
+	v := ""
+	switch name := strings.Trim(t, "<>"); name {
+	case "ip":
+		if v = o.ID; o.Source.IsValid() {
+			v = o.Source.String()
+		}
+	case "fid":
+		if v = o.ID; v == "" && o.Source.IsValid() {
+			v = o.Source.String()
+		}
+	case "family":
+		switch {
+		case o.Source.Is4():
+			v = "inet4"
+		case o.Source.IsValid():
+			v = "inet6"
+		}
+	case "ip-rev":
+		v = reversed(o.Source)
+	case "ip-host":
+		v = host
+	case "failures":
+		v = strconv.Itoa(max(o.Count, 1))
+	case "time":
+		v = strconv.FormatFloat(float64(o.Time.UnixMilli())/1000, 'f', 1, 64)
+	case "matches":
+		v = o.Text
+	case "restored":
+		v = "0"
+	case "name", "jail.name":
+		v = o.Jail
+	default:
+		v = o.Fields[strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(name, "F-")), "-", "_")]
+		if name == "F-ID" && v == "" {
+			v = o.ID
+		}
+	}
+	v = strings.ReplaceAll(v, "\x00", "")
+	return v[:min(len(v), maxValue)]
+}
+
+// reversed is the name of an address in the reverse tree of DNS, without the tree's own.
+func reversed(a netip.Addr) string {
+	var b strings.Builder
+	raw := a.AsSlice()
+	for _, v := range slices.Backward(raw) {
+		if a.Is4() {
+			fmt.Fprintf(&b, "%d.", v)
+		} else {
+			fmt.Fprintf(&b, "%x.%x.", v&15, v>>4)
+		}
+	}
+	return b.String()
 }
 
 // line gives what is run for the values.

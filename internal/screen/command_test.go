@@ -61,6 +61,56 @@ func TestCommandAnswers(t *testing.T) {
 	}
 }
 
+// TestCommandKeepsByKey keeps answers by a key of the jail's own, a bounded number of them, and asks names only where they are wanted.
+func TestCommandKeepsByKey(t *testing.T) {
+	for _, c := range []struct {
+		name, key  string
+		most       int
+		runs, asks int32
+	}{
+		{"all values", "", 0, 4, 4},
+		{"user", "<F-USER>", 0, 2, 2},
+		{"user at host", "<F-USER>@<ip-host>", 0, 3, 4},
+		{"one answer", "<ip>", 1, 4, 4},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			command, err := NewShellCommand("check <F-USER> <ip-host> <ip-rev>", 0, time.Hour)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if c.key != "" {
+				command.Keep(c.key, c.most)
+			}
+			var ran, asked atomic.Int32
+			hosts := map[string]string{"192.0.2.1": "a.example", "192.0.2.2": "b.example", "192.0.2.3": "a.example"}
+			s := run(t, Options{Workers: 1, Jails: map[string]Jail{"sshd": {Command: command}}, NameOf: func(_ context.Context, a netip.Addr) string {
+				asked.Add(1)
+				return hosts[a.String()]
+			}, Run: func(_ context.Context, c *Command, values []string) (int, error) {
+				ran.Add(1)
+				_, env := c.line(values)
+				for _, e := range env {
+					if v, ok := strings.CutPrefix(e, "pfw_ip_host="); ok && !strings.HasSuffix(v, ".example") {
+						t.Errorf("host %q", v)
+					}
+					if v, ok := strings.CutPrefix(e, "pfw_ip_rev="); ok && !strings.HasSuffix(v, ".2.0.192.") {
+						t.Errorf("reversed %q", v)
+					}
+				}
+				return 1, nil
+			}})
+			for _, f := range []struct{ addr, user string }{{"192.0.2.1", "root"}, {"192.0.2.2", "root"}, {"192.0.2.3", "root"}, {"192.0.2.1", "admin"}} {
+				if s.Ignored("sshd", observed(f.addr, detect.Fields{"user": f.user})) {
+					<-s.Results()
+				}
+			}
+			if ran.Load() != c.runs || asked.Load() != c.asks {
+				t.Errorf("%d runs and %d names asked, want %d and %d", ran.Load(), asked.Load(), c.runs, c.asks)
+			}
+		})
+	}
+}
+
 func TestCommandIsBounded(t *testing.T) {
 	c, err := NewCommand([]string{"/check", "<ip>"}, 0, 0)
 	if err != nil {
@@ -96,7 +146,7 @@ func TestShellSeesValuesOnly(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			argv, env := c.line(c.values(observed("192.0.2.1", detect.Fields{"user": value})))
+			argv, env := c.line(c.values(observed("192.0.2.1", detect.Fields{"user": value}), ""))
 			if status, err := runProgram(t.Context(), argv, env); status != 0 || err != nil {
 				t.Fatalf("%s with %q: status %d, %v", text, value, status, err)
 			}
@@ -115,7 +165,7 @@ func TestArgumentsAreReplacedOnce(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	argv, env := c.line(c.values(observed("2001:db8::1", detect.Fields{"user": "<ip>\x00 $x"})))
+	argv, env := c.line(c.values(observed("2001:db8::1", detect.Fields{"user": "<ip>\x00 $x"}), ""))
 	if diff := cmp.Diff([]string{"/check", "2001:db8::1/inet6", "--user=<ip> $x", "sshd", "<other>"}, argv); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

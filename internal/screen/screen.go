@@ -34,11 +34,12 @@ type Options struct {
 	System   System
 	Every    time.Duration // between two refreshes; 1 min
 
-	Resolver Resolver      // nil: the system's
-	Workers  int           // lookups and commands at once; 4
-	Queue    int           // observations that wait; 1000. More are dropped and counted
-	Cache    int           // names, and answers of commands, that are kept; 1000 each
-	TTL      time.Duration // of a name's answer; 5 min. A failure is kept for a fifth of it
+	Resolver Resolver                                       // nil: the system's
+	NameOf   func(ctx context.Context, a netip.Addr) string // looks an address up for ignore commands that ask its name; nil: none has one
+	Workers  int                                            // lookups and commands at once; 4
+	Queue    int                                            // observations that wait; 1000. More are dropped and counted
+	Cache    int                                            // names, and answers of commands, that are kept; 1000 each
+	TTL      time.Duration                                  // of a name's answer; 5 min. A failure is kept for a fifth of it
 
 	Run   Run              // how commands are run; nil: as child processes
 	Now   func() time.Time // nil: time.Now
@@ -64,7 +65,7 @@ type Screen struct {
 
 	mu       sync.Mutex // guards what follows
 	names    *cache[[]netip.Addr]
-	answers  *cache[bool]
+	answers  map[string]*cache[bool]         // of commands, by jail
 	inFlight map[string][]detect.Observation // by name: who waits for it
 	waiting  int
 	stats    Stats
@@ -105,12 +106,23 @@ func New(opts Options) *Screen {
 	if opts.Every <= 0 {
 		opts.Every = time.Minute
 	}
-	return &Screen{
+	s := &Screen{
 		opts: opts, results: make(chan []detect.Observation), tasks: make(chan task, opts.Queue),
-		names: newCache[[]netip.Addr](opts.Cache), answers: newCache[bool](opts.Cache),
+		names: newCache[[]netip.Addr](opts.Cache), answers: map[string]*cache[bool]{},
 		inFlight: map[string][]detect.Observation{}, warned: map[string]string{},
 		stats: Stats{Names: map[string]uint64{}, Commands: map[string]uint64{}},
 	}
+	for name, j := range opts.Jails {
+		if j.Command == nil {
+			continue
+		}
+		size := j.Command.most
+		if size <= 0 {
+			size = opts.Cache
+		}
+		s.answers[name] = newCache[bool](size)
+	}
+	return s
 }
 
 // Results yields the observations that are to count after all: those of one record together. It is never closed.
@@ -217,21 +229,23 @@ func (s *Screen) Ignored(jail string, o *detect.Observation) bool {
 	if j.Command == nil {
 		return false
 	}
-	key := commandKey(jail, j.Command.values(o))
+	held := *o
+	held.Jail = jail
+	key, ok := j.Command.cacheKey(&held, "", false)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if ignore, known := s.answers.get(key, s.opts.Now()); known {
-		s.answered("cached", ignore)
-		return ignore
+	if ok {
+		if ignore, known := s.answers[jail].get(key, s.opts.Now()); known {
+			s.answered("cached", ignore)
+			return ignore
+		}
 	}
-	held := keep(*o)
-	held.Jail = jail
 	if s.waiting >= s.opts.Queue {
 		s.stats.Commands["dropped"]++
 		return true
 	}
 	select {
-	case s.tasks <- task{obs: held}:
+	case s.tasks <- task{obs: keep(held)}:
 		s.waiting++
 	default:
 		s.stats.Commands["dropped"]++

@@ -107,10 +107,14 @@ func (s *Screen) addresses(ctx context.Context, host string) []netip.Addr {
 
 // ask runs a command, or answers from the cache. A failure says no: the source counts.
 func (s *Screen) ask(ctx context.Context, c *Command, o *detect.Observation) (ignore bool) {
-	values := c.values(o)
-	key := commandKey(o.Jail, values)
+	name, named := "", false
+	key, ok := c.cacheKey(o, "", false)
+	if !ok {
+		name, named = s.nameOf(ctx, o.Source), true
+		key, _ = c.cacheKey(o, name, true)
+	}
 	s.mu.Lock()
-	ignore, known := s.answers.get(key, s.opts.Now())
+	ignore, known := s.answers[o.Jail].get(key, s.opts.Now())
 	if known {
 		s.answered("cached", ignore)
 	}
@@ -118,9 +122,12 @@ func (s *Screen) ask(ctx context.Context, c *Command, o *detect.Observation) (ig
 	if known {
 		return ignore
 	}
+	if c.asksName() && !named {
+		name = s.nameOf(ctx, o.Source)
+	}
 	within, cancel := context.WithTimeout(ctx, c.timeout)
 	defer cancel()
-	status, err := s.opts.Run(within, c, values)
+	status, err := s.opts.Run(within, c, c.values(o, name))
 	if ctx.Err() != nil {
 		return true // stopping: nothing is handed over
 	}
@@ -137,9 +144,19 @@ func (s *Screen) ask(ctx context.Context, c *Command, o *detect.Observation) (ig
 		s.opts.Log.Warn("ignore command did not answer; its source counts", "jail", o.Jail, "program", c.args[0], "status", status, "error", err)
 	}
 	ignore = outcome == "run" && status == 0
-	s.answers.put(key, ignore, s.opts.Now().Add(min(keep, c.keep)))
+	s.answers[o.Jail].put(key, ignore, s.opts.Now().Add(min(keep, c.keep)))
 	s.answered(outcome, ignore)
 	return ignore
+}
+
+// nameOf looks up the name of an address.
+func (s *Screen) nameOf(ctx context.Context, a netip.Addr) string {
+	if s.opts.NameOf == nil || !a.IsValid() {
+		return ""
+	}
+	within, cancel := context.WithTimeout(ctx, lookupTimeout)
+	defer cancel()
+	return s.opts.NameOf(within, a)
 }
 
 // answered counts an answer. It is called with mu held.
