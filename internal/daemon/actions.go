@@ -136,6 +136,8 @@ func (d *Daemon) liveStories(ctx context.Context) []ledger.Ban {
 
 // openNotices opens the log of fail2ban's name if a jail reads it, as recidive does.
 func (d *Daemon) openNotices(f *fail2ban.Running) {
+	d.telling.Lock()
+	defer d.telling.Unlock()
 	if d.notices != nil {
 		if err := d.notices.Close(); err != nil {
 			d.log.Debug("closing fail2ban's log", "error", err)
@@ -163,7 +165,12 @@ func (d *Daemon) openNotices(f *fail2ban.Running) {
 // tellActions hands an event to the commands of fail2ban's actions and to those who read fail2ban's log. It does not wait.
 func (d *Daemon) tellActions(e warden.Event) {
 	d.hooks.Event(e)
-	if d.notices == nil || d.fail2ban.Jail(e.Ban.Jail) == nil {
+	d.mu.Lock()
+	f := d.fail2ban
+	d.mu.Unlock()
+	d.telling.Lock()
+	defer d.telling.Unlock()
+	if d.notices == nil || f.Jail(e.Ban.Jail) == nil {
 		return
 	}
 	if err := d.notices.Event(e, d.o.Now().Local()); err != nil {

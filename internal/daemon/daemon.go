@@ -75,6 +75,7 @@ type Daemon struct {
 	before    map[string]hooks.Counts // what was counted of fail2ban's jails before they were started anew; d.mu guards it
 	overrides []override              // of fail2ban's jails, set at run time; used by the engine's goroutine only
 	work      context.Context         // of what is started while running
+	telling   sync.Mutex              // guards notices
 	notices   notices                 // nil: nobody reads them
 	anchors   []anchor                // of PF beside our own, that fail2ban's jails fill
 	metrics   *metrics.Metrics
@@ -98,6 +99,7 @@ type Daemon struct {
 	read      time.Time // when the record being dealt with was read
 
 	stopScreen func()
+	commits    committer
 
 	mu       sync.Mutex // guards what follows
 	config   *config.Config
@@ -190,7 +192,7 @@ func (d *Daemon) setUp(ctx context.Context) error {
 	d.pf = warden.Driver{Tables: router{d}, Banned: c.PF.Banned, Suspects: c.PF.Suspects}
 	d.hooks = d.newHooks(f)
 	d.openNotices(f)
-	plan.Warden.OnEvent, plan.Warden.Log = d.event, d.log
+	plan.Warden.OnEvent, plan.Warden.Read, plan.Warden.Log = d.event, d.readAt, d.log
 	if d.bans, err = warden.New(ctx, plan.Warden, d.store, d.pf, d.never, d.o.Now()); err != nil {
 		return err
 	}
@@ -275,6 +277,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 		parts.Go(func() { d.readStates(work) })
 	}
 	d.running.Store(true)
+	d.startCommits(work)
 	d.startScreen(work)
 	d.startSources(work)
 	parts.Go(func() {
@@ -287,6 +290,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 
 	d.stopSources()
 	d.stopScreen()
+	d.stopCommits()
 	d.finish(work)
 	closeServers()
 	if err := d.each(func(x *pfctl.Driver) error { return x.Sync(limited(work, 10*time.Second)) }); err != nil {
@@ -336,7 +340,7 @@ func (d *Daemon) loop(ctx, work context.Context) {
 		case <-ticker.C:
 			d.tick(work)
 		}
-		d.commit(work)
+		d.commitSoon(work)
 	}
 }
 
@@ -362,6 +366,9 @@ func (d *Daemon) moreLines() {
 		}
 	}
 }
+
+// readAt is when the record was read that the engine's goroutine deals with.
+func (d *Daemon) readAt() time.Time { return d.read }
 
 func (d *Daemon) packet(p packet) {
 	d.read = p.read
@@ -390,12 +397,6 @@ func (d *Daemon) tick(ctx context.Context) {
 	d.stats = stats
 	d.mu.Unlock()
 	d.snapshotIfDue(ctx, now)
-}
-
-func (d *Daemon) commit(ctx context.Context) {
-	if err := d.engine.Commit(ctx); err != nil {
-		d.log.Debug("decisions wait to be carried out", "error", err)
-	}
 }
 
 // startScreen lets the screening stage work until stopScreen.

@@ -11,7 +11,7 @@ import (
 	"pfwarden/internal/warden"
 )
 
-// event logs and counts what the warden did. It is called during Commit, on the engine's goroutine.
+// event logs and counts what the warden did. It is called during Commit: by one goroutine at a time, and not always the same.
 func (d *Daemon) event(e warden.Event) {
 	d.tellActions(e)
 	b := &e.Ban
@@ -27,8 +27,8 @@ func (d *Daemon) event(e warden.Event) {
 	switch e.Kind {
 	case warden.EventBan:
 		d.metrics.Bans.With(jailName(b.Jail), b.Table).Inc()
-		if e.Verdict != nil && !d.read.IsZero() {
-			d.metrics.BanLatency.Observe(max(0, d.o.Now().Sub(d.read).Seconds()))
+		if !e.Read.IsZero() {
+			d.metrics.BanLatency.Observe(max(0, d.o.Now().Sub(e.Read).Seconds()))
 		}
 		log.Info("banned", "until", until(b.Until), "step", b.Step, "proven", b.Proven, "by", b.By, "reason", reason)
 	case warden.EventExtend:

@@ -62,17 +62,21 @@ func (d *Daemon) takeConfig(ctx context.Context, c *config.Config) error {
 	if err != nil {
 		return err
 	}
+	// What the sources have handed over counts by the settings under which it was read, and for the detector that goes on.
+	d.notePositions()
+	d.stopSources()
+	d.drainSources()
+	d.commit(ctx)
+	plan.Warden.OnEvent, plan.Warden.Read, plan.Warden.Log = d.event, d.readAt, d.log
 	detector, err := d.sameDetector(plan.Detector)
-	if err != nil {
-		return err
+	if err == nil {
+		err = d.bans.Reload(plan.Warden)
 	}
-	plan.Warden.OnEvent, plan.Warden.Log = d.event, d.log
-	if err := d.bans.Reload(plan.Warden); err != nil {
+	if err != nil {
+		d.startSources(ctx) // goes on where they stopped
 		return err
 	}
 	// From here on nothing fails.
-	d.stopSources()
-	d.drainSources()
 	d.mu.Lock()
 	d.config, d.plan, d.fail2ban = c, plan, f
 	d.mu.Unlock()

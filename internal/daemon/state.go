@@ -90,7 +90,14 @@ func (d *Daemon) snapshotIfDue(ctx context.Context, now time.Time) {
 	d.snapshot(ctx, now)
 }
 
+// snapshot saves the detector's state, unless bans that it has led to are not in the ledger: after a crash the older snapshot leads to them
+// once more.
 func (d *Daemon) snapshot(ctx context.Context, now time.Time) {
+	d.commit(ctx)
+	if h := d.bans.Health(); h.Ledger != nil {
+		d.fault("snapshot", h.Ledger.Error())
+		return
+	}
 	d.saved = now
 	d.flushJournal()
 	var b bytes.Buffer
@@ -99,11 +106,7 @@ func (d *Daemon) snapshot(ctx context.Context, now time.Time) {
 		return
 	}
 	s := ledger.Snapshot{Time: now, Detector: b.Bytes()}
-	for _, p := range d.startsOfLogs() {
-		if _, read := d.positions[p.Path]; !read {
-			d.positions[p.Path] = p
-		}
-	}
+	d.notePositions()
 	d.forgetLogs()
 	for _, p := range d.positions {
 		s.Positions = append(s.Positions, p)
@@ -127,6 +130,15 @@ func (d *Daemon) snapshot(ctx context.Context, now time.Time) {
 	}
 }
 
+// notePositions notes where the logs begin of which no line was dealt with yet.
+func (d *Daemon) notePositions() {
+	for _, p := range d.startsOfLogs() {
+		if _, read := d.positions[p.Path]; !read {
+			d.positions[p.Path] = p
+		}
+	}
+}
+
 // flushJournal hands what was recorded to the operating system.
 func (d *Daemon) flushJournal() {
 	if d.journal == nil {
@@ -140,7 +152,6 @@ func (d *Daemon) flushJournal() {
 // finish deals with what the sources had handed over when they stopped, and saves everything.
 func (d *Daemon) finish(ctx context.Context) {
 	d.drainSources()
-	d.commit(ctx)
 	d.snapshot(ctx, d.o.Now())
 }
 

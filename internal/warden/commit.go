@@ -26,7 +26,7 @@ const (
 )
 
 // Commit carries out what is staged: it writes the ledger in one transaction, tells PF (additions first), and then tells the
-// events. If the ledger cannot be written, PF is told all the same: protection goes before bookkeeping. Everything unwritten stays
+// events. What is staged while it works, by other goroutines, is left to the next one. If the ledger cannot be written, PF is told all the same: protection goes before bookkeeping. Everything unwritten stays
 // in memory and is tried again at later calls, at first after a second, then more and more seldom. If PF's driver refuses, its
 // part is tried again at the next call. Both are returned, and shown by Health.
 func (w *Warden) Commit(ctx context.Context) error {
@@ -37,17 +37,31 @@ func (w *Warden) Commit(ctx context.Context) error {
 	work := w.take()
 	w.mu.Unlock()
 
-	errLedger := w.write(ctx, work)
-	errPF := w.tellPF(ctx, work)
-
-	w.mu.Lock()
-	events, hear := w.events, w.cfg.OnEvent
-	w.events = nil
-	w.mu.Unlock()
-	for _, e := range events {
-		hear(e)
+	errLedger := w.write(ctx, &work)
+	errPF := w.tellPF(ctx, &work)
+	for _, e := range work.events {
+		work.hear(e)
 	}
 	return errors.Join(errLedger, errPF)
+}
+
+// Staged tells how much waits for the next Commit.
+func (w *Warden) Staged() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := len(w.dirty) + len(w.moved) + len(w.counted) + len(w.touched) + len(w.events)
+	if !w.staged.Empty() {
+		n++
+	}
+	return n
+}
+
+// during has the events of what f does told by the Commit that is at work.
+func (w *Warden) during(k *work, f func()) {
+	n := len(w.events)
+	f()
+	k.events = append(k.events, w.events[n:]...)
+	w.events = w.events[:n]
 }
 
 // work is what one Commit carries out.
@@ -56,16 +70,20 @@ type work struct {
 	versions map[int64]uint64
 	counted  []*held
 	touched  []*spot
+	events   []Event
+	hear     func(Event)
 	skip     bool // the ledger is not to be tried now
 }
 
 func (w *Warden) take() work {
-	var k work
+	k := work{events: w.events, hear: w.cfg.OnEvent}
+	w.events = nil
 	k.skip = w.now.Before(w.retry) && w.health.Ledger != nil
 	if !k.skip {
 		k.versions = make(map[int64]uint64, len(w.dirty))
 		k.batch = w.staged
 		w.staged = ledger.Batch{}
+		k.batch.Bans = make([]ledger.Ban, 0, len(w.dirty))
 		for _, id := range slices.Sorted(maps.Keys(w.dirty)) {
 			h := w.dirty[id]
 			k.batch.Bans = append(k.batch.Bans, h.Ban)
@@ -93,7 +111,7 @@ func (w *Warden) take() work {
 }
 
 // write stores the batch and settles or restores what it held.
-func (w *Warden) write(ctx context.Context, k work) error {
+func (w *Warden) write(ctx context.Context, k *work) error {
 	if k.skip {
 		w.mu.Lock()
 		defer w.mu.Unlock()
@@ -141,7 +159,7 @@ func (w *Warden) write(ctx context.Context, k work) error {
 }
 
 // putBack makes an unwritten batch part of the next one; what was staged since goes after it.
-func (w *Warden) putBack(k work) {
+func (w *Warden) putBack(k *work) {
 	for _, h := range k.counted {
 		w.counted[h.ID] = h
 	}

@@ -36,7 +36,9 @@ type Config struct {
 	StillHit time.Duration
 	// OnEvent hears of everything that happened, in order, during Commit. It must not call the Warden's changing methods.
 	OnEvent func(Event)
-	Log     *slog.Logger
+	// Read says when the record was read that is being judged, for Event.Read; asked during Judge. nil = not known.
+	Read func() time.Time
+	Log  *slog.Logger
 }
 
 // Defaults of Config and Jail where their fields are zero.
@@ -74,6 +76,9 @@ func (c Config) filled() (Config, error) {
 	}
 	if c.OnEvent == nil {
 		c.OnEvent = func(Event) {}
+	}
+	if c.Read == nil {
+		c.Read = func() time.Time { return time.Time{} }
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.NewTextHandler(io.Discard, nil))

@@ -33,6 +33,7 @@ func (k EventKind) String() string {
 type Event struct {
 	Kind    EventKind
 	Time    time.Time // of the verdict, or of the end
+	Read    time.Time // of a ban: when the record was read that led to it; zero if not known
 	Ban     ledger.Ban
 	Verdict *detect.Verdict // what led to it; nil for manual changes and for ends
 	// Why is a word of a fixed set. Unbans: expired, manual, never, moved, flushed, observe, replaced, refused.

@@ -55,7 +55,7 @@ func (w *Warden) Judge(now time.Time, v detect.Verdict) []detect.Notice {
 		w.past.records[memoryKey(k)].forget = w.forget(b.Jail, b.Since, b.Until, time.Time{})
 	}
 	w.stats.Bans[b.Jail]++
-	w.tell(Event{Kind: EventBan, Time: b.Since, Ban: h.Ban, Verdict: &v})
+	w.tell(Event{Kind: EventBan, Time: b.Since, Read: w.cfg.Read(), Ban: h.Ban, Verdict: &v})
 	return append(notices, h.notice(b.Since))
 }
 

@@ -278,7 +278,7 @@ func TestCrashInsideCommit(t *testing.T) {
 			k := w.take()
 			w.mu.Unlock()
 			if point > 0 {
-				if err := w.write(t.Context(), k); err != nil {
+				if err := w.write(t.Context(), &k); err != nil {
 					t.Fatal(err)
 				}
 			}

@@ -13,7 +13,7 @@ import (
 )
 
 // tellPF brings the touched places to what the bans in force want. The never-list is asked once more for each addition.
-func (w *Warden) tellPF(ctx context.Context, k work) error {
+func (w *Warden) tellPF(ctx context.Context, k *work) error {
 	w.mu.Lock()
 	var add, drop []Entry
 	var adding, dropping, settled []*spot
@@ -21,7 +21,7 @@ func (w *Warden) tellPF(ctx context.Context, k work) error {
 		want := s.refs > 0 && !w.pause.Flushed
 		if e, bad := w.never.Overlaps(s.prefix); bad && want {
 			w.cfg.Log.Error("a never-listed address was about to be banned", "prefix", short(s.prefix), "entry", e.String())
-			w.endAll(w.now, w.overlapping(s.prefix), "never", byItself)
+			w.during(k, func() { w.endAll(w.now, w.overlapping(s.prefix), "never", byItself) })
 			want = false
 		}
 		switch {
@@ -43,7 +43,7 @@ func (w *Warden) tellPF(ctx context.Context, k work) error {
 		refusal, partly := errors.AsType[*Refusal](err)
 		w.mu.Lock()
 		if partly {
-			w.refused(refusal)
+			w.during(k, func() { w.refused(refusal) })
 		}
 		for _, s := range adding {
 			if err != nil && !partly {

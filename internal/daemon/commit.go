@@ -1,0 +1,62 @@
+package daemon
+
+import (
+	"context"
+	"sync"
+)
+
+// maxStaged is how many decisions may wait for the ledger before the engine's goroutine waits for them.
+const maxStaged = 32768
+
+// committer carries out what the engine's goroutine has decided, on a goroutine of its own: while the ledger writes, the next records are
+// dealt with, and what they lead to goes out together in the next transaction.
+type committer struct {
+	wake  chan struct{}
+	stop  func()
+	ended sync.WaitGroup
+}
+
+// startCommits lets decisions be carried out until stopCommits.
+func (d *Daemon) startCommits(ctx context.Context) {
+	c := &d.commits
+	c.wake = make(chan struct{}, 1)
+	done := make(chan struct{})
+	c.stop = sync.OnceFunc(func() { close(done) })
+	c.ended.Go(func() {
+		for {
+			select {
+			case <-c.wake:
+				d.commit(ctx)
+			case <-done:
+				return
+			}
+		}
+	})
+}
+
+// stopCommits waits for what is being carried out. What is staged then is left to commit.
+func (d *Daemon) stopCommits() {
+	d.commits.stop()
+	d.commits.ended.Wait()
+}
+
+// commitSoon has carried out what was decided, and waits where too much of it is waiting already.
+func (d *Daemon) commitSoon(ctx context.Context) {
+	switch n := d.bans.Staged(); {
+	case n == 0:
+	case n > maxStaged:
+		d.commit(ctx)
+	default:
+		select {
+		case d.commits.wake <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// commit carries out at once what was decided, behind what is being carried out already. It may be called by any goroutine.
+func (d *Daemon) commit(ctx context.Context) {
+	if err := d.bans.Commit(ctx); err != nil {
+		d.log.Debug("decisions wait to be carried out", "error", err)
+	}
+}
