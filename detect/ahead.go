@@ -21,7 +21,7 @@ func (d *Detector) Ahead(obs []Observation) {
 			hashes[i] = h
 			b := h & s.table.mask
 			door := (h >> 20 & s.door.mask) * blockWords * 2
-			sum += s.table.tags[b] + s.door.words[door] + s.door.words[door+blockWords] + uint64(s.table.ranks[b*bucketSlots])
+			sum += s.table.tags[b] + s.door.words[door] + s.door.words[door+blockWords]
 		}
 		for _, h := range hashes[:n] {
 			if h == 0 {
@@ -34,7 +34,7 @@ func (d *Detector) Ahead(obs []Observation) {
 				at++
 			}
 			if at == bucketSlots {
-				at = uint64(s.table.least((*[bucketSlots]int64)(s.table.ranks[b*bucketSlots:]), 1<<62))
+				at = 0
 			}
 			sum += s.table.slot[b*bucketSlots+at].hi
 		}

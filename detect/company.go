@@ -56,9 +56,11 @@ func (c *company) strong() bool {
 	return members >= companyMembers && doors >= companyDoors
 }
 
-// companies is a fixed table of prefixes; the one with the fewest doors goes first.
+// companies is a fixed table of prefixes. Where a bucket is full a newcomer has to gather some members first, and then the prefix with the
+// fewest doors goes.
 type companies struct {
 	entry  []company
+	gather gather
 	mask   uint64
 	hash   keyed
 	walked uint32
@@ -66,7 +68,7 @@ type companies struct {
 
 func newCompanies(n int, hash keyed) *companies {
 	n = max(ceilPower(n), companyWays)
-	return &companies{entry: make([]company, n), mask: uint64(n/companyWays - 1), hash: hash}
+	return &companies{entry: make([]company, n), gather: newGather(16 * n), mask: uint64(n/companyWays - 1), hash: hash}
 }
 
 func companyKey(k key) key {
@@ -113,6 +115,9 @@ func (t *companies) knock(source key, now uint32, doors int) bool {
 				c = &b[i]
 			}
 		}
+		if h := t.hash.key(k); t.worth(c, now) > 0 && t.gather.member(h, t.hash.key(source), now/companyPart) < gatherMembers {
+			return false
+		}
 		*c = company{hi: k.hi, lo: k.lo, part: max(now/companyPart, 1)}
 	}
 	c.turn(now)
@@ -142,12 +147,8 @@ func (d *Detector) judgeCompany(source key, at int64, emit func(Verdict)) {
 	k := companyKey(source)
 	now := seconds(at)
 	if k.is4() {
-		c := d.scan.companies.find(k)
-		all, _, _ := c.union()
 		for i := range uint64(256) {
-			if all[i>>6]>>(i&63)&1 == 1 {
-				d.judgeMember(key{k.hi, k.lo | i}, now, at, emit)
-			}
+			d.judgeMember(key{k.hi, k.lo | i}, now, at, emit)
 		}
 		return
 	}
@@ -163,7 +164,7 @@ func (d *Detector) judgeCompany(source key, at int64, emit func(Verdict)) {
 }
 
 func (d *Detector) judgeMember(k key, now uint32, at int64, emit func(Verdict)) {
-	x := d.scan.table.find(k, d.hash.key(k))
+	x := d.scan.glance(k, d.hash.key(k), now)
 	if x == nil {
 		return
 	}

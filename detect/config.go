@@ -90,7 +90,7 @@ type Limits struct {
 	Contacts      int // addresses our side spoke to, rounded up to a power of two; 2^18
 	Bans          int // running and past bans that are remembered; 65536
 	Trails        int // sources whose latest targets are kept for explanations, rounded up to a power of two; 2^13
-	Companies     int // prefixes watched for company, rounded up to a power of two; 2^13
+	Companies     int // prefixes watched for company, rounded up to a power of two; 2^12
 }
 
 // Config is everything a Detector is told at its start.
@@ -203,7 +203,7 @@ func (c *Config) fill() error {
 	setDefault(&l.Contacts, 1<<18)
 	setDefault(&l.Bans, 1<<16)
 	setDefault(&l.Trails, 1<<13)
-	setDefault(&l.Companies, 1<<13)
+	setDefault(&l.Companies, 1<<12)
 	for _, v := range []int{l.Sources, l.EvidenceBytes, l.CountBytes, l.Contacts, l.Bans, l.Trails, l.Companies} {
 		if v < 1 || v > 1<<28 {
 			fault("limits: %d, expected 1 to 2^28", v)

@@ -178,6 +178,16 @@ func TestVerdicts(t *testing.T) {
 			l[0].Mark = Mirai
 			return l
 		}()...), want: a + " portscan spoofable"},
+		{name: "one knock that looks like masscan's may be chance", records: each(func() []Observation {
+			l := scanOf(a, 0, 6)
+			l[0].Mark = Masscan
+			return l
+		}()...)},
+		{name: "two are none", records: each(func() []Observation {
+			l := scanOf(a, 0, 4)
+			l[0].Mark, l[3].Mark = Masscan, Masscan
+			return l
+		}()...), want: a + " portscan spoofable"},
 		{name: "TTL spread doubles it", records: each(func() []Observation {
 			l := scanOf(a, 0, 9)
 			l[0].TTL = 30

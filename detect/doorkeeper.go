@@ -24,32 +24,40 @@ func newDoorkeeper(bytes int) *doorkeeper {
 	return &doorkeeper{words: make([]uint64, blocks*blockWords*2), mask: uint64(blocks - 1)}
 }
 
-// item is four bits in the block that block chooses.
-func (d *doorkeeper) item(gen int, block, h uint64) (words *[blockWords]uint64, at [4]uint16) {
+// Bits of an item. That a source is taken for known by mistake lets it in on its first packet, which costs a slot; that its target is taken for
+// one it knocked on before costs it a door, which might save it: so pairs have a bit more.
+const (
+	sourceBits = 4
+	pairBits   = 5
+)
+
+// block returns the block of a generation that an item's bits lie in; each bit is chosen by nine bits of the item's hash.
+func (d *doorkeeper) block(gen int, block uint64) *[blockWords]uint64 {
 	i := (block&d.mask)*blockWords*2 + uint64(gen*blockWords)
-	words = (*[blockWords]uint64)(d.words[i : i+blockWords])
-	for n := range at {
-		at[n] = uint16(h>>(9*n)) & 511
-	}
-	return words, at
+	return (*[blockWords]uint64)(d.words[i : i+blockWords])
 }
 
-func (d *doorkeeper) mark(block, h uint64) {
-	words, at := d.item(d.young, block, h)
-	for _, b := range at {
-		bit := uint64(1) << (b & 63)
-		if words[b>>6]&bit == 0 {
-			words[b>>6] |= bit
+func (d *doorkeeper) mark(block, h uint64, bits int) {
+	words := d.block(d.young, block)
+	for range bits {
+		w, bit := h>>6&(blockWords-1), uint64(1)<<(h&63)
+		if words[w]&bit == 0 {
+			words[w] |= bit
 			d.set++
 		}
+		h >>= 9
 	}
 }
 
-func (d *doorkeeper) has(block, h uint64) bool {
+func (d *doorkeeper) has(block, h uint64, bits int) bool {
 	for gen := range 2 {
-		words, at := d.item(gen, block, h)
-		if words[at[0]>>6]&(1<<(at[0]&63)) != 0 && words[at[1]>>6]&(1<<(at[1]&63)) != 0 &&
-			words[at[2]>>6]&(1<<(at[2]&63)) != 0 && words[at[3]>>6]&(1<<(at[3]&63)) != 0 {
+		words := d.block(gen, block)
+		all := uint64(1)
+		for x, n := h, 0; n < bits; n++ {
+			all &= words[x>>6&(blockWords-1)] >> (x & 63)
+			x >>= 9
+		}
+		if all == 1 {
 			return true
 		}
 	}

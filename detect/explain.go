@@ -102,7 +102,7 @@ func (d *Detector) explainSlot(e *Explanation, k key, at int64) {
 			e.Labels = append(e.Labels, name)
 		}
 	}
-	x := d.scan.table.find(k, h)
+	x := d.scan.glance(k, h, seconds(at))
 	if x == nil {
 		label("victim", d.scan.victims.is(h, seconds(at)))
 		e.Limit = d.scan.config.Threshold

@@ -28,3 +28,37 @@ func (d *Detector) Failing(jail string) (n int) {
 	}
 	return n
 }
+
+// Suspected counts the sources whose suspicion is at least half of what judges them. It looks at every source there is: once a minute is enough.
+func (d *Detector) Suspected() (n int) {
+	now := d.now
+	at := seconds(now)
+	for i := range d.scan.table.slot {
+		x := &d.scan.table.slot[i]
+		if float64(x.hard)+float64(x.weak)/weakUnit < d.scan.leastFull {
+			continue
+		}
+		if f, _ := d.scan.fraction(x, at); f >= 0.5 {
+			n++
+		}
+	}
+	for k, s := range d.logs.sources {
+		sum := 0.0
+		if k.id == "" {
+			sum = d.weigh(k.key.addr(), now).sum
+			if sh, ok := d.scanShare(k.key.addr(), now); ok && sh.own >= 0.5 {
+				continue // counted above
+			}
+		}
+		for i := range s.jails {
+			js := &s.jails[i]
+			if j := &d.config.Jails[js.jail]; k.id != "" || !j.Combine {
+				sum = max(sum, js.standing(j, now).own)
+			}
+		}
+		if sum >= 0.5 {
+			n++
+		}
+	}
+	return n
+}

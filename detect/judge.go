@@ -90,7 +90,7 @@ func (sh *share) double() {
 // scanShare is what the packet jail says of a.
 func (d *Detector) scanShare(a netip.Addr, at int64) (share, bool) {
 	k := d.scanKey(a)
-	x := d.scan.table.find(k, d.hash.key(k))
+	x := d.scan.glance(k, d.hash.key(k), seconds(at))
 	if x == nil {
 		return share{}, false
 	}
@@ -105,6 +105,10 @@ func (d *Detector) scanShare(a netip.Addr, at int64) (share, bool) {
 // judge decides on the source of an observation in a jail (-1 = the packet jail) that was just counted.
 func (d *Detector) judge(a netip.Addr, id string, jail int, at int64, emit func(Verdict)) {
 	t := &d.tally
+	if a.IsValid() && id == "" && (jail < 0 || d.combines(jail)) {
+		k := d.scanKey(a)
+		d.scan.known(k, d.hash.key(k), seconds(at)) // back from the spill, if it is there
+	}
 	if id == "" && d.combines(jail) {
 		t = d.weigh(a, at)
 	} else {
@@ -261,8 +265,7 @@ func (d *Detector) forget(a netip.Addr, id string, shares []share) {
 		if jail < 0 {
 			k := d.scanKey(a)
 			h := d.hash.key(k)
-			d.scan.table.remove(k, h)
-			d.scan.trails.remove(k, h)
+			d.scan.drop(k, h, seconds(d.now))
 			continue
 		}
 		if s := d.logs.sources[d.sourceKeyOf(jail, a, id)]; s != nil {

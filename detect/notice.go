@@ -112,9 +112,8 @@ func (d *Detector) spend(a netip.Addr, id string, jail int, at int64) {
 	if jail < 0 {
 		k := d.scanKey(a)
 		h := d.hash.key(k)
-		if x := d.scan.table.find(k, h); x != nil && x.last <= seconds(at) {
-			d.scan.table.remove(k, h)
-			d.scan.trails.remove(k, h)
+		if x := d.scan.glance(k, h, seconds(d.now)); x != nil && x.last <= seconds(at) {
+			d.scan.drop(k, h, seconds(d.now))
 		}
 		return
 	}
@@ -183,7 +182,7 @@ func (d *Detector) credit(a netip.Addr, t *Target, at int64) {
 	}
 	k := d.scanKey(a)
 	h := d.hash.key(k)
-	x := d.scan.table.find(k, h)
+	x := d.scan.known(k, h, seconds(at))
 	if x == nil || x.hard == 0 {
 		return
 	}
@@ -194,6 +193,5 @@ func (d *Detector) credit(a netip.Addr, t *Target, at int64) {
 	d.scan.add(x, seconds(at), 0)
 	x.keep(print)
 	x.hard = max(x.hard-1, 0)
-	d.scan.table.update(x, h)
 	d.stats.credits++
 }

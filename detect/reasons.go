@@ -90,7 +90,7 @@ func (d *Detector) users(a netip.Addr, id string, jail int) string {
 func (d *Detector) scanReason(a netip.Addr, sh *share, at int64) string {
 	k := d.scanKey(a)
 	h := d.hash.key(k)
-	x := d.scan.table.find(k, h)
+	x := d.scan.glance(k, h, seconds(at))
 	if x == nil {
 		return ""
 	}

@@ -9,11 +9,13 @@ import (
 type scan struct {
 	config    *PortscanConfig
 	table     *slots
+	spill     spill
 	door      *doorkeeper
 	trails    *trails
 	companies *companies
 	victims   *victims
 	flood     flood
+	hash      keyed
 	traps     [65536 / 64]uint64
 	hosts     hosts
 	halfLife  float64 // seconds
@@ -36,8 +38,9 @@ func newScan(c *Config) scan {
 	s := scan{
 		config: p, table: newSlots(p.Slots, p.Threshold, p.HalfLife.Seconds()), door: newDoorkeeper(p.Doorkeeper), trails: newTrails(c.Limits.Trails),
 		companies: newCompanies(c.Limits.Companies, newKeyed(^c.Seed)), victims: newVictims(),
-		hosts: newHosts(p.Addresses), halfLife: p.HalfLife.Seconds(), forget: halfLives * p.HalfLife.Seconds(),
+		hash: newKeyed(c.Seed), hosts: newHosts(p.Addresses), halfLife: p.HalfLife.Seconds(), forget: halfLives * p.HalfLife.Seconds(),
 	}
+	s.spill = newSpill(len(s.table.slot), s.forget, newKeyed(c.Seed^0x5b111).a)
 	s.leastFull = max(math.Floor(p.Threshold/2), 1) * spreadSlack / 2
 	for _, port := range p.TrapPorts {
 		s.traps[port>>6] |= 1 << (port & 63)
@@ -140,6 +143,9 @@ func (d *Detector) packet(o *Observation, at int64, emit func(Verdict)) {
 	}
 	print := uint16(th)
 	x := s.table.find(k, h)
+	if x == nil {
+		x = s.restore(k, h, now)
+	}
 	if x != nil && float64(now)-float64(x.last) > s.forget && x.flags&flagStopped == 0 {
 		*x = slot{hi: k.hi, lo: k.lo, first: now, last: now, ttlMin: o.TTL, ttlMax: o.TTL}
 	}
@@ -178,7 +184,6 @@ func (d *Detector) packet(o *Observation, at int64, emit func(Verdict)) {
 // reached judges the slot's source where that is due; the common case, a source far from its threshold, costs little.
 func (d *Detector) reached(x *slot, o *Observation, k key, h uint64, at int64, emit func(Verdict)) {
 	s := &d.scan
-	s.table.update(x, h)
 	knocks, hard := x.knocks(), weight(o.Kind) > 0.25
 	if len(d.logs.sources) > 0 {
 		d.judge(o.Source, "", -1, at, emit)
@@ -227,7 +232,10 @@ func (d *Detector) count(x *slot, o *Observation, now uint32, th uint64, w float
 		x.ttlMax = max(x.ttlMax, o.TTL)
 	}
 	if o.Mark != NoMark {
-		x.flags |= flagMark
+		if o.Mark != Masscan || x.flags&flagMarkOnce != 0 {
+			x.flags |= flagMark
+		}
+		x.flags |= flagMarkOnce
 	}
 	if !s.flood.on || x.n > 1 { // in a flood first knocks are too many to keep
 		s.trails.add(x, o, now, d.hash.key(x.key()))
@@ -284,22 +292,18 @@ func (d *Detector) admit(o *Observation, k key, h, th uint64, now uint32, w floa
 	tag := fold(h, d.hash.c) // another choice of bits for each weight, and for the pair of source and target
 	source := markOf(tag, w)
 	pair := fold(tag^th, d.hash.a)
-	known, same := s.door.has(h>>20, source), s.door.has(h>>20, pair)
+	known, same := s.door.has(h>>20, source, sourceBits), s.door.has(h>>20, pair, pairBits)
 	credit := float32(0)
 	if known && !same {
 		credit = w // of the target that marked it
 	}
 	if !known && (flooding || s.table.free(h) < 2) {
-		s.door.mark(h>>20, source)
-		s.door.mark(h>>20, pair)
+		s.door.mark(h>>20, source, sourceBits)
+		s.door.mark(h>>20, pair, pairBits)
 		d.stats.drops[DropDoorkeeper]++
 		return nil
 	}
-	x, gone, evicted := s.table.admit(k, h, now)
-	if evicted && gone.hard >= 1 && gone.flags&flagCredit == 0 { // one that was never marked
-		gh := d.hash.key(gone.key())
-		s.door.mark(gh>>20, markOf(fold(gh, d.hash.c), 1))
-	}
+	x := s.fresh(k, h, now)
 	x.first, x.last, x.ttlMin, x.ttlMax = now, now, o.TTL, o.TTL
 	if flooding {
 		x.flags |= flagFloodBorn
@@ -317,6 +321,57 @@ func (d *Detector) admit(o *Observation, k key, h, th uint64, now uint32, w floa
 		x.count(credit)
 	}
 	return x
+}
+
+// fresh returns a new slot for a source; the one that has to make room for it goes to the spill.
+func (s *scan) fresh(k key, h uint64, now uint32) *slot {
+	x, gone, evicted := s.table.admit(k, h, now)
+	if evicted {
+		s.spill.put(&gone, s.hash.key(gone.key()), now)
+	}
+	return x
+}
+
+// restore brings a source back from the spill into the table; nil if it is not there.
+func (s *scan) restore(k key, h uint64, now uint32) *slot {
+	w := s.spill.take(h, now)
+	if w == 0 {
+		return nil
+	}
+	x := s.fresh(k, h, now)
+	x.restore(w, now)
+	if s.victims.is(h, now) {
+		x.flags |= flagVictim
+	}
+	return x
+}
+
+// known returns what is known of a source, from the table or the spill, or nil.
+func (s *scan) known(k key, h uint64, now uint32) *slot {
+	if x := s.table.find(k, h); x != nil {
+		return x
+	}
+	return s.restore(k, h, now)
+}
+
+// glance is known for who only looks: it moves nothing.
+func (s *scan) glance(k key, h uint64, now uint32) *slot {
+	if x := s.table.find(k, h); x != nil {
+		return x
+	}
+	if w, _ := s.spill.find(h, now); w != 0 {
+		x := &slot{hi: k.hi, lo: k.lo}
+		x.restore(w, now)
+		return x
+	}
+	return nil
+}
+
+// drop clears what is known of a source.
+func (s *scan) drop(k key, h uint64, now uint32) {
+	s.table.remove(k, h)
+	s.spill.take(h, now)
+	s.trails.remove(k, h)
 }
 
 // markOf is the doorkeeper's item for a source whose first target weighed w.

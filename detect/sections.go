@@ -40,7 +40,13 @@ func (d *Detector) saveScan(e *encoder, flush func() error) error {
 	e.n(s.door.set)
 	e.u(uint64(s.door.started))
 	e.n(s.door.young)
-	return e.words(s.door.words, flush)
+	if err := e.words(s.door.words, flush); err != nil {
+		return err
+	}
+	if err := e.words(s.spill.word, flush); err != nil {
+		return err
+	}
+	return e.words(s.companies.gather.word, flush)
 }
 
 func (d *Detector) loadScan(x *decoder) {
@@ -63,7 +69,6 @@ func (d *Detector) loadScan(x *decoder) {
 		}
 		t.slot[i] = *v
 		t.tags[i/bucketSlots] |= tagOf(h) << (8 * (i % bucketSlots))
-		t.rank(&t.slot[i], i)
 		t.used++
 	})
 	entries(x, func(i, size int, v *trail) {
@@ -95,6 +100,15 @@ func (d *Detector) loadScan(x *decoder) {
 		s.door.set, s.door.started, s.door.young = set, started, young
 	} else {
 		clear(s.door.words)
+	}
+	if !x.words(s.spill.word) || !same {
+		clear(s.spill.word)
+	}
+	if !x.words(s.companies.gather.word) || !same {
+		clear(s.companies.gather.word)
+	}
+	for _, w := range s.spill.word {
+		s.spill.used += boolInt(w != 0)
 	}
 }
 

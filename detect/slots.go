@@ -28,8 +28,10 @@ const (
 
 	flagStopped   = 1 << 0 // a gate stopped the verdict that is due
 	flagFloodBorn = 1 << 1 // first seen in flood mode
-	flagMark      = 1 << 2 // carries a known tool's mark
+	flagMark      = 1 << 2 // carries a known tool's mark: Mirai's, or masscan's twice
+	flagRestored  = 3      // and the bit above: how many of the first fingerprints came back from the spill, cut to spillWidth bits
 	flagVictim    = 1 << 5 // looks like the victim of somebody else's attack
+	flagMarkOnce  = 1 << 7 // one knock carried a mark: of anybody's knocks one in 65536 looks like masscan's
 	flagCredit    = 1 << 6 // its score holds the door that it was marked for before it was admitted
 )
 
@@ -41,7 +43,7 @@ func (s *slot) knocks() int {
 	if s.flags&flagCredit != 0 {
 		n++
 	}
-	return n
+	return max(n, int(math.Ceil(s.undecayed()))) // of those from the spill some fingerprints are gone
 }
 
 // count adds w to the doors that are counted without decay, in halves, in the upper byte of the flags.
@@ -54,6 +56,14 @@ func (s *slot) undecayed() float64 { return float64(s.flags>>8) / 2 }
 
 // seen says whether a target's fingerprint is kept.
 func (s *slot) seen(print uint16) bool {
+	if r := int(s.flags >> flagRestored & spillPrints); r > 0 {
+		mask := uint16(1<<spillWidth(r) - 1)
+		for _, p := range s.prints[:r] {
+			if p == print&mask {
+				return true
+			}
+		}
+	}
 	for _, p := range s.prints[:min(int(s.n), len(s.prints))] {
 		if p == print {
 			return true
@@ -65,6 +75,9 @@ func (s *slot) seen(print uint16) bool {
 func (s *slot) keep(print uint16) {
 	s.prints[int(s.n)%len(s.prints)] = print
 	s.n++
+	if int(s.n) > len(s.prints) { // the oldest were written over
+		s.flags &^= spillPrints << flagRestored
+	}
 	if s.n == 240 { // a multiple of len(prints): stay "full" for ever
 		s.n = 228
 	}
@@ -73,11 +86,10 @@ func (s *slot) keep(print uint16) {
 // slots is the table of sources: buckets of eight, found by hash, with one byte of the hash of each slot beside it so that a look-up touches
 // one slot.
 type slots struct {
-	slot  []slot
-	tags  []uint64 // one byte a slot, 0 = free
-	ranks []int64  // one a slot: what goes first where room is needed, so that choosing touches one cache line
-	mask  uint64
-	used  int
+	slot []slot
+	tags []uint64 // one byte a slot, 0 = free
+	mask uint64
+	used int
 
 	halfLife float64 // seconds
 	half     int64   // rank of half the threshold, but for the time
@@ -94,7 +106,7 @@ const (
 func newSlots(n int, threshold, halfLife float64) *slots {
 	n = max(ceilPower(n), bucketSlots)
 	return &slots{
-		slot: make([]slot, n), tags: make([]uint64, n/bucketSlots), ranks: make([]int64, n), mask: uint64(n/bucketSlots - 1),
+		slot: make([]slot, n), tags: make([]uint64, n/bucketSlots), mask: uint64(n/bucketSlots - 1),
 		halfLife: halfLife, half: roughLog2(float32(threshold / 2)),
 	}
 }
@@ -151,25 +163,14 @@ func roughLog2(v float32) int64 { return int64(math.Float32bits(v)) - 127<<23 }
 // age is a time in rankUnits.
 func (t *slots) age(at uint32) int64 { return int64(float64(at) / t.halfLife * rankUnit) }
 
-// rank files the slot's rank: the logarithm of its decayed score at any one time, which orders slots the same at all times. The lowest bit
-// is clear for sources first seen in a flood.
-func (t *slots) rank(s *slot, i int) {
+// rank is the logarithm of the slot's decayed score at any one time, which orders slots the same at all times. The lowest bit is clear for
+// sources first seen in a flood.
+func (t *slots) rank(s *slot) int64 {
 	r := (roughLog2(max(s.hard+float32(s.weak)/weakUnit, 1.0/64)) + t.age(s.last)) &^ 1
 	if s.flags&flagFloodBorn == 0 {
 		r |= 1
 	}
-	t.ranks[i] = r
-}
-
-// update files the rank of the slot of h's bucket after its score changed.
-func (t *slots) update(s *slot, h uint64) {
-	b := int(h&t.mask) * bucketSlots
-	for i := b; i < b+bucketSlots; i++ {
-		if &t.slot[i] == s {
-			t.rank(s, i)
-			return
-		}
-	}
+	return r
 }
 
 // admit returns a fresh slot for k, which has none. Where the bucket is full the smallest score goes: of sources first seen in a flood before
@@ -186,7 +187,7 @@ func (t *slots) admit(k key, h uint64, now uint32) (s *slot, gone slot, evicted 
 		}
 	}
 	if at < 0 {
-		at = t.least((*[bucketSlots]int64)(t.ranks[first:]), t.half+t.age(now)) + first
+		at = t.least((*[bucketSlots]slot)(t.slot[first:]), t.half+t.age(now)) + first
 		gone, evicted = t.slot[at], true
 		t.evicted++
 		t.used--
@@ -198,14 +199,15 @@ func (t *slots) admit(k key, h uint64, now uint32) (s *slot, gone slot, evicted 
 	return s, gone, evicted
 }
 
-// least chooses among eight ranks; those above safe are protected while they are few.
-func (t *slots) least(ranks *[bucketSlots]int64, safe int64) int {
+// least chooses among the slots of a full bucket; those whose rank is above safe are protected while they are few.
+func (t *slots) least(bucket *[bucketSlots]slot, safe int64) int {
 	// A source of a flood sorts before all others, whatever its score.
 	const others = 1 << 60
 	protected := 0
 	best, bestProtected := -1, -1
 	low, lowProtected := int64(math.MaxInt64), int64(math.MaxInt64)
-	for i, r := range ranks {
+	for i := range bucket {
+		r := t.rank(&bucket[i])
 		v := r
 		if r&1 == 1 {
 			v += others

@@ -12,10 +12,10 @@ import (
 )
 
 const (
-	snapshotMagic = "pfwarden detector\n"
-	snapshotV1    = 1
-	snapshotMost  = 1 << 30 // bytes
-	snapshotLife  = 7 * 24 * time.Hour
+	snapshotMagic   = "pfwarden detector\n"
+	snapshotVersion = 2
+	snapshotMost    = 1 << 30 // bytes
+	snapshotLife    = 7 * 24 * time.Hour
 )
 
 // Causes for which a snapshot is refused.
@@ -38,7 +38,7 @@ func (d *Detector) Snapshot(w io.Writer) error {
 		return err
 	}
 	e.b = append(e.b, snapshotMagic...)
-	e.u(snapshotV1)
+	e.u(snapshotVersion)
 	e.word(d.config.Seed)
 	e.i(d.now)
 	var err error
@@ -107,8 +107,8 @@ func (d *Detector) restore(r io.Reader, now time.Time) error {
 	if x.err == nil && string(magic) != snapshotMagic {
 		return fmt.Errorf("%w: it does not begin as one", ErrSnapshotDamaged)
 	}
-	if v := x.u(); x.err == nil && v != snapshotV1 {
-		return fmt.Errorf("%w: %d, expected %d", ErrSnapshotVersion, v, snapshotV1)
+	if v := x.u(); x.err == nil && v != snapshotVersion {
+		return fmt.Errorf("%w: %d, expected %d", ErrSnapshotVersion, v, snapshotVersion)
 	}
 	config := d.config
 	config.Seed = x.word()

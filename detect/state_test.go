@@ -306,7 +306,7 @@ func TestSnapshotRefused(t *testing.T) {
 		{"a bit flipped in the middle", flip(len(good) / 2), time.Time{}, ErrSnapshotDamaged},
 		{"a bit flipped in the seed", flip(len(snapshotMagic) + 3), time.Time{}, ErrSnapshotDamaged},
 		{"a bit flipped in the checksum", flip(len(good) - 3), time.Time{}, ErrSnapshotDamaged},
-		{"of a later version", append(append([]byte(snapshotMagic), 2), good[len(snapshotMagic)+1:]...), time.Time{}, ErrSnapshotVersion},
+		{"of a later version", append(append([]byte(snapshotMagic), snapshotVersion+1), good[len(snapshotMagic)+1:]...), time.Time{}, ErrSnapshotVersion},
 		{"of last month", good, d.Now().Add(30 * 24 * time.Hour), ErrSnapshotStale},
 		{"of next month", good, d.Now().Add(-30 * 24 * time.Hour), ErrSnapshotStale},
 	}

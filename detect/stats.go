@@ -67,7 +67,9 @@ type Stats struct {
 	Credits uint64            // doors taken off again
 
 	Slots, SlotsUsed    int    // portscan's table
-	Evictions           uint64 // sources pushed out of it
+	Evictions           uint64 // sources pushed out of it, into the spill
+	Spill, Spilled      int    // the spill's entries, and how many are used
+	SpillLost           uint64 // sources that the spill had no room for: forgotten
 	DoorkeeperFill      float64
 	DoorkeeperRotations uint64
 	Flood               bool   // flood mode is on
@@ -92,6 +94,7 @@ func (d *Detector) Stats() Stats {
 		Notices: map[string]uint64{}, Gates: map[string]uint64{}, Drops: map[string]uint64{},
 		TooLate: c.tooLate, Ahead: c.ahead, Credits: c.credits, Companies: c.companies, Victims: d.scan.victims.labelled,
 		Slots: len(d.scan.table.slot), SlotsUsed: d.scan.table.used, Evictions: d.scan.table.evicted,
+		Spill: len(d.scan.spill.word), Spilled: d.scan.spill.used, SpillLost: d.scan.spill.lost,
 		DoorkeeperFill: d.scan.door.fill(), DoorkeeperRotations: d.scan.door.rotated, Flood: d.scan.flood.on, FloodMinutes: d.scan.flood.minutes,
 		Sources: len(d.logs.sources), SourcesEvicted: d.logs.evicted, EvidenceBytes: d.logs.texts, EvidenceStripped: d.logs.stripped,
 		Contacts: d.contacts.evicted, Bans: len(d.bans.last), BansEvicted: d.bans.evicted, Guesses: d.guesses.dropped,

@@ -27,7 +27,7 @@ type twinKnock struct {
 	w      float64
 	kind   Kind
 	target Target
-	mark   bool
+	mark   Mark
 	ttl    uint8
 }
 
@@ -73,7 +73,7 @@ func (t *twin) company(p netip.Prefix, now int64) bool {
 }
 
 func (t *twin) portscan(p netip.Prefix, now int64) float64 {
-	hard, weak, counted, mark := 0.0, 0.0, 0.0, false
+	hard, weak, counted, marks := 0.0, 0.0, 0.0, 0
 	low, high := uint8(255), uint8(0)
 	last := int64(0)
 	for _, k := range t.knocks[p] {
@@ -85,7 +85,12 @@ func (t *twin) portscan(p netip.Prefix, now int64) float64 {
 			hard += w
 			counted += k.w
 		}
-		mark = mark || k.mark
+		switch k.mark {
+		case Masscan:
+			marks++
+		case Mirai:
+			marks += 2
+		}
 		low, high = min(low, k.ttl), max(high, k.ttl)
 	}
 	limit, full := t.config.Portscan.Threshold, t.config.Portscan.Threshold*slack
@@ -93,7 +98,7 @@ func (t *twin) portscan(p netip.Prefix, now int64) float64 {
 		limit = math.Floor(limit / 2)
 		full = limit * companySlack
 	}
-	if mark {
+	if marks >= 2 {
 		limit, full = limit/2, full/2
 	}
 	if int(high) > int(low)+24 {
@@ -180,7 +185,7 @@ func (t *twin) knock(p netip.Prefix, o *Observation) bool {
 	if same || w == 0.25 && full || o.Kind == UDPProbe && udp >= 8 || o.Kind == Sweep && echo >= 8 {
 		return false
 	}
-	t.knocks[p] = append(t.knocks[p], twinKnock{at: o.Time.Unix(), w: w, kind: o.Kind, target: target, mark: o.Mark != NoMark, ttl: o.TTL})
+	t.knocks[p] = append(t.knocks[p], twinKnock{at: o.Time.Unix(), w: w, kind: o.Kind, target: target, mark: o.Mark, ttl: o.TTL})
 	return true
 }
 

@@ -131,5 +131,5 @@ func runWorker(ctx context.Context, c *config.Config, flags *runFlags, in *privs
 
 // dataLimit is the most memory that a worker may have: what the detector is told to hold, twice, and two gigabytes.
 func dataLimit(c *config.Config) uint64 {
-	return 2<<30 + 2*64*uint64(c.Portscan.TableSlots) //nolint:gosec // never negative
+	return 2<<30 + 2*96*uint64(c.Portscan.TableSlots) //nolint:gosec // never negative
 }

@@ -122,7 +122,7 @@ func portscanKeys() []key[Portscan] {
 		field("threshold", func(p *Portscan) *float64 { return &p.Threshold }, number(1, detect.MaxDoors, "doors"), "doors: new destinations and ports that a source knocked on"),
 		field("half_life", func(p *Portscan) *time.Duration { return &p.HalfLife }, duration(time.Minute, year), "after this long a door counts half"),
 		field("trap_ports", func(p *Portscan) *[]uint16 { return &p.TrapPorts }, ports(), "ports that only scanners ask for from outside"),
-		field("table_slots", func(p *Portscan) *int { return &p.TableSlots }, whole(1024, 1<<26, "sources"), "sources remembered at once, 64 bytes each"),
+		field("table_slots", func(p *Portscan) *int { return &p.TableSlots }, whole(1024, 1<<26, "sources"), "sources remembered in full at once, 64 bytes each; four times as many are remembered in 8"),
 		field("ban", func(p *Portscan) *time.Duration { return &p.Ban }, duration(time.Second, day), "of a suspect; never prolonged"),
 	}
 }
@@ -158,7 +158,7 @@ func jailKeys() []key[Jail] {
 func prefixKeys() []key[Prefix] {
 	return []key[Prefix]{
 		field("enabled", func(p *Prefix) *bool { return &p.Enabled }, boolean(), ""),
-		field("members", func(p *Prefix) *int { return &p.Members }, whole(2, 65536, "members"), "proven members …"),
+		field("members", func(p *Prefix) *int { return &p.Members }, whole(2, 256, "members"), "proven members …"),
 		field("window", func(p *Prefix) *time.Duration { return &p.Window }, duration(time.Minute, 30*day), "… banned within this time"),
 	}
 }

@@ -110,7 +110,11 @@ type Daemon struct {
 	faults   map[string]string // health items that are not as they should be, by name
 	state    metrics.State
 	stats    detect.Stats
+	guesses  []detect.Guess // distributed guessing of the last 24 hours
 	reload   error
+
+	suspected   int // sources with half of what judges them or more
+	suspectedAt time.Time
 }
 
 // packet is a record on its way to the engine.
@@ -392,9 +396,12 @@ func (d *Daemon) tick(ctx context.Context) {
 	now := d.o.Now()
 	d.engine.Tick(now)
 	d.catchUp()
-	stats := d.detector.Stats()
+	stats, guesses, suspected := d.detector.Stats(), d.detector.Guesses(), d.suspected
+	if now.Sub(d.suspectedAt) >= time.Minute {
+		suspected, d.suspectedAt = d.detector.Suspected(), now
+	}
 	d.mu.Lock()
-	d.stats = stats
+	d.stats, d.guesses, d.suspected = stats, guesses, suspected
 	d.mu.Unlock()
 	d.snapshotIfDue(ctx, now)
 }

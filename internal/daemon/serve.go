@@ -141,7 +141,10 @@ func (d *Daemon) detectorMetrics() metrics.DetectorStats {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := d.stats
-	return metrics.DetectorStats{Slots: s.Slots, Used: s.SlotsUsed, DoorkeeperFill: s.DoorkeeperFill, Evictions: s.Evictions + s.SourcesEvicted, Late: s.TooLate}
+	return metrics.DetectorStats{
+		Slots: s.Slots, Used: s.SlotsUsed, HalfSuspected: d.suspected, DoorkeeperFill: s.DoorkeeperFill, DoorkeeperHeld: s.Drops["doorkeeper"],
+		Evictions: s.Evictions + s.SourcesEvicted, Spilled: s.Spilled, SpillLost: s.SpillLost, Late: s.TooLate,
+	}
 }
 
 func (d *Daemon) banMetrics() []metrics.ActiveBans {

@@ -66,7 +66,7 @@ func full(t *testing.T) *Metrics {
 			return []LogStats{{File: "/var/log/authlog", Readable: true, Lines: 34, Cut: 1, LagBytes: 512, LagLines: 2, Renamed: 1}}
 		},
 		Detector: func() DetectorStats {
-			return DetectorStats{Slots: 262144, Used: 40, HalfSuspected: 3, DoorkeeperFill: .01, DoorkeeperHeld: 9, Evictions: 2, Late: 1}
+			return DetectorStats{Slots: 262144, Used: 40, HalfSuspected: 3, DoorkeeperFill: .01, DoorkeeperHeld: 9, Evictions: 2, Spilled: 4, SpillLost: 5, Late: 1}
 		},
 		Bans: func() []ActiveBans { return []ActiveBans{{"sshd", "banned", 1}} },
 		Pfctl: func() pfctl.Stats {

@@ -61,6 +61,8 @@ type DetectorStats struct {
 	DoorkeeperFill float64 // 0 to 1
 	DoorkeeperHeld uint64
 	Evictions      uint64
+	Spilled        int
+	SpillLost      uint64
 	Late           uint64
 }
 
@@ -133,7 +135,7 @@ func newSourcesCollector(m *Metrics, defs map[string]Definition) *sourcesCollect
 		"pfwarden_log_readable", "pfwarden_log_lines_total", "pfwarden_log_lines_cut_total", "pfwarden_log_lag_bytes",
 		"pfwarden_log_lag_lines", "pfwarden_log_changes_total",
 		"pfwarden_detector_slots", "pfwarden_detector_slots_used", "pfwarden_detector_sources_half_suspected",
-		"pfwarden_detector_evictions_total", "pfwarden_detector_doorkeeper_fill_ratio", "pfwarden_detector_doorkeeper_held_total",
+		"pfwarden_detector_evictions_total", "pfwarden_detector_spilled", "pfwarden_detector_spill_lost_total", "pfwarden_detector_doorkeeper_fill_ratio", "pfwarden_detector_doorkeeper_held_total",
 		"pfwarden_detector_late_total",
 		"pfwarden_pfctl_runs_total", "pfwarden_pfctl_errors_total", "pfwarden_pfctl_queue_length", "pfwarden_pfctl_state_queue_length",
 		"pfwarden_pfctl_state_queue_dropped_total", "pfwarden_pfctl_lines_skipped_total", "pfwarden_pf_resyncs_total",
@@ -236,6 +238,8 @@ func (c *sourcesCollector) detector(ch chan<- prometheus.Metric, s DetectorStats
 	c.send(ch, "pfwarden_detector_slots_used", float64(s.Used))
 	c.send(ch, "pfwarden_detector_sources_half_suspected", float64(s.HalfSuspected))
 	c.send(ch, "pfwarden_detector_evictions_total", float64(s.Evictions))
+	c.send(ch, "pfwarden_detector_spilled", float64(s.Spilled))
+	c.send(ch, "pfwarden_detector_spill_lost_total", float64(s.SpillLost))
 	c.send(ch, "pfwarden_detector_doorkeeper_fill_ratio", s.DoorkeeperFill)
 	c.send(ch, "pfwarden_detector_doorkeeper_held_total", float64(s.DoorkeeperHeld))
 	c.send(ch, "pfwarden_detector_late_total", float64(s.Late))
