@@ -62,7 +62,7 @@ type notices interface {
 
 func (d *Daemon) newHooks(f *fail2ban.Running) *hooks.Hooks {
 	return hooks.New(hookJails(f), hooks.Options{
-		Counts: d.jailCounts, Name: reverseName, Now: d.o.Now, Log: d.log.With("part", "actions"), Remote: d.o.Apart.remote(),
+		Counts: d.jailCounts, Name: reverseName, Now: d.o.Now, Unclean: d.unclean(), Log: d.log.With("part", "actions"), Remote: d.o.Apart.remote(),
 		History: func(p netip.Prefix, jail string) []ledger.Ban {
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 			defer cancel()
@@ -183,6 +183,8 @@ func (d *Daemon) stopActions(ctx context.Context) {
 	if !d.handOver(ctx) {
 		if err := d.hooks.Stop(limited(ctx, time.Minute), d.liveStories(ctx)); err != nil {
 			d.log.Warn("stopping fail2ban's actions", "error", err)
+		} else {
+			d.mark(false)
 		}
 	}
 	if d.notices != nil {

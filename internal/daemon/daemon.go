@@ -269,6 +269,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	var parts sync.WaitGroup
 	parts.Go(func() { d.hooks.Run(work) })
 	d.inherit()
+	d.mark(true)
 	d.hooks.Start(d.liveStories(work))
 	if err := d.startPF(work); err != nil {
 		d.log.Error("pf is not as it should be; bans are kept and tried again", "error", err)

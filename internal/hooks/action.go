@@ -1,14 +1,12 @@
 package hooks
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -35,6 +33,7 @@ type action struct {
 	before           *action // of the same name in the old configuration: to be stopped first
 	startTried       bool
 	adopted          bool // taken over as it was: neither it nor its bans are begun again
+	toSweep          bool // its start has yet to clear what the run before left
 	ended            bool
 	alone            bool // its start, flush or stop is under way
 
@@ -93,7 +92,7 @@ func (a *action) most(perAction int) int {
 }
 
 // begun tells whether bans may be carried out: its start was tried, and it is not being started or stopped.
-func (a *action) begun() bool { return (a.onDemand || a.startTried) && !a.alone }
+func (a *action) begun() bool { return (a.onDemand || a.startTried) && !a.alone && !a.toSweep }
 
 func (a *action) prolongs() bool { return strings.TrimSpace(a.spec.Command["actionprolong"]) != "" }
 
@@ -101,7 +100,10 @@ func (a *action) prolongs() bool { return strings.TrimSpace(a.spec.Command["acti
 func (a *action) do(ctx context.Context, j job) (err error) {
 	switch j.verb {
 	case "start":
-		err = a.start(ctx, a.families, false)
+		err = a.start(ctx, a.families, j.sweep)
+		if j.sweep {
+			a.sweep(ctx)
+		}
 	case "ban":
 		err = a.ban(ctx, j.ban)
 	case "unban":
@@ -177,33 +179,6 @@ func (a *action) ban(ctx context.Context, b *ban) error {
 	}
 	a.mu.Unlock()
 	return nil
-}
-
-// bring puts the bans of a family back that a repair has emptied the action of, but for b, which is being dealt with.
-func (a *action) bring(family string, b *ban) {
-	if b.again {
-		return // already part of that: a command that breaks what it works on shall not go round in circles
-	}
-	var lost []*ban
-	a.mu.Lock()
-	for id, x := range a.held {
-		if id != b.id && a.familyOf(x.family) == family {
-			lost = append(lost, x)
-		}
-	}
-	a.mu.Unlock()
-	slices.SortFunc(lost, func(x, y *ban) int { return cmp.Or(cmp.Compare(x.time, y.time), cmp.Compare(x.id, y.id)) })
-	a.h.mu.Lock()
-	defer a.h.mu.Unlock()
-	if a.h.actions[a.name] != a {
-		return // the configuration has it no more, or otherwise
-	}
-	for _, x := range lost {
-		again := *x
-		again.again = true
-		a.h.put(a, x.id, job{verb: "ban", ban: &again})
-		a.h.stats.Again++
-	}
 }
 
 // start runs actionstart for the families that are not started yet; a command that is the same for two families is run once.
@@ -350,93 +325,4 @@ func (a *action) run(ctx context.Context, text string, b *ban) error {
 	}
 	command, args := fill(text, fields)
 	return a.h.o.Shell(ctx, command, args)
-}
-
-// process runs a command for one ban. If it fails, actioncheck is asked: if that says that all is well, the command is tried once more; if
-// not, the action is repaired, or stopped and started, and then it is tried.
-func (a *action) process(ctx context.Context, verb string, b *ban) error {
-	if a.spec.Command[verb] == "" {
-		return nil
-	}
-	text, err := a.text(verb, b.family)
-	if err != nil {
-		return err
-	}
-	a.changing.RLock()
-	err = a.run(ctx, text, b)
-	a.changing.RUnlock()
-	if err == nil || ctx.Err() != nil {
-		return err
-	}
-	if a.spec.Command["actioncheck"] != "" {
-		repaired, insane := a.mend(ctx, verb, b)
-		if insane != nil {
-			return errors.Join(err, insane)
-		}
-		if repaired { // what broke it for one family may have broken it for the other
-			defer a.bring(a.familyOf(b.family), b)
-			defer a.mendOthers(ctx, b)
-		}
-	}
-	a.changing.RLock()
-	defer a.changing.RUnlock()
-	return a.run(ctx, text, b)
-}
-
-// mendOthers looks after the families that b is not of.
-func (a *action) mendOthers(ctx context.Context, b *ban) {
-	for _, f := range a.families {
-		if f == a.familyOf(b.family) || !a.has(f) || b.again {
-			continue
-		}
-		other := &ban{family: f, time: b.time}
-		repaired, err := a.mend(ctx, "actionban", other)
-		if err != nil {
-			a.h.o.Log.Error("an action stays broken", "jail", a.name.jail, "action", a.name.action, "family", f, "error", err)
-		} else if repaired {
-			a.bring(f, other)
-		}
-	}
-}
-
-// mend brings what the action works on back to order, if its check says that it is not.
-func (a *action) mend(ctx context.Context, verb string, b *ban) (repaired bool, err error) {
-	a.changing.Lock()
-	defer a.changing.Unlock()
-	family := a.familyOf(b.family)
-	check, err := a.text("actioncheck", family)
-	if err != nil {
-		return false, err
-	}
-	about := &ban{family: family, time: b.time}
-	if strings.TrimSpace(check) == "" || a.run(ctx, check, about) == nil {
-		return false, nil
-	}
-	if repair, err := strconv.ParseBool(a.spec.Command["actionrepair_on_unban"]); verb == "actionunban" && (err != nil || !repair) {
-		return false, errors.New("its check fails: unbanning is not possible")
-	}
-	a.h.o.Log.Warn("an action's check fails: it is repaired", "jail", a.name.jail, "action", a.name.action)
-	if a.spec.Command["actionrepair"] != "" {
-		repair, err := a.text("actionrepair", family)
-		if err == nil {
-			err = a.run(ctx, repair, about)
-		}
-		a.mu.Lock()
-		a.started[family] = err == nil
-		a.mu.Unlock()
-		if err != nil {
-			return false, fmt.Errorf("repairing it: %w", err)
-		}
-	} else {
-		if err := a.stop(ctx, []string{family}); err != nil {
-			a.h.o.Log.Debug("stopping an action to repair it", "jail", a.name.jail, "action", a.name.action, "error", err)
-		}
-		if err := a.start(ctx, []string{family}, true); err != nil {
-			return false, fmt.Errorf("starting it again: %w", err)
-		}
-	}
-	if err := a.run(ctx, check, about); err != nil {
-		return false, fmt.Errorf("its check fails after the repair too: %w", err)
-	}
-	return true, nil
 }

@@ -42,6 +42,7 @@ type Options struct {
 	Counts    func(jail string) Counts
 	History   func(p netip.Prefix, jail string) []ledger.Ban // earlier bans, of all jails if jail is ""
 	Name      func(ctx context.Context, a netip.Addr) string // reverse look-up for <ip-host>
+	Unclean   bool                                           // the run before did not end in order: what its actions left is cleared at the start
 	Now       func() time.Time                               // nil = time.Now
 	Log       *slog.Logger                                   // nil: silent
 	Failed    func(jail, action, command string, err error)  // told of each command that failed for good
@@ -97,6 +98,8 @@ type job struct {
 	verb string // "start", "ban", "unban", "prolong", "reload", "stop", "flush"
 	ban  *ban
 	new  *action // of a reload: what it is to become
+
+	sweep bool // of a start: clear what the run before left
 }
 
 // New makes Hooks for the jails. Nothing is run before Run.
@@ -166,6 +169,8 @@ func (h *Hooks) Start(live []ledger.Ban) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, n := range h.order {
+		a := h.actions[n]
+		a.toSweep = h.o.Unclean && !a.adopted && strings.TrimSpace(a.spec.Command["actionflush"]) != ""
 		h.start(n, live)
 	}
 }
@@ -173,10 +178,11 @@ func (h *Hooks) Start(live []ledger.Ban) {
 func (h *Hooks) start(n name, live []ledger.Ban) {
 	a := h.actions[n]
 	if a.adopted {
+		a.hold(live)
 		return
 	}
-	if !a.onDemand {
-		h.put(a, "", job{verb: "start"})
+	if !a.onDemand || a.toSweep {
+		h.put(a, "", job{verb: "start", sweep: a.toSweep})
 	}
 	if a.spec.NoRestored {
 		return

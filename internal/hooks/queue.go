@@ -150,6 +150,7 @@ func (h *Hooks) work(ctx context.Context) {
 		h.busy--
 		l.busy = false
 		a.startTried = a.startTried || j.verb == "start" || j.verb == "reload"
+		a.toSweep = a.toSweep && j.verb != "start"
 		a.ended = a.ended || j.verb == "stop"
 		h.stats.Done[j.verb]++
 		if err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -134,6 +135,38 @@ func TestRebanEnds(t *testing.T) {
 		t.Errorf("%d commands were run", runs)
 	}
 	mu.Unlock()
+}
+
+// TestUnclean has a run behind one that was killed: what that left is flushed before bans are made again.
+func TestUnclean(t *testing.T) {
+	t.Parallel()
+	e := banEvent(warden.EventBan, "192.0.2.1")
+	commands := map[string]string{"actionstart": "start", "actionban": "ban <ip>", "actionflush": "flush", "actionstop": "stop"}
+	for _, tt := range []struct {
+		name    string
+		unclean bool
+		init    map[string]string
+		flush   string
+		want    []string
+	}{
+		{"in order", false, nil, "flush", []string{"start", "ban 192.0.2.1"}},
+		{"killed", true, nil, "flush", []string{"start", "flush", "ban 192.0.2.1"}},
+		{"killed, on demand", true, map[string]string{"x": "4", "x?family=inet6": "6"}, "flush <x>", []string{"start", "flush 4", "flush 6", "ban 192.0.2.1"}},
+		{"killed, nothing to flush with", true, nil, "", []string{"start", "ban 192.0.2.1"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			s := &spy{}
+			c := maps.Clone(commands)
+			c["actionflush"] = tt.flush
+			h := runHooks(t, Options{Shell: s.run, Unclean: tt.unclean}, testAction("x", c, tt.init))
+			h.Start([]ledger.Ban{e.Ban})
+			idle(t, h)
+			if d := cmp.Diff(tt.want, s.all()); d != "" {
+				t.Errorf("-want +got:\n%s", d)
+			}
+		})
+	}
 }
 
 // TestRoomForEnds keeps the ends of bans where bans are dropped already.

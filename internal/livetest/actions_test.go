@@ -98,6 +98,7 @@ func mail(t *testing.T, g *gateway) {
 	if n := len(s.with("mail: banned " + bad)); n != 1 {
 		t.Errorf("%d messages tell of a ban that was restored, want 1", n)
 	}
+	g.stop()
 }
 
 // hostileLogs has log lines whose user names would be commands, and looks at what the commands of an action got.
@@ -145,6 +146,7 @@ actionunban = rm "DIR/out/<ip>.user"
 		t.Errorf("unban: %v\n%s", err, out)
 	}
 	within(t, 10*time.Second, "all are let go", func() bool { return read(0, "user") == "" && read(len(names)-1, "user") == "" })
+	g.stop()
 }
 
 // badActions puts PF's action between one that always fails and one that hangs: neither PF nor a good action beside them waits.

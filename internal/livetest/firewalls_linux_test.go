@@ -93,11 +93,24 @@ func TestFirewalls(t *testing.T) {
 			g.fail(log, victims[0][1])
 			within(t, 5*time.Second, "the next one is stopped", func() bool { return !reaches(t, n, victims[0][1], 80) })
 			within(t, 5*time.Second, "the one before is stopped again", func() bool { return !reaches(t, n, victims[0][0], 80) })
+			// A crash leaves the bans in force; the next run neither makes them twice nor forgets those that it ends.
+			g.kill()
+			if reaches(t, n, victims[0][0], 80) {
+				t.Error("a crash lets a banned address go")
+			}
+			g.again()
+			within(t, 5*time.Second, "the bans stand behind a crash", func() bool { return !reaches(t, n, victims[0][0], 80) && !reaches(t, n, victims[0][1], 80) })
+			if out, err := g.client("set", fw.jail, "unbanip", victims[0][0]); err != nil {
+				t.Errorf("unbanip: %v\n%s", err, out)
+			}
+			within(t, 5*time.Second, "one is let go behind a crash, and one stays stopped", func() bool {
+				return reaches(t, n, victims[0][0], 80) && !reaches(t, n, victims[0][1], 80)
+			})
 			g.stop()
 			if out := command(t, in(n.server, fw.left...)...); strings.Contains(out, "f2b") {
 				t.Errorf("stopping left:\n%s", out)
 			}
-			if !reaches(t, n, victims[0][0], 80) {
+			if !reaches(t, n, victims[0][1], 80) {
 				t.Error("still stopped behind the stop")
 			}
 		})
