@@ -25,6 +25,11 @@ func (d *Daemon) newScreen(c *config.Config, f *fail2ban.Running) (*screen.Scree
 	if c.NeverDefaults {
 		o.Defaults = list
 	}
+	if files := d.o.Apart.files(); files != nil {
+		for _, l := range o.Refresh {
+			l.Through(files.Open, files.Stat)
+		}
+	}
 	if r := d.o.Apart.remote(); r != nil {
 		o.Run = r.Ask
 	}

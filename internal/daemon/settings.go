@@ -10,6 +10,7 @@ import (
 	"pfwarden/internal/config"
 	"pfwarden/internal/engine"
 	"pfwarden/internal/fail2ban"
+	"pfwarden/internal/screen"
 	"pfwarden/internal/warden"
 	"pfwarden/pfctl"
 )
@@ -37,6 +38,20 @@ func NeedsOf(c *config.Config, f *fail2ban.Running, rules string) (Needs, error)
 	}
 	if c.Portscan.Enabled {
 		add(c.Pflog.File)
+	}
+	lists := []*screen.List{}
+	if never, err := screen.NewList(c.Never, nil, nil); err == nil {
+		lists = append(lists, never)
+	}
+	if f != nil {
+		lists = append(lists, f.Lists...)
+	}
+	for _, l := range lists {
+		for _, path := range l.Files() {
+			if filepath.IsAbs(path) {
+				add(filepath.Clean(path))
+			}
+		}
 	}
 	plan, err := engine.NewPlan(c, engine.PlanOptions{Filters: builtin.Lookup, Jails: ownJails(c, f, nil), Never: &warden.NeverList{}, Rules: rules})
 	if plan == nil {

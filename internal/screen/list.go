@@ -3,6 +3,7 @@ package screen
 import (
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"net"
 	"net/netip"
@@ -34,6 +35,7 @@ const (
 type List struct {
 	resolver Resolver
 	readFile func(string) ([]byte, error)
+	stat     func(string) (os.FileInfo, error)
 	fixed    []netip.Prefix
 	names    []string
 	files    []listFile
@@ -64,7 +66,7 @@ func NewList(entries []string, resolver Resolver, changed func(origin string, pr
 	if resolver == nil {
 		resolver = net.DefaultResolver
 	}
-	l := &List{resolver: resolver, readFile: readBounded, changed: changed, known: map[string][]netip.Prefix{}}
+	l := &List{resolver: resolver, readFile: readBounded, stat: os.Stat, changed: changed, known: map[string][]netip.Prefix{}}
 	for _, e := range entries {
 		path, isFile := strings.CutPrefix(e, "file:")
 		if rest, ok := strings.CutPrefix(path, "//"); ok { // an absolute path has a third one
@@ -139,7 +141,7 @@ func (l *List) RefreshFiles(ctx context.Context) []error {
 	changed := false
 	for i := range l.files {
 		f := &l.files[i]
-		if now, ok := stampOf(f.path); !ok || now == f.seen {
+		if now, ok := l.stampOf(f.path); !ok || now == f.seen {
 			continue
 		}
 		renewed, faults := l.read(ctx, f)
@@ -154,9 +156,36 @@ func (l *List) RefreshFiles(ctx context.Context) []error {
 // HasFiles tells whether the list takes entries from files.
 func (l *List) HasFiles() bool { return len(l.files) > 0 }
 
+// Files are the files that the list takes entries from.
+func (l *List) Files() (paths []string) {
+	for _, f := range l.files {
+		paths = append(paths, f.path)
+	}
+	return paths
+}
+
+// Through has the list's files read by somebody who may, from now on.
+func (l *List) Through(open func(path string) (*os.File, error), stat func(path string) (os.FileInfo, error)) {
+	l.refreshing.Lock()
+	defer l.refreshing.Unlock()
+	l.stat = stat
+	l.readFile = func(path string) ([]byte, error) {
+		f, err := open(path)
+		if err != nil {
+			return nil, err
+		}
+		defer f.Close()
+		data, err := io.ReadAll(io.LimitReader(f, maxListFile+1))
+		if err == nil && len(data) > maxListFile {
+			err = fmt.Errorf("%s: want a file of at most %d bytes", path, maxListFile)
+		}
+		return data, err
+	}
+}
+
 // read reads a file and looks the names in it up. A name that cannot be looked up keeps its last answer.
 func (l *List) read(ctx context.Context, f *listFile) (changed bool, errs []error) {
-	f.seen, _ = stampOf(f.path)
+	f.seen, _ = l.stampOf(f.path)
 	data, err := l.readFile(f.path)
 	if err != nil {
 		return false, []error{fmt.Errorf("read never-list file (what it held is kept): %w", err)}
@@ -184,8 +213,8 @@ func (l *List) read(ctx context.Context, f *listFile) (changed bool, errs []erro
 	return changed, errs
 }
 
-func stampOf(path string) (stamp, bool) {
-	st, err := os.Stat(path)
+func (l *List) stampOf(path string) (stamp, bool) {
+	st, err := l.stat(path)
 	if err != nil {
 		return stamp{}, false
 	}

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -256,10 +257,19 @@ func TestListFiles(t *testing.T) {
 		t.Error("an unchanged file was read again")
 	}
 	d.mu.Unlock()
+	if got := l.Files(); !slices.Equal(got, []string{path}) {
+		t.Errorf("files %q", got)
+	}
+	var opened atomic.Int32 // by the stage, or by the call below
+	l.Through(func(p string) (*os.File, error) { opened.Add(1); return os.Open(p) }, os.Stat)
+	write("192.0.2.1", 1002)
+	if errs := l.RefreshFiles(t.Context()); len(errs) != 0 || opened.Load() == 0 || !slices.Equal(held(), []string{"192.0.2.1"}) {
+		t.Errorf("read by somebody else %d times: %v, %v", opened.Load(), held(), errs)
+	}
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
-	if errs := l.RefreshFiles(t.Context()); len(errs) != 0 || len(held()) != 2 {
+	if errs := l.RefreshFiles(t.Context()); len(errs) != 0 || len(held()) != 1 {
 		t.Errorf("a file that is gone: %v, %v", held(), errs)
 	}
 }
