@@ -23,6 +23,9 @@ type Config struct {
 	TablesOnly bool
 	LongAnchor bool // the anchor is the administrator's own and may be longer than what pflog shows
 
+	// Observe looks at PF and never changes anything in it: no rules are loaded, no table is touched, no state killed.
+	Observe bool
+
 	KillStates    bool // end the connections of entries that ask for it
 	Flush         bool // Stop empties our tables instead of leaving them
 	RemoveForeign bool // take out entries that were never ours; else they are kept and shown

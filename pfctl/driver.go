@@ -254,6 +254,10 @@ func (d *Driver) Start(ctx context.Context, desired []Entry) error {
 	d.work.Lock()
 	defer d.work.Unlock()
 	d.look(ctx)
+	if d.cfg.Observe {
+		d.pass()
+		return refused
+	}
 	err := d.loadAnchor(ctx)
 	if err == nil {
 		err = d.reconcile(ctx, true)
@@ -291,56 +295,6 @@ func (d *Driver) Run(ctx context.Context) error {
 	}
 }
 
-// Stop finishes what was submitted and, with Config.Flush, empties our tables. Call it after Run has returned.
-func (d *Driver) Stop(ctx context.Context) error {
-	d.work.Lock()
-	defer d.work.Unlock()
-	if d.cfg.Flush {
-		return d.flush(ctx)
-	}
-	_, err := d.apply(ctx, true)
-	return err
-}
-
-// Leave is Stop where another driver goes on with the same tables: they stay, whatever Flush says.
-func (d *Driver) Leave(ctx context.Context) error {
-	d.work.Lock()
-	defer d.work.Unlock()
-	_, err := d.apply(ctx, true)
-	return err
-}
-
-// Flush empties our tables and forgets what shall be in them (pause --flush). Foreign entries go too.
-func (d *Driver) Flush(ctx context.Context) error {
-	d.work.Lock()
-	defer d.work.Unlock()
-	return d.flush(ctx)
-}
-
-func (d *Driver) flush(ctx context.Context) error {
-	var errs []error
-	for _, t := range d.tables {
-		d.mu.Lock()
-		clear(t.desired)
-		clear(t.isDirty)
-		t.dirty = nil
-		d.mu.Unlock()
-		_, err := d.exec(ctx, "flush "+t.name, d.tableArgs(t, "-T", "flush"), nil)
-		if err != nil && !errors.Is(err, ErrTableMissing) {
-			errs = append(errs, err)
-			continue
-		}
-		d.mu.Lock()
-		clear(t.in)
-		clear(t.foreign)
-		clear(t.negated)
-		d.mu.Unlock()
-	}
-	d.kills.clear()
-	d.settle(0, errors.Join(errs...))
-	return errors.Join(errs...)
-}
-
 // settle tells waiters that changes up to a number are done or failed; 0 is all.
 func (d *Driver) settle(upTo uint64, err error) {
 	d.mu.Lock()
@@ -359,6 +313,10 @@ func (d *Driver) ReconcileNow(ctx context.Context) error {
 	d.work.Lock()
 	defer d.work.Unlock()
 	d.look(ctx)
+	if d.cfg.Observe {
+		d.pass()
+		return nil
+	}
 	d.mu.Lock()
 	load := !d.probe.loaded || d.want.reload
 	d.want = wants{}
@@ -389,6 +347,10 @@ func (d *Driver) ReconcileNow(ctx context.Context) error {
 func (d *Driver) Apply(ctx context.Context) error {
 	d.work.Lock()
 	defer d.work.Unlock()
+	if d.cfg.Observe {
+		d.pass()
+		return nil
+	}
 	_, err := d.apply(ctx, true)
 	return err
 }

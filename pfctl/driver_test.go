@@ -41,6 +41,7 @@ func (c *leapClock) After(d time.Duration) <-chan time.Time {
 type spy struct {
 	pf     *pftest.PF
 	before func(pfctl.Command) error
+	after  func()
 
 	mu   sync.Mutex
 	runs []string
@@ -55,7 +56,11 @@ func (s *spy) Run(ctx context.Context, c pfctl.Command) (pfctl.Result, error) {
 			return pfctl.Result{}, err
 		}
 	}
-	return s.pf.Run(ctx, c)
+	res, err := s.pf.Run(ctx, c)
+	if s.after != nil {
+		s.after()
+	}
+	return res, err
 }
 
 func (s *spy) count(part string) int {
@@ -75,15 +80,17 @@ type rig struct {
 	pf  *pftest.PF
 	spy *spy
 	d   *pfctl.Driver
+
+	clock *leapClock
 }
 
 func newRig(t *testing.T, profile string, cfg pfctl.Config) *rig {
 	t.Helper()
 	pf := gateway(t, profile)
 	cfg.Anchor = "pfwarden"
-	r := &rig{t: t, pf: pf, spy: &spy{pf: pf}}
+	r := &rig{t: t, pf: pf, spy: &spy{pf: pf}, clock: &leapClock{now: time.Unix(1_700_000_000, 0)}}
 	var err error
-	r.d, err = pfctl.New(cfg, r.spy, slog.New(slog.DiscardHandler), &leapClock{now: time.Unix(1_700_000_000, 0)})
+	r.d, err = pfctl.New(cfg, r.spy, slog.New(slog.DiscardHandler), r.clock)
 	if err != nil {
 		t.Fatal(err)
 	}

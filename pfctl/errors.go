@@ -28,6 +28,8 @@ var (
 	ErrSyntax = errors.New("rules not understood")
 	// ErrRefused means that an address may not be banned: it is on the never-list, our own, or not an ordinary host's.
 	ErrRefused = errors.New("address refused")
+	// ErrObserving means that a change was asked of a driver that only looks (Config.Observe).
+	ErrObserving = errors.New("only observing: pf is not changed")
 	// ErrKilled means that pfctl ended by a signal, so that what it did is not known.
 	ErrKilled = errors.New("pfctl was killed")
 )

@@ -10,6 +10,9 @@ import (
 
 // exec runs pfctl once, counts it and turns its outcome into an error.
 func (d *Driver) exec(ctx context.Context, what string, args []string, stdin []byte) (Result, error) {
+	if d.cfg.Observe && !onlyReads(args) {
+		return Result{}, fmt.Errorf("pfctl: %s: %w", what, ErrObserving)
+	}
 	runner, mu, kind := d.run, &d.runMu, changing
 	if d.cfg.Reader != nil && onlyReads(args) {
 		runner, mu, kind = d.read, &d.readMu, reading

@@ -225,7 +225,7 @@ func (d *Driver) Health() []HealthItem {
 	p := d.probe
 	var out []HealthItem
 	add := func(name string, ok bool, text, fix string) { out = append(out, HealthItem{name, ok, text, fix}) }
-	if !p.looked {
+	if !p.looked && !d.cfg.Observe {
 		add("pf", false, "pf was not looked at yet", "")
 		return out
 	}
@@ -268,6 +268,11 @@ func (d *Driver) Health() []HealthItem {
 		}
 		if len(t.foreign) > 0 {
 			add("foreign", true, fmt.Sprintf("table <%s> holds %d entries that were never ours; they are kept", t.name, len(t.foreign)), "")
+		}
+	}
+	if d.cfg.Observe { // nothing of ours has to be in PF
+		for i := range out {
+			out[i].OK, out[i].Text = true, "only observing; "+out[i].Text
 		}
 	}
 	return out
@@ -350,6 +355,9 @@ func (d *Driver) limitHealth() HealthItem {
 }
 
 func (d *Driver) rulesText() string {
+	if d.cfg.Observe {
+		return "no rules are loaded"
+	}
 	if d.cfg.TablesOnly {
 		return "the rules are the administrator's own; only tables are filled"
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -107,6 +108,13 @@ func (d *Driver) verdict(v View, call Call) (bool, string) {
 	addresses, asked := 0, uint64(0)
 	dropped := Count{}
 	referenced := false
+	var unnamed []string
+	for _, t := range d.tables {
+		i := slices.IndexFunc(v.Tables, func(x TableView) bool { return x.Name == t.name })
+		if i < 0 || !v.Tables[i].Referenced {
+			unnamed = append(unnamed, "<"+t.name+">")
+		}
+	}
 	for _, t := range v.Tables {
 		addresses += len(t.Entries)
 		asked += t.Match + t.NoMatch
@@ -114,6 +122,8 @@ func (d *Driver) verdict(v View, call Call) (bool, string) {
 		referenced = referenced || t.Referenced
 	}
 	switch {
+	case d.cfg.Observe:
+		return false, "No: pfwarden only observes (observe = true): it decides and reports, and nothing of it is in PF."
 	case !v.Enabled:
 		return false, "No: pf is disabled, so no packet is filtered. Enable it with: pfctl -e"
 	case !call.Found:
@@ -124,6 +134,12 @@ func (d *Driver) verdict(v View, call Call) (bool, string) {
 		return false, "No: our anchor has no rules; they were flushed and will be loaded at the next reconciliation."
 	case len(v.Tables) == 0 || !referenced:
 		return false, "No: our tables are not there or no rule names them; they will be loaded at the next reconciliation."
+	case len(unnamed) > 0:
+		return false, fmt.Sprintf("Not all: %s %s not there or no rule names it; it will be loaded at the next reconciliation.",
+			strings.Join(unnamed, ", "), noun(len(unnamed), "is", "are"))
+	case call.Narrow != "":
+		return true, fmt.Sprintf("In part: pf is enabled, but its main ruleset calls our anchor for some packets only (%s): those of %d %s are dropped, others pass.",
+			call.Narrow, addresses, noun(addresses, "address", "addresses"))
 	}
 	text := fmt.Sprintf("Yes: pf is enabled and its main ruleset calls our anchor; packets of %d %s are dropped", addresses, noun(addresses, "address", "addresses"))
 	if asked == 0 {

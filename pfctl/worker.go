@@ -31,6 +31,9 @@ func (d *Driver) step(ctx context.Context) time.Duration {
 	held := now.Before(d.retryAt)
 	retryAt := d.retryAt
 	d.mu.Unlock()
+	if d.cfg.Observe {
+		return d.observe(ctx, due)
+	}
 	if held {
 		return retryAt.Sub(now)
 	}
@@ -86,8 +89,10 @@ func (d *Driver) after(err error, wait time.Duration) time.Duration {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.tries++
-	d.tryErr = err
+	if !errors.Is(err, context.Canceled) { // we are ending, which is no fault of pf's
+		d.tries++
+		d.tryErr = err
+	}
 	missing := errors.Is(err, ErrTableMissing)
 	if missing || errors.Is(err, ErrStuck) || errors.Is(err, ErrKilled) {
 		d.want.reconcile = true // what is in PF is not known now

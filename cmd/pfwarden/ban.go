@@ -80,7 +80,15 @@ func ban(cmd *cobra.Command, streams stdio, o control.BanOrder) error {
 	return printResult(cmd, streams, r, func(p *painter, b control.Ban) {
 		until := "for ever"
 		if b.Until != nil {
-			until = "for " + h.left(b.Until) + ", until " + h.date(*b.Until)
+			left := b.Until.Sub(h.now)
+			if whole := b.Until.Sub(b.Since); whole-left < 5*time.Second { // made just now
+				left = whole
+			}
+			until = "for " + span(left) + ", until " + h.date(*b.Until)
+		}
+		if b.Observed {
+			p.printf("would ban %s in table %s %s; pfwarden only observes, nothing was done\n", p.paint(yellow, clean(b.Address)), clean(b.Table), until)
+			return
 		}
 		p.printf("banned %s in table %s %s\n", p.paint(red, clean(b.Address)), clean(b.Table), until)
 	})

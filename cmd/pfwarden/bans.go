@@ -15,7 +15,8 @@ func newBansCommand(streams stdio) *cobra.Command {
 		Use:   "bans [ADDR]",
 		Short: "list the bans in force, with what PF stopped for each",
 		Long: "bans lists the bans in force, oldest first; with an address only those that hold it. -o json prints one object a ban\n" +
-			"with the keys address, table, jail, proven, since, until (null: for ever), step, reason, packets, bytes, last_hit.",
+			"with the keys address, table, jail, proven, since, until (null: for ever), step, reason, packets, bytes, last_hit,\n" +
+			"and observed (true) where it is a ban that would have been made: with observe = true PF is never touched.",
 		Example: "  pfwarden bans\n  pfwarden bans --jail sshd\n  pfwarden bans -o json | jq -r 'select(.packets > 1000) | .address'",
 		Args:    nArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -74,7 +75,24 @@ func printBans(p *painter, h human, list []control.Ban) {
 	}
 	shortenLast(p, rows)
 	p.table([]string{"ADDRESS", "TABLE", "JAIL", ">STEP", "SINCE", ">LEFT", ">STOPPED", "LAST HIT", "REASON"}, rows)
-	p.printf("\n%s, %s packets stopped.\n", plural(len(list), "ban"), count(packets))
+	switch observed := countObserved(list); observed {
+	case 0:
+		p.printf("\n%s, %s packets stopped.\n", plural(len(list), "ban"), count(packets))
+	case len(list):
+		p.printf("\n%s that would be made; pfwarden only observes, PF stops nothing for them.\n", plural(len(list), "ban"))
+	default:
+		p.printf("\n%s, %s packets stopped; %d of them are only observed.\n", plural(len(list), "ban"), count(packets), observed)
+	}
+}
+
+func countObserved(list []control.Ban) int {
+	n := 0
+	for _, b := range list {
+		if b.Observed {
+			n++
+		}
+	}
+	return n
 }
 
 func banRow(h human, b control.Ban) []cell {
@@ -88,6 +106,9 @@ func banRow(h human, b control.Ban) []cell {
 	}
 	if b.Step > 0 {
 		step = count(uint64(b.Step))
+	}
+	if b.Observed {
+		c, b.Table = faint, "would: "+b.Table
 	}
 	return []cell{
 		{b.Address, c}, {b.Table, plain}, {jail, plain}, {step, plain}, {h.date(b.Since), plain}, {h.left(b.Until), plain},

@@ -43,6 +43,10 @@ func unban(cmd *cobra.Command, streams stdio, o control.UnbanOrder) error {
 		return err
 	}
 	if err := printResult(cmd, streams, r, func(p *painter, b control.Ban) {
+		if b.Observed {
+			p.printf("%s would not be in table %s any more; pfwarden only observes\n", p.paint(green, clean(b.Address)), clean(b.Table))
+			return
+		}
 		p.printf("unbanned %s from table %s; %s packets were stopped\n", p.paint(green, clean(b.Address)), clean(b.Table), count(b.Packets))
 	}); err != nil {
 		return err

@@ -81,6 +81,8 @@ type Ban struct {
 	Packets uint64     `json:"packets"` // blocked for it so far
 	Bytes   uint64     `json:"bytes"`
 	LastHit *time.Time `json:"last_hit"` // null = never
+	// Observed is a ban that would have been made: the daemon only observes, and PF never learns of it.
+	Observed bool `json:"observed,omitempty"`
 }
 
 // PastBan is a ban that may have ended.

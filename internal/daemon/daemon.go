@@ -159,7 +159,7 @@ func (d *Daemon) setUp(ctx context.Context) error {
 	c := d.config
 	d.metrics = metrics.New(metrics.Options{Version: d.o.Version, Capture: d.o.Capture, Addresses: c.Metrics.Addresses, Runtime: true})
 	d.watcher = newWatcher(d.metrics)
-	d.watcher.now = d.o.Now
+	d.watcher.now, d.watcher.observe = d.o.Now, c.Observe
 	d.setRunners()
 	d.readRules(c)
 	var err error

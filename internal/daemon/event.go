@@ -24,22 +24,28 @@ func (d *Daemon) event(e warden.Event) {
 		log = log.With("address", address, "table", b.Table, "jail", jailName(b.Jail))
 	}
 	reason := strings.Join(b.Reasons, "; ")
+	say := func(done, would string, args ...any) { // what is only observed is told as what would have been
+		if b.Observed {
+			done = would
+		}
+		log.Info(done, args...)
+	}
 	switch e.Kind {
 	case warden.EventBan:
 		d.metrics.Bans.With(jailName(b.Jail), b.Table).Inc()
 		if !e.Read.IsZero() {
 			d.metrics.BanLatency.Observe(max(0, d.o.Now().Sub(e.Read).Seconds()))
 		}
-		log.Info("banned", "until", until(b.Until), "step", b.Step, "proven", b.Proven, "by", b.By, "reason", reason)
+		say("banned", "would ban", "until", until(b.Until), "step", b.Step, "proven", b.Proven, "by", b.By, "reason", reason)
 	case warden.EventExtend:
 		d.metrics.Extended.With(jailName(b.Jail)).Inc()
-		log.Info("ban extended", "until", until(b.Until), "reason", reason)
+		say("ban extended", "would extend the ban", "until", until(b.Until), "reason", reason)
 	case warden.EventProlong:
 		d.metrics.Prolonged.With(jailName(b.Jail)).Inc()
-		log.Info("ban prolonged: it is still hit", "until", until(b.Until), "packets", b.Packets)
+		say("ban prolonged: it is still hit", "would prolong the ban", "until", until(b.Until), "packets", b.Packets)
 	case warden.EventUnban:
 		d.metrics.Unbans.With(b.Table, e.Why).Inc()
-		log.Info("unbanned", "why", e.Why, "by", b.EndedBy, "packets", b.Packets)
+		say("unbanned", "would unban", "why", e.Why, "by", b.EndedBy, "packets", b.Packets)
 	case warden.EventRefuse:
 		d.metrics.Refused.With(e.Why).Inc()
 		log.Log(context.Background(), refusalLevel(e.Why), "not banned", "why", e.Why, "text", e.Text, "reason", reason)

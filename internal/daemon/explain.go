@@ -82,7 +82,10 @@ func tell(e *control.Explanation, x *detect.Explanation) []string {
 		}
 	}
 	for _, b := range e.Bans {
-		hits := "PF has stopped no packet for it"
+		put, hits := "was put", "PF has stopped no packet for it"
+		if b.Observed {
+			put, hits = "would have been put", "nothing was done, since pfwarden only observed"
+		}
 		if b.Packets > 0 {
 			hits = "this ban stopped " + plural(b.Packets, "packet")
 			if b.LastHit != nil {
@@ -96,7 +99,7 @@ func tell(e *control.Explanation, x *detect.Explanation) []string {
 		case b.Until != nil:
 			end = "until " + b.Until.Format(time.RFC3339)
 		}
-		say("%s was put into <%s> on %s, %s; %s. Why: %s.", b.Address, b.Table, b.Since.Format(time.RFC3339), end, hits, orNone(b.Reason))
+		say("%s %s into <%s> on %s, %s; %s. Why: %s.", b.Address, put, b.Table, b.Since.Format(time.RFC3339), end, hits, orNone(b.Reason))
 	}
 	return story
 }

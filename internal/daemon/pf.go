@@ -21,7 +21,7 @@ func (d *Daemon) driverConfig(c *config.Config) pfctl.Config {
 	cfg := pfctl.Config{
 		Anchor: c.PF.Anchor, Banned: c.PF.Banned, Suspects: c.PF.Suspects, NoLog: !c.PF.Log, KillStates: c.PF.KillStates,
 		Flush: !c.PF.KeepOnStop, RemoveForeign: c.PF.Foreign == "remove", Reconcile: c.PF.Reconcile,
-		Rules: d.rules, PortTables: d.plan.Ports, Reader: d.reader, Refuse: d.never.Forbids, Known: d.known,
+		Rules: d.rules, PortTables: d.plan.Ports, Observe: c.Observe, Reader: d.reader, Refuse: d.never.Forbids, Known: d.known,
 	}
 	return cfg
 }

@@ -212,7 +212,7 @@ func (s *service) Bans(ctx context.Context, q control.BanQuery) ([]control.Ban, 
 func banOf(b *ledger.Ban) control.Ban {
 	c := control.Ban{
 		Address: b.Ident, Table: b.Table, Jail: b.Jail, Proven: b.Proven, Since: b.Since.UTC(), Step: b.Step,
-		Reason: strings.Join(b.Reasons, "; "), Packets: b.Packets, Bytes: b.Bytes, Until: timeOrNull(b.Until), LastHit: timeOrNull(b.LastHit),
+		Reason: strings.Join(b.Reasons, "; "), Packets: b.Packets, Bytes: b.Bytes, Until: timeOrNull(b.Until), LastHit: timeOrNull(b.LastHit), Observed: b.Observed,
 	}
 	if b.Prefix.IsValid() {
 		c.Address = control.FormatPrefix(b.Prefix)

@@ -18,6 +18,7 @@ type watcher struct {
 	m          *metrics.Metrics
 	now        func() time.Time
 	classifier *probe.Classifier
+	observe    bool // bans are only observed
 
 	packets, lines        prometheus.Counter
 	lastPacket, lastLine  prometheus.Gauge
@@ -110,6 +111,8 @@ func (w *watcher) Verdict(v *detect.Verdict, made bool) {
 	switch {
 	case v.Stopped:
 		outcome = "stopped"
+	case made && w.observe:
+		outcome = "observed"
 	case made:
 		outcome = "banned"
 	}

@@ -165,7 +165,7 @@ func (g *gateway) cli(args ...string) string {
 // ban is a line of bans -o json.
 type ban struct {
 	Address, Table, Jail, Reason string
-	Proven                       bool
+	Proven, Observed             bool
 	Packets                      uint64
 }
 
