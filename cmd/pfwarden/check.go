@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"pfwarden/internal/config"
+	"pfwarden/internal/metrics"
 )
 
 func newCheckCommand(streams stdio) *cobra.Command {
@@ -51,6 +52,9 @@ func check(cmd *cobra.Command, streams stdio, set []string) error {
 	}
 	jails, err := surveyFail2ban(c)
 	if err != nil {
+		return usagef("%w", err)
+	}
+	if _, err := metrics.LoadWeb(c.Metrics.WebConfig); err != nil {
 		return usagef("%w", err)
 	}
 	s := c.Survey(config.Machine{

@@ -18,6 +18,7 @@ import (
 	"pfwarden/internal/config"
 	"pfwarden/internal/daemon"
 	"pfwarden/internal/fail2ban"
+	"pfwarden/internal/metrics"
 	"pfwarden/internal/privsep"
 )
 
@@ -92,6 +93,7 @@ func newPlanCommand(streams stdio) *cobra.Command {
 type around struct {
 	fail2ban *fail2ban.Running // nil = none
 	rules    string            // of pf.rules_file
+	web      *metrics.Web      // of metrics.web_config; nil = none
 }
 
 func makePlan(c *config.Config, userName string) (*plan, *around, error) {
@@ -137,6 +139,9 @@ func readAround(c *config.Config) (x *around, err error) {
 		if x.fail2ban, err = daemon.ReadFail2ban(c, ownAddresses()); err != nil {
 			return nil, fmt.Errorf("fail2ban folder %s: %w", c.Fail2ban, err)
 		}
+	}
+	if x.web, err = metrics.LoadWeb(c.Metrics.WebConfig); err != nil {
+		return nil, err
 	}
 	if x.rules, err = daemon.RulesOf(c); err != nil {
 		x.rules = "" // the worker says so, and uses the default rules

@@ -103,6 +103,7 @@ type Prefix struct {
 // Metrics is the Prometheus listener.
 type Metrics struct {
 	Listen    string // host:port; "" = off
+	WebConfig string // Prometheus' web configuration file: TLS, basic authentication; "" = none
 	Addresses int    // series of single addresses at most
 }
 

@@ -166,6 +166,7 @@ func prefixKeys() []key[Prefix] {
 func metricsKeys() []key[Metrics] {
 	return []key[Metrics]{
 		field("listen", func(m *Metrics) *string { return &m.Listen }, text(checkListen), `"" = off`),
+		field("web_config", func(m *Metrics) *string { return &m.WebConfig }, text(anything), `TLS and basic authentication: a web configuration file of Prometheus' exporters; "" = none`),
 		field("addresses", func(m *Metrics) *int { return &m.Addresses }, whole(0, 100000, "addresses"), "series of single addresses at most, by packets"),
 	}
 }

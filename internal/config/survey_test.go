@@ -145,7 +145,7 @@ func TestWarnings(t *testing.T) {
 				"t.toml:4: pf.suspects: the same table as banned: whoever forges an address can have it cut off in both directions",
 				"t.toml:5: pf.rules_file: /etc/nothing does not exist",
 				"t.toml:2: fail2ban: /etc/fail2ban does not exist",
-				"t.toml:7: metrics.listen: :9845 can be reached from outside: the metrics name attackers and your ports",
+				"t.toml:7: metrics.listen: :9845 can be reached from outside: the metrics name attackers and your ports; TLS and passwords are set up by metrics.web_config",
 				"t.toml:9: control.group: no group nobodys here: only root will be able to ask the daemon",
 				"t.toml:11: store.file: x.db depends on the folder that the daemon is started in; better write the whole path",
 			},

@@ -241,8 +241,8 @@ func (w *warner) rule(name string, r *Rule) {
 
 func (w *warner) rest(m Machine) {
 	c := w.c
-	if a, err := netip.ParseAddrPort(c.Metrics.Listen); err == nil && !a.Addr().IsLoopback() || strings.HasPrefix(c.Metrics.Listen, ":") {
-		w.warnf([]string{"metrics.listen"}, "%s can be reached from outside: the metrics name attackers and your ports", c.Metrics.Listen)
+	if a, err := netip.ParseAddrPort(c.Metrics.Listen); c.Metrics.WebConfig == "" && (err == nil && !a.Addr().IsLoopback() || strings.HasPrefix(c.Metrics.Listen, ":")) {
+		w.warnf([]string{"metrics.listen"}, "%s can be reached from outside: the metrics name attackers and your ports; TLS and passwords are set up by metrics.web_config", c.Metrics.Listen)
 	}
 	if c.Control.Group != "" && m.Group != nil {
 		if err := m.Group(c.Control.Group); err != nil {

@@ -20,6 +20,7 @@ type Apart struct {
 	OpenInterface pflog.Opener           // the pflog interface
 	Control       *net.UnixListener      // nil = none
 	Metrics       net.Listener           // nil = none
+	Web           *metrics.Web           // of metrics.web_config, read likewise; nil = none
 	Fail2ban      *fail2ban.Running      // nil = none; read before the rights were given up
 	Rules         string                 // of pf.rules_file, likewise
 	Hooks         *hooks.Remote          // runs commands; nil = there are none to run
@@ -102,6 +103,13 @@ func (a *Apart) listenMetrics(ctx context.Context, address string) (net.Listener
 		return metrics.Listen(ctx, address)
 	}
 	return metrics.Bounded(a.Metrics), nil
+}
+
+func (a *Apart) web(path string) (*metrics.Web, error) {
+	if a == nil {
+		return metrics.LoadWeb(path)
+	}
+	return a.Web, nil
 }
 
 func (a *Apart) faults() map[string]string {

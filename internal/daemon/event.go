@@ -90,6 +90,7 @@ func fixed(old, new *config.Config) []string {
 	check("control.socket", old.Control.Socket == new.Control.Socket)
 	check("control.group", old.Control.Group == new.Control.Group)
 	check("metrics.listen", old.Metrics.Listen == new.Metrics.Listen)
+	check("metrics.web_config", old.Metrics.WebConfig == new.Metrics.WebConfig)
 	check("metrics.addresses", old.Metrics.Addresses == new.Metrics.Addresses)
 	check("log", old.Log == new.Log)
 	return keys

@@ -46,14 +46,20 @@ func (d *Daemon) serve(ctx context.Context, ready <-chan struct{}) (stop func(),
 			stop()
 			return nil, fmt.Errorf("metrics: %w", err)
 		}
+		web, err := d.o.Apart.web(d.config.Metrics.WebConfig)
+		if err != nil {
+			_ = listener.Close()
+			stop()
+			return nil, err
+		}
 		d.attach()
-		handler := d.metrics.Handler(d.o.Version, d.log.With("part", "metrics"))
+		handler := d.metrics.Handler(d.o.Version, web, d.log.With("part", "metrics"))
 		running.Go(func() {
 			defer listener.Close()
 			if await(ctx, ready) != nil {
 				return
 			}
-			if err := metrics.Serve(ctx, listener, handler, d.log.With("part", "metrics")); err != nil {
+			if err := metrics.Serve(ctx, listener, handler, web, d.log.With("part", "metrics")); err != nil {
 				d.log.Error("metrics are not served any more", "error", err)
 				d.fault("metrics", err.Error())
 			}

@@ -101,7 +101,7 @@ func Absolute(c *config.Config) error {
 		}
 		c.PF.Pfctl = abs
 	}
-	paths := []*string{&c.Pflog.File, &c.Control.Socket, &c.PF.RulesFile, &c.Fail2ban}
+	paths := []*string{&c.Pflog.File, &c.Control.Socket, &c.PF.RulesFile, &c.Fail2ban, &c.Metrics.WebConfig}
 	if c.Store.File != ":memory:" {
 		paths = append(paths, &c.Store.File)
 	}

@@ -100,7 +100,7 @@ func full(t *testing.T) *Metrics {
 func scrape(t *testing.T, m *Metrics) string {
 	t.Helper()
 	rec := httptest.NewRecorder()
-	m.Handler("1.2.3", quiet()).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	m.Handler("1.2.3", nil, quiet()).ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 	if rec.Code != http.StatusOK {
 		t.Fatalf("scrape: status %d\n%s", rec.Code, rec.Body)
 	}
@@ -313,7 +313,7 @@ func BenchmarkScrape(b *testing.B) {
 	m.Attach(Sources{PF: func() (PFCounters, error) {
 		return PFCounters{Tables: []TableCounters{{Table: "banned", Addresses: len(all), ByAddress: all}}}, nil
 	}})
-	h := m.Handler("", quiet())
+	h := m.Handler("", nil, quiet())
 	for b.Loop() {
 		rec := httptest.NewRecorder()
 		h.ServeHTTP(rec, httptest.NewRequest(http.MethodGet, "/metrics", nil))

@@ -31,8 +31,8 @@ const (
 )
 
 // Handler serves /metrics, /healthz (200, or 503 if a health item is not as it should be, with the items as JSON) and a page
-// at / that leads to both. It answers GET and HEAD only.
-func (m *Metrics) Handler(version string, log *slog.Logger) http.Handler {
+// at / that leads to both. It answers GET and HEAD only, and whom web lets in; a nil web is everybody.
+func (m *Metrics) Handler(version string, web *Web, log *slog.Logger) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		ErrorLog:            errorLog{log},
@@ -52,7 +52,7 @@ func (m *Metrics) Handler(version string, log *slog.Logger) http.Handler {
 			log.Debug("index page not delivered", "error", err)
 		}
 	})
-	return secured(mux)
+	return secured(web.protect(web.dress(mux)))
 }
 
 // secured adds the headers that keep a browser from doing anything with our pages but showing them.
@@ -123,8 +123,9 @@ func ListenRaw(ctx context.Context, address string) (*net.TCPListener, error) {
 // Bounded makes a listener that accepts a bounded number of connections of one that does not.
 func Bounded(ln net.Listener) net.Listener { return limitListener(ln, maxConnections) }
 
-// Serve answers requests on ln with h until the context ends; then it lets running requests finish for a short while. It closes ln.
-func Serve(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logger) error {
+// Serve answers requests on ln with h, by TLS if web asks for it, until the context ends; then it lets running requests finish for a short while.
+// It closes ln.
+func Serve(ctx context.Context, ln net.Listener, h http.Handler, web *Web, log *slog.Logger) error {
 	server := &http.Server{
 		Handler:           h,
 		ReadHeaderTimeout: readTimeout,
@@ -134,8 +135,17 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, log *slog.Logge
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug), // what clients do wrong is no news
 	}
+	serve := server.Serve
+	if web.TLS() {
+		server.TLSConfig = web.tls.Clone()
+		if !web.http2 {
+			server.Protocols = new(http.Protocols)
+			server.Protocols.SetHTTP1(true)
+		}
+		serve = func(ln net.Listener) error { return server.ServeTLS(ln, "", "") }
+	}
 	ended := make(chan error, 1)
-	go func() { ended <- server.Serve(ln) }()
+	go func() { ended <- serve(ln) }()
 	select {
 	case err := <-ended:
 		return fmt.Errorf("metrics: serve on %s: %w", ln.Addr(), err)

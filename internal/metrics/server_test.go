@@ -39,7 +39,7 @@ func TestEndpoints(t *testing.T) {
 			m := New(Options{Version: "1.2.3"})
 			m.Attach(Sources{Health: c.health})
 			rec := httptest.NewRecorder()
-			m.Handler("1.2.3", quiet()).ServeHTTP(rec, httptest.NewRequest(c.method, c.path, nil))
+			m.Handler("1.2.3", nil, quiet()).ServeHTTP(rec, httptest.NewRequest(c.method, c.path, nil))
 			if rec.Code != c.code || !strings.HasPrefix(rec.Header().Get("Content-Type"), c.kind) || !strings.Contains(rec.Body.String(), c.body) {
 				t.Errorf("%d %s, want %d %s with %q:\n%s", rec.Code, rec.Header().Get("Content-Type"), c.code, c.kind, c.body, rec.Body)
 			}
@@ -75,7 +75,7 @@ func TestServe(t *testing.T) {
 		t.Fatal(err)
 	}
 	ended := make(chan error, 1)
-	go func() { ended <- Serve(ctx, ln, New(Options{}).Handler("", quiet()), quiet()) }()
+	go func() { ended <- Serve(ctx, ln, New(Options{}).Handler("", nil, quiet()), nil, quiet()) }()
 
 	resp, err := http.Get("http://" + ln.Addr().String() + "/metrics")
 	if err != nil {

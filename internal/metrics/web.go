@@ -1,0 +1,235 @@
+package metrics
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/tls"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+
+	config_util "github.com/prometheus/common/config"
+	"github.com/prometheus/exporter-toolkit/web"
+	"go.yaml.in/yaml/v2"
+	"golang.org/x/crypto/bcrypt"
+	"golang.org/x/time/rate"
+)
+
+// Bounds of what a web configuration file may bring.
+const (
+	maxWebFile   = 1 << 20
+	maxBcrypt    = 14 // cost of a password's hash: above, one guess costs seconds
+	maxGuesses   = 2  // passwords that wait to be compared
+	knownAnswers = 100
+)
+
+// Web is the TLS and the basic authentication of Prometheus' web configuration file
+// (https://prometheus.io/docs/prometheus/latest/configuration/https/), which all of Prometheus' own exporters know. Everything that the file
+// names is read once, so that a process may serve by it that cannot open files any more. A nil *Web is plain HTTP for everybody.
+type Web struct {
+	tls     *tls.Config // nil: plain HTTP
+	http2   bool
+	users   map[string]config_util.Secret
+	decoy   config_util.Secret // compared for users that do not exist, so that the time a refusal takes does not tell
+	headers map[string]string
+	limiter *rate.Limiter // nil: none
+
+	compare sync.Mutex // one password at a time: comparing is made to cost
+	waiting chan struct{}
+	mu      sync.Mutex
+	answers map[[sha256.Size]byte]bool
+}
+
+// LoadWeb reads a web configuration file, and the certificates and keys that it names. "" gives nil. Whatever the file holds that Prometheus'
+// exporters do not know is a fault.
+func LoadWeb(path string) (*Web, error) {
+	if path == "" {
+		return nil, nil
+	}
+	c, err := readWeb(path)
+	if err != nil {
+		return nil, fmt.Errorf("metrics.web_config: %s: %w", path, err)
+	}
+	w := &Web{
+		http2: c.HTTPConfig.HTTP2, users: c.Users, headers: c.HTTPConfig.Header,
+		waiting: make(chan struct{}, maxGuesses), answers: make(map[[sha256.Size]byte]bool),
+	}
+	if w.decoy, err = newDecoy(c.Users); err != nil {
+		return nil, err
+	}
+	if c.RateLimiterConfig.Interval != 0 {
+		w.limiter = rate.NewLimiter(rate.Every(c.RateLimiterConfig.Interval), c.RateLimiterConfig.Burst)
+	}
+	if c.TLSConfig.IsEnabled() {
+		err := inline(&c.TLSConfig)
+		if err == nil {
+			w.tls, err = web.ConfigToTLSConfig(&c.TLSConfig)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("metrics.web_config: %s: tls_server_config: %w", path, err)
+		}
+	}
+	return w, nil
+}
+
+func readWeb(path string) (*web.Config, error) {
+	text, err := readBounded(path)
+	if err != nil {
+		return nil, err
+	}
+	if err := web.Validate(path); err != nil { // all that the exporters check themselves
+		return nil, err
+	}
+	c := &web.Config{TLSConfig: web.TLSConfig{MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS13}, HTTPConfig: web.HTTPConfig{HTTP2: true}}
+	if err := yaml.UnmarshalStrict(text, c); err != nil {
+		return nil, err
+	}
+	for name, hash := range c.Users {
+		cost, err := bcrypt.Cost([]byte(hash))
+		if err != nil {
+			return nil, fmt.Errorf("basic_auth_users: %q: %w", name, err)
+		}
+		if cost > maxBcrypt {
+			return nil, fmt.Errorf("basic_auth_users: %q: the password's hash has cost %d, %d at most: each guess of a stranger's would take seconds", name, cost, maxBcrypt)
+		}
+	}
+	c.TLSConfig.SetDirectory(filepath.Dir(path))
+	return c, nil
+}
+
+// newDecoy makes the hash of a password that nobody knows, which costs as much to compare as the dearest of the users'.
+func newDecoy(users map[string]config_util.Secret) (config_util.Secret, error) {
+	cost := 0
+	for _, hash := range users {
+		c, err := bcrypt.Cost([]byte(hash))
+		if err != nil {
+			return "", err
+		}
+		cost = max(cost, c)
+	}
+	if cost == 0 {
+		return "", nil
+	}
+	hash, err := bcrypt.GenerateFromPassword([]byte(rand.Text()), cost)
+	return config_util.Secret(hash), err
+}
+
+func readBounded(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	text, err := io.ReadAll(io.LimitReader(f, maxWebFile+1))
+	if err == nil && len(text) > maxWebFile {
+		err = fmt.Errorf("longer than %d bytes", maxWebFile)
+	}
+	return text, err
+}
+
+// inline reads the files that a configuration names into it.
+func inline(c *web.TLSConfig) error {
+	for _, f := range []struct {
+		path *string
+		put  func(string)
+	}{
+		{&c.TLSCertPath, func(s string) { c.TLSCert = s }},
+		{&c.TLSKeyPath, func(s string) { c.TLSKey = config_util.Secret(s) }},
+		{&c.ClientCAs, func(s string) { c.ClientCAsText = s }},
+	} {
+		if *f.path == "" {
+			continue
+		}
+		text, err := readBounded(*f.path)
+		if err != nil {
+			return err
+		}
+		f.put(string(text))
+		*f.path = ""
+	}
+	return nil
+}
+
+// TLS tells whether it asks for TLS.
+func (w *Web) TLS() bool { return w != nil && w.tls != nil }
+
+// protect lets through who may ask.
+func (w *Web) protect(next http.Handler) http.Handler {
+	if w == nil || len(w.users) == 0 && w.limiter == nil {
+		return next
+	}
+	return http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		if w.limiter != nil && !w.limiter.Allow() {
+			http.Error(out, http.StatusText(http.StatusTooManyRequests), http.StatusTooManyRequests)
+			return
+		}
+		if len(w.users) > 0 {
+			name, password, given := r.BasicAuth()
+			ok := false
+			if given {
+				var busy bool
+				if ok, busy = w.known(name, password); busy {
+					http.Error(out, http.StatusText(http.StatusServiceUnavailable), http.StatusServiceUnavailable)
+					return
+				}
+			}
+			if !ok {
+				out.Header().Set("WWW-Authenticate", `Basic realm="pfwarden", charset="UTF-8"`)
+				http.Error(out, http.StatusText(http.StatusUnauthorized), http.StatusUnauthorized)
+				return
+			}
+		}
+		next.ServeHTTP(out, r)
+	})
+}
+
+// known compares a password with the hash of a user's. Answers are remembered, by a digest, for scrapes come again and again; more than a few that wait
+// for one are busy.
+func (w *Web) known(name, password string) (ok, busy bool) {
+	hash, exists := w.users[name]
+	if !exists {
+		hash = w.decoy
+	}
+	key := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", name, string(hash), password))
+	w.mu.Lock()
+	ok, remembered := w.answers[key]
+	w.mu.Unlock()
+	if remembered {
+		return ok, false
+	}
+	select {
+	case w.waiting <- struct{}{}:
+		defer func() { <-w.waiting }()
+	default:
+		return false, true
+	}
+	w.compare.Lock()
+	defer w.compare.Unlock()
+	ok = bcrypt.CompareHashAndPassword([]byte(hash), []byte(password)) == nil && exists
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.answers) >= knownAnswers {
+		for k := range w.answers { // any one
+			delete(w.answers, k)
+			break
+		}
+	}
+	w.answers[key] = ok
+	return ok, false
+}
+
+// dress adds the file's headers.
+func (w *Web) dress(next http.Handler) http.Handler {
+	if w == nil || len(w.headers) == 0 {
+		return next
+	}
+	return http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		for k, v := range w.headers {
+			out.Header().Set(k, v)
+		}
+		next.ServeHTTP(out, r)
+	})
+}
