@@ -38,8 +38,15 @@ func (s *service) Explain(ctx context.Context, a netip.Addr) (control.Explanatio
 	if err != nil {
 		return out, fmt.Errorf("reading the ledger: %w", err)
 	}
+	live := map[int64]*ledger.Ban{} // the ledger hears of counters only now and then
+	for _, b := range d.bans.Lookup(netip.PrefixFrom(a, a.BitLen())) {
+		live[b.ID] = &b
+	}
 	for i := range bans {
 		b := &bans[i]
+		if l := live[b.ID]; l != nil {
+			b.Packets, b.Bytes, b.LastHit, b.Until = l.Packets, l.Bytes, l.LastHit, l.Until
+		}
 		out.Bans = append(out.Bans, control.PastBan{Ban: banOf(b), State: b.State.String(), Ended: timeOrNull(b.Ended), EndWhy: b.EndWhy, By: b.By, EndedBy: b.EndedBy})
 		if i == 0 && len(out.Evidence) == 0 {
 			for _, e := range b.Story.Evidence {

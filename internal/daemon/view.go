@@ -20,6 +20,7 @@ func (s *service) PF(ctx context.Context) (control.PFView, error) {
 	out := control.PFView{
 		Backend: d.settings().PF.Backend, Filtering: v.Filtering, Words: []string{v.Verdict}, Enabled: v.Enabled, Since: v.Status, Anchor: v.Anchor,
 		Main: v.MainRules, Anchors: v.Anchors, Rules: ruleLines(v.Rules), Limits: limits(v.Limits),
+		Addresses: []control.PFAddress{}, Problems: []control.HealthItem{},
 	}
 	if d.settings().PF.Backend == "memory" {
 		out.Filtering = false
