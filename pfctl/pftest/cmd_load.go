@@ -56,8 +56,8 @@ func (c *call) load(tablesOnly bool) error {
 		c.busy(name, tree)
 		return exitError(1)
 	}
-	if !pf.tableRoom(c.newTables(tree)) {
-		c.err.WriteString(name + ":1: cannot define table " + tree.tables[0].name + ": Cannot allocate memory\n")
+	if def := c.noRoomFor(tree); def != nil {
+		c.err.WriteString(name + ":" + strconv.Itoa(def.line) + ": cannot define table " + def.name + ": Cannot allocate memory\n")
 		return c.notLoaded()
 	}
 	if o.anchor == "" && !tablesOnly && !o.rulesOnly && !c.loadLimits(tree.limits) {
@@ -71,16 +71,26 @@ func (c *call) load(tablesOnly bool) error {
 	return nil
 }
 
-// newTables counts the tables that PF makes while a file is loaded: each declared one has a shadow until the end.
-func (c *call) newTables(tree *parsed) int {
-	n := 0
-	for _, def := range tree.tables {
-		n++
+// noRoomFor returns the first table of a file for which PF has no room: until the end of the load each table has a shadow that holds its
+// whole list, beside the table itself.
+func (c *call) noRoomFor(tree *parsed) *tableDef {
+	tables, entries := 0, 0
+	for i := range tree.tables {
+		def := &tree.tables[i]
+		tables++
 		if rs := c.pf.sets[c.o.anchor]; rs == nil || rs.tables[def.name] == nil {
-			n++
+			tables++
+		}
+		seen := map[key]bool{}
+		for _, a := range def.list {
+			seen[a.key] = true
+		}
+		entries += len(seen)
+		if !c.pf.tableRoom(tables) || len(seen) > 0 && !c.pf.room(entries) {
+			return def
 		}
 	}
-	return n
+	return nil
 }
 
 // echoRules prints rules as -v does when it loads them.

@@ -21,6 +21,7 @@ type tableDef struct {
 	filled                  bool // with a list, even an empty one
 	list                    []address
 	nodes                   []string // its lists and files as -v prints them
+	line                    int
 }
 
 // parsed is a rules file: its own rules, and those of anchors written in braces.
@@ -150,7 +151,7 @@ func (p *parser) table(out *parsed) error {
 	if len(t.text) > 31 {
 		return p.fault(t.line, "table name too long, max %d chars", 31)
 	}
-	def := tableDef{name: t.text}
+	def := tableDef{name: t.text, line: t.line}
 	for !p.atEnd() {
 		w := p.next()
 		switch {
