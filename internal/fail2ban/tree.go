@@ -3,6 +3,7 @@ package fail2ban
 import (
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -21,8 +22,9 @@ type tree struct {
 }
 
 const (
-	maxIncludes = 200 // files behind one name, includes counted
-	maxDepth    = 10  // of interpolation, as Python has it
+	maxIncludes = 200     // files behind one name, includes counted
+	maxDepth    = 10      // of interpolation, as Python has it
+	maxLookups  = 100_000 // for one interpolated value
 )
 
 // readTree merges NAME.conf, NAME.d/*.conf, NAME.local, NAME.d/*.local below dir, each with its includes. Missing files are skipped; found
@@ -57,13 +59,31 @@ func escapeGlob(s string) string {
 }
 
 func readable(file string) bool {
+	if info, err := os.Stat(file); err != nil || !info.Mode().IsRegular() { // to open a pipe would wait for its other end
+		return err == nil && !info.IsDir()
+	}
 	f, err := os.Open(file)
 	if err != nil {
 		return false
 	}
+	return f.Close() == nil
+}
+
+// readFile reads a file of a set-up. A device or a pipe that an include names might never end.
+func readFile(file string) ([]byte, error) {
+	if info, err := os.Stat(file); err == nil && !info.Mode().IsRegular() {
+		return nil, &Error{Kind: "ParsingError", File: file, Text: "not a regular file"}
+	}
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
 	defer f.Close()
-	info, err := f.Stat()
-	return err == nil && !info.IsDir()
+	text, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(text) > maxFile {
+		err = &Error{Kind: "ParsingError", File: file, Text: fmt.Sprintf("larger than %d bytes", maxFile)}
+	}
+	return text, err
 }
 
 // include merges a file: those it names as "before", itself, those it names as "after". A .conf that is included brings its .local along.
@@ -75,7 +95,7 @@ func (t *tree) include(file string, seen map[string]bool) error {
 		return &Error{Kind: "ParsingError", File: file, Text: fmt.Sprintf("more than %d files include each other", maxIncludes)}
 	}
 	seen[file] = true
-	text, err := os.ReadFile(file)
+	text, err := readFile(file)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission) {
 		return nil
 	} else if err != nil {
@@ -205,7 +225,8 @@ func (s scope) value(name string) (text string, ok bool, err error) {
 		return "", false, nil
 	}
 	var out strings.Builder
-	if err := s.expand(&out, name, o, o.raw, 1); err != nil {
+	lookups := 0
+	if err := s.expand(&out, &lookups, name, o, o.raw, 1); err != nil {
 		return "", true, err
 	}
 	return out.String(), true, nil
@@ -213,7 +234,7 @@ func (s scope) value(name string) (text string, ok bool, err error) {
 
 const maxValue = 1 << 20 // bytes of one interpolated value
 
-func (s scope) expand(out *strings.Builder, name string, from option, rest string, depth int) error {
+func (s scope) expand(out *strings.Builder, lookups *int, name string, from option, rest string, depth int) error {
 	fail := func(kind, format string, a ...any) error {
 		return &Error{Kind: kind, File: from.file, Line: from.line, Text: fmt.Sprintf(format, a...)}
 	}
@@ -243,7 +264,10 @@ func (s scope) expand(out *strings.Builder, name string, from option, rest strin
 			if !ok {
 				return fail("InterpolationMissingOptionError", "option '%s' in section '%s' contains an interpolation key '%s' which is not a valid option name", name, s.section, variable)
 			}
-			if err := s.expand(out, name, orPlace(v, from), v.raw, depth+1); err != nil {
+			if *lookups++; *lookups > maxLookups {
+				return fail("InterpolationDepthError", "option '%s' in section '%s' interpolates more than %d values", name, s.section, maxLookups)
+			}
+			if err := s.expand(out, lookups, name, orPlace(v, from), v.raw, depth+1); err != nil {
 				return err
 			}
 		default:
