@@ -27,6 +27,15 @@ func hookJails(f *fail2ban.Running) (jails []hooks.Jail) {
 	return jails
 }
 
+// hookJails are those whose actions this daemon runs: none while it only observes, since fail2ban itself may be running, whose rules an action's
+// stop would take away.
+func (d *Daemon) hookJails(f *fail2ban.Running) []hooks.Jail {
+	if d.config.Observe {
+		return nil
+	}
+	return hookJails(f)
+}
+
 // Commands lists all that the jails of a fail2ban folder may have run, and fail2ban's log if a jail reads it. f may be nil.
 func Commands(f *fail2ban.Running) *hooks.Book {
 	var ignores []*screen.Command
@@ -61,7 +70,7 @@ type notices interface {
 }
 
 func (d *Daemon) newHooks(f *fail2ban.Running) *hooks.Hooks {
-	return hooks.New(hookJails(f), hooks.Options{
+	return hooks.New(d.hookJails(f), hooks.Options{
 		Counts: d.jailCounts, Name: reverseName, Now: d.o.Now, Unclean: d.unclean(), Log: d.log.With("part", "actions"), Remote: d.o.Apart.remote(),
 		History: func(p netip.Prefix, jail string) []ledger.Ban {
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
@@ -170,7 +179,8 @@ func (d *Daemon) tellActions(e warden.Event) {
 	d.mu.Unlock()
 	d.telling.Lock()
 	defer d.telling.Unlock()
-	if d.notices == nil || f.Jail(e.Ban.Jail) == nil {
+	if d.notices == nil || e.Ban.Observed || // fail2ban itself may be running, and writing there
+		f.Jail(e.Ban.Jail) == nil {
 		return
 	}
 	if err := d.notices.Event(e, d.o.Now().Local()); err != nil {

@@ -106,7 +106,11 @@ func tell(e *control.Explanation, x *detect.Explanation) []string {
 		case b.Until != nil:
 			end = "until " + b.Until.Format(time.RFC3339)
 		}
-		say("%s %s into <%s> on %s, %s; %s. Why: %s.", b.Address, put, b.Table, b.Since.Format(time.RFC3339), end, hits, orNone(b.Reason))
+		where := put + " into <" + b.Table + ">"
+		if b.Table == "" { // its jail has actions of another kind
+			where = strings.TrimSuffix(put, "put") + "banned"
+		}
+		say("%s %s on %s, %s; %s. Why: %s.", b.Address, where, b.Since.Format(time.RFC3339), end, hits, orNone(b.Reason))
 	}
 	return story
 }

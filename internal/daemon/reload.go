@@ -81,7 +81,7 @@ func (d *Daemon) takeConfig(ctx context.Context, c *config.Config) error {
 	d.config, d.plan, d.fail2ban = c, plan, f
 	d.mu.Unlock()
 	d.mark(true)
-	d.hooks.Update(hookJails(f), d.liveStories(ctx))
+	d.hooks.Update(d.hookJails(f), d.liveStories(ctx))
 	d.openNotices(f)
 	d.detector = detector
 	d.stopScreen()

@@ -27,7 +27,7 @@ func (d *Daemon) unclean() bool {
 // mark notes that actions hold bans from now on, or no more.
 func (d *Daemon) mark(holding bool) {
 	path := d.marker()
-	if path == "" || holding && d.fail2ban == nil {
+	if path == "" || d.config.Observe || holding && d.fail2ban == nil {
 		return
 	}
 	var err error

@@ -17,7 +17,7 @@ func TestActions(t *testing.T) {
 	}
 	base := build(t)
 	for name, test := range map[string]func(*testing.T, *gateway){
-		"hostsdeny": hostsDeny, "mail": mail, "hostile logs": hostileLogs, "bad actions": badActions, "recidive": recidive,
+		"observe": observe, "hostsdeny": hostsDeny, "mail": mail, "hostile logs": hostileLogs, "bad actions": badActions, "recidive": recidive,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, base.like(t, "openbsd", articleMain)) })
 	}
@@ -66,6 +66,32 @@ func hostsDeny(t *testing.T, g *gateway) {
 	g.stop()
 	if got := lines(file); !slices.Equal(got, []string{"ALL: 203.0.113.9"}) {
 		t.Errorf("stopping left %q", got)
+	}
+}
+
+// observe only looks: what would be banned is told, but no command is run, nothing is written into fail2ban's log, and PF is not touched.
+func observe(t *testing.T, g *gateway) {
+	log := emptyLog(t)
+	dir := fail2banFolder(t, map[string]string{
+		"action.d/pf-drop-all.conf": articleAction, "pf-anchor.conf": articleAnchor, "fail2ban.log": "",
+		"action.d/note.conf": "[Definition]\nactionstart = touch DIR/started\nactionban = touch DIR/banned\n",
+		"jail.local": actionJail("ssh", log, "action = pf-drop-all\n         note") +
+			"[recidive]\nenabled = true\nbackend = polling\nlogpath = DIR/fail2ban.log\naction = note\n",
+	})
+	g.head = "observe = true\n"
+	g.runFail2ban(dir, false)
+	const bad = "198.51.100.7"
+	g.fail(log, bad)
+	within(t, 5*time.Second, "the verdict is told", func() bool { return g.bans()[bad].Jail == "ssh" })
+	g.stop()
+	if _, err := os.Stat(filepath.Join(dir, "banned")); err == nil || len(g.held()) > 0 {
+		t.Errorf("observing banned: %v", g.held())
+	}
+	if text, _ := os.ReadFile(filepath.Join(dir, "fail2ban.log")); len(text) > 0 {
+		t.Errorf("observing wrote into fail2ban's log: %s", text)
+	}
+	if _, err := os.Stat(filepath.Join(dir, "started")); err == nil {
+		t.Error("observing started an action")
 	}
 }
 
