@@ -71,10 +71,11 @@ type PrefixConfig struct {
 // GuessConfig is what distributed guessing leads to: many addresses of one prefix, or many that try one user name, each of which stays below
 // its jail's threshold.
 type GuessConfig struct {
-	Act       bool          // failures of jails that combine weigh double for sources that take part; else it is only reported
+	Act       bool          // failures of jails that combine weigh more for sources that take part; else it is only reported
 	Addresses int           // addresses that make it one; 0 = 12
 	Failures  int           // and failures; 0 = 24
 	Window    time.Duration // within which, from the first on; 0 = 6 h
+	Weight    int           // with Act, what a failure of those who take part weighs; 0 = 2
 }
 
 // Never is the never-list. An implementation that also has OverlapsPrefix(netip.Prefix) bool, as bart.Lite does, is asked that for prefixes.
@@ -193,8 +194,10 @@ func (c *Config) fill() error {
 	setDefault(&g.Addresses, 12)
 	setDefault(&g.Failures, 24)
 	setDefault(&g.Window, 6*time.Hour)
-	if g.Addresses < 2 || g.Addresses > maxMembers || g.Failures < 2 || g.Window <= 0 {
-		fault("guessing: %d addresses and %d failures within %v, expected 2 to %d addresses, 2 failures or more and a window above 0", g.Addresses, g.Failures, g.Window, maxMembers)
+	setDefault(&g.Weight, 2)
+	if g.Addresses < 2 || g.Addresses > maxMembers || g.Failures < 2 || g.Window <= 0 || g.Weight < 1 {
+		fault("guessing: %d addresses and %d failures within %v that weigh %d, expected 2 to %d addresses, 2 failures or more, a window above 0 and a weight of 1 or more",
+			g.Addresses, g.Failures, g.Window, g.Weight, maxMembers)
 	}
 	l := &c.Limits
 	setDefault(&l.Sources, 1<<16)

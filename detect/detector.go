@@ -37,6 +37,7 @@ type Detector struct {
 
 	tally   tally   // scratch
 	touched []touch // scratch
+	joined  []touch // scratch: others to be judged for their part in distributed guessing
 	fetched uint64  // see Ahead
 }
 
@@ -98,7 +99,7 @@ type touch struct {
 
 // Observe takes all observations of one record and calls emit for each verdict they lead to. It keeps nothing of obs.
 func (d *Detector) Observe(obs []Observation, emit func(Verdict)) {
-	d.touched = d.touched[:0]
+	d.touched, d.joined = d.touched[:0], d.joined[:0]
 	for i := range obs {
 		o := &obs[i]
 		at := nanos(o.Time)
@@ -127,6 +128,9 @@ func (d *Detector) Observe(obs []Observation, emit func(Verdict)) {
 		if !d.repeated(i) {
 			d.judge(t.addr, t.id, t.jail, t.at, emit)
 		}
+	}
+	for _, t := range d.joined {
+		d.judge(t.addr, "", t.jail, t.at, emit)
 	}
 }
 

@@ -1,9 +1,11 @@
 package detect
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -23,6 +25,7 @@ type Explanation struct {
 	Evidence []Evidence   // every observation kept, oldest first
 	Banned   bool         // a ban is running, as far as the detector was told
 	Until    time.Time    // its end; zero = for ever
+	Guesses  []Guess      // distributed guessing of the last 24 hours that it takes part in
 	Bans     int          // bans so far
 	LastBan  time.Time    // of the last ban or unban; what is older is not evidence
 }
@@ -60,6 +63,7 @@ func (d *Detector) Explain(a netip.Addr, now time.Time) Explanation {
 			}
 		}
 	}
+	named := d.named(a, at)
 	slices.SortStableFunc(shares, func(x, y share) int {
 		switch {
 		case x.own > y.own:
@@ -73,6 +77,11 @@ func (d *Detector) Explain(a netip.Addr, now time.Time) Explanation {
 		sh := &shares[i]
 		e.Shares = append(e.Shares, Share{Jail: d.jailName(sh.jail), Fraction: sh.own, Proven: sh.jail >= 0 && sh.allProven})
 		e.Reasons = append(e.Reasons, d.reason(a, "", sh, at))
+	}
+	for _, n := range named {
+		e.Shares = append(e.Shares, Share{Jail: d.jailName(n.share.jail), Fraction: n.share.own, Proven: n.share.allProven})
+		e.Reasons = append(e.Reasons, d.reason(a, n.id, &n.share, at)+"; counted as "+strconv.Quote(n.id))
+		e.Evidence = append(e.Evidence, d.evidence(a, n.id, n.share.jail)...)
 	}
 	for j := -1; j < len(d.config.Jails); j++ {
 		e.Evidence = append(e.Evidence, d.evidence(a, "", j)...)
@@ -90,9 +99,55 @@ func (d *Detector) Explain(a netip.Addr, now time.Time) Explanation {
 		}
 	}
 	slices.SortStableFunc(e.Evidence, func(x, y Evidence) int { return x.Time.Compare(y.Time) })
+	e.Guesses = d.takesPart(a, e.Evidence)
 	e.Gates = d.everyGate(a, seconds(at))
 	d.explainSlot(&e, k, at)
 	return e
+}
+
+// namedShare is what a jail holds under an identifier that is no address.
+type namedShare struct {
+	id    string
+	share share
+}
+
+// named returns what the jails taken from fail2ban hold under identifiers of their own for lines that name a: a session, a host's name, an
+// address with something around it. It looks at every source there is, which is for people who ask.
+func (d *Detector) named(a netip.Addr, at int64) []namedShare {
+	var list []namedShare
+	text := a.String()
+	for k, s := range d.logs.sources {
+		if k.id == "" {
+			continue
+		}
+		for i := range s.jails {
+			js := &s.jails[i]
+			about := k.id == text || slices.ContainsFunc(js.evidence, func(e Evidence) bool {
+				return e.Fields["ip4"] == text || e.Fields["ip6"] == text || e.Fields["host"] == text
+			})
+			if sh := js.standing(&d.config.Jails[js.jail], at); about && sh.own > 0 {
+				list = append(list, namedShare{k.id, sh})
+			}
+		}
+	}
+	slices.SortFunc(list, func(x, y namedShare) int {
+		return cmp.Or(x.share.jail-y.share.jail, strings.Compare(x.id, y.id))
+	})
+	return list[:min(len(list), maxNamed)]
+}
+
+// maxNamed bounds the identifiers that one explanation names.
+const maxNamed = 32
+
+// takesPart lists the cases of distributed guessing that a source is of, as far as its evidence tells.
+func (d *Detector) takesPart(a netip.Addr, evidence []Evidence) []Guess {
+	fails := slices.ContainsFunc(evidence, func(e Evidence) bool { return e.Kind == Failure })
+	return slices.DeleteFunc(d.Guesses(guessLife), func(g Guess) bool {
+		if g.User == "" {
+			return !fails || !g.Prefix.Contains(a)
+		}
+		return !slices.ContainsFunc(evidence, func(e Evidence) bool { return e.User == g.User })
+	})
 }
 
 func (d *Detector) explainSlot(e *Explanation, k key, at int64) {
@@ -166,6 +221,9 @@ func (e Explanation) String() string {
 	}
 	for _, r := range e.Reasons {
 		fmt.Fprintf(&b, "  %s\n", r)
+	}
+	for _, g := range e.Guesses {
+		fmt.Fprintf(&b, "  takes part in distributed guessing: %s\n", g)
 	}
 	if len(e.Labels) > 0 {
 		fmt.Fprintf(&b, "  labels: %s\n", strings.Join(e.Labels, ", "))

@@ -70,7 +70,7 @@ func TestGuesses(t *testing.T) {
 				b.feed(o)
 			}
 		}
-		list := b.Guesses()
+		list := b.Guesses(0)
 		if len(list) != 1 || list[0].User != "oracle" || list[0].Addresses < 27 || list[0].Addresses > 33 || list[0].Failures != 90 {
 			t.Errorf("guesses: %+v", list)
 		}
@@ -143,5 +143,20 @@ func TestConfigFaults(t *testing.T) {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("missing %q in %v", want, err)
 		}
+	}
+}
+
+// TestExplainIdentifiers: what a fail2ban jail counts under an identifier of its own is told of the address that its lines name.
+func TestExplainIdentifiers(t *testing.T) {
+	b := newBench(t, Config{Jails: []JailConfig{{Name: "f2b", Strategy: Fail2ban, Threshold: 4, Findtime: time.Hour}}})
+	o := fail("f2b", "192.0.2.7", 0)
+	o.ID, o.Fields = "session-5", Fields{"ip4": "192.0.2.7"}
+	b.feed(o)
+	e := b.Explain(addr("192.0.2.7"), at(1))
+	if len(e.Shares) != 1 || e.Shares[0].Fraction != 0.25 || len(e.Evidence) != 1 || !strings.Contains(e.String(), `counted as "session-5"`) {
+		t.Errorf("explained as %v", e)
+	}
+	if e := b.Explain(addr("192.0.2.8"), at(1)); len(e.Shares) != 0 {
+		t.Errorf("somebody else is explained as %v", e)
 	}
 }

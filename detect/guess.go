@@ -2,10 +2,12 @@ package detect
 
 import (
 	"cmp"
+	"fmt"
 	"math"
 	"math/bits"
 	"net/netip"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -35,6 +37,7 @@ type guess struct {
 	bits        [4]uint64
 	failures    int
 	first, last int64
+	told        bool // it was found to be a case
 }
 
 func (g *guess) addresses() int {
@@ -56,30 +59,74 @@ type guesses struct {
 	window    time.Duration // within which a case must form
 	addresses int
 	dropped   uint64
+	joined    int64 // when sources were last looked for who took part in a case
 }
 
 func newGuesses(c *GuessConfig) guesses {
 	return guesses{of: map[guessKey]int{}, window: c.Window, addresses: c.Addresses}
 }
 
-// guess counts a failure for its user name and for its prefix, and says whether one of them is a case of distributed guessing.
-func (d *Detector) guess(o *Observation, at int64) bool {
+// guess counts a failure for its user name and for its prefix. It says whether one of them is a case of distributed guessing, and whether this
+// failure made it one.
+func (d *Detector) guess(o *Observation, at int64) (is, formed bool) {
 	if !o.Source.IsValid() {
-		return false
+		return false, false
 	}
 	c := &d.config.Prefix
 	h := d.hash.key(d.scanKey(o.Source))
-	one := false
-	if o.User != "" {
-		one = d.isCase(d.guesses.note(guessKey{user: o.User[:min(len(o.User), 64)]}, h, at))
+	count := func(k guessKey) {
+		g := d.guesses.note(k, h, at)
+		if g.failures >= d.config.Guess.Failures && g.addresses() >= d.config.Guess.Addresses {
+			is, formed = true, formed || !g.told
+			g.told = true
+		}
 	}
-	many := d.isCase(d.guesses.note(guessKey{prefix: maskKey(o.Source, c.Bits4, c.Bits6).prefix(c.Bits4, c.Bits6)}, h, at))
-	return one || many
+	if o.User != "" {
+		count(guessKey{user: o.User[:min(len(o.User), 64)]})
+	}
+	count(guessKey{prefix: maskKey(o.Source, c.Bits4, c.Bits6).prefix(c.Bits4, c.Bits6)})
+	return is, formed
 }
 
-func (d *Detector) isCase(g *guess) bool {
-	c := &d.config.Guess
-	return g.failures >= c.Failures && g.addresses() >= c.Addresses
+const (
+	guessJoins = 1024                    // sources that are looked for when a case forms
+	guessPause = int64(10 * time.Second) // between two looks
+)
+
+// join lets the sources that took part before it was known to be distributed guessing weigh more as well: those of the prefix, and those that
+// tried the user name as far as their evidence is kept.
+func (d *Detector) join(o *Observation, self *source, at int64) {
+	if at < d.guesses.joined+guessPause && at > d.guesses.joined-guessPause {
+		return // their next failures will do
+	}
+	d.guesses.joined = at
+	c := &d.config.Prefix
+	prefix := maskKey(o.Source, c.Bits4, c.Bits6)
+	bits := c.Bits6
+	if o.Source.Is4() {
+		bits = 96 + c.Bits4
+	}
+	n := 0
+	for s := d.logs.newest; s != nil && n < guessJoins; s = s.older {
+		if s == self || s.key.id != "" {
+			continue
+		}
+		near := s.key.key.is4() == o.Source.Is4() && s.key.key.mask(bits) == prefix
+		for i := range s.jails {
+			js := &s.jails[i]
+			if !d.config.Jails[js.jail].Combine || len(js.hits) == 0 {
+				continue
+			}
+			tried := o.User != "" && slices.ContainsFunc(js.evidence, func(e Evidence) bool { return e.User == o.User })
+			if !near && !tried {
+				continue
+			}
+			s.guesser = at
+			n++
+			d.joined = append(d.joined, touch{addr: s.key.key.addr(), jail: js.jail, at: at})
+			break
+		}
+	}
 }
 
 func (g *guesses) note(k guessKey, h uint64, at int64) *guess {
@@ -123,11 +170,24 @@ func (g *guesses) weakest(at int64) int {
 	return best
 }
 
-// Guesses returns what distributed guessing there was in the last 24 hours, the widest first.
-func (d *Detector) Guesses() []Guess {
+// String tells the case in one sentence.
+func (g Guess) String() string {
+	return fmt.Sprintf("%s: %s by some %d addresses within %s", g.What(), plural(g.Failures, "failure"), g.Addresses, span(g.Last.Sub(g.First)))
+}
+
+// What names what is guessed: a user name, or the prefix from which.
+func (g Guess) What() string {
+	if g.User != "" {
+		return "user " + strconv.Quote(g.User)
+	}
+	return "from " + g.Prefix.String()
+}
+
+// Guesses returns what distributed guessing there was within a time, the widest first; 0 = all that is remembered.
+func (d *Detector) Guesses(within time.Duration) []Guess {
 	var list []Guess
 	for _, x := range d.guesses.list {
-		if n := x.addresses(); n >= d.config.Guess.Addresses && x.failures >= d.config.Guess.Failures && d.now-x.last <= int64(guessLife) {
+		if n := x.addresses(); n >= d.config.Guess.Addresses && x.failures >= d.config.Guess.Failures && (within == 0 || d.now-x.last <= int64(within)) {
 			list = append(list, Guess{
 				User: x.key.user, Prefix: x.key.prefix, Addresses: n, Failures: x.failures,
 				First: time.Unix(0, x.first).UTC(), Last: time.Unix(0, x.last).UTC(),

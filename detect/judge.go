@@ -47,7 +47,7 @@ func (d *Detector) weigh(a netip.Addr, at int64) *tally {
 			}
 			if sh := js.count(j, at); sh.own > 0 {
 				if s.guesser != 0 && at-s.guesser <= int64(d.config.Guess.Window) {
-					sh.double()
+					sh.guesses(d.config.Guess.Weight)
 				}
 				t.add(sh)
 			}
@@ -81,10 +81,11 @@ func (t *tally) add(sh share) {
 	t.proven = max(t.proven, proven)
 }
 
-// double lets the failures of one who takes part in distributed guessing weigh double.
-func (sh *share) double() {
-	sh.guesser = true
-	sh.own, sh.sum, sh.provenOwn, sh.provenSum = 2*sh.own, 2*sh.sum, 2*sh.provenOwn, 2*sh.provenSum
+// guesses lets the failures of one who takes part in distributed guessing weigh more.
+func (sh *share) guesses(weight int) {
+	w := float64(weight)
+	sh.guesser = weight
+	sh.own, sh.sum, sh.provenOwn, sh.provenSum = w*sh.own, w*sh.sum, w*sh.provenOwn, w*sh.provenSum
 }
 
 // scanShare is what the packet jail says of a.

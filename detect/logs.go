@@ -235,8 +235,11 @@ func (d *Detector) failure(o *Observation, jail int, at int64, emit func(Verdict
 	}
 	js.failures = min(js.failures+n, math.MaxInt32)
 	d.keep(s, js, j, o)
-	if guessed := d.guess(o, at); guessed && d.config.Guess.Act && j.Combine {
+	if is, formed := d.guess(o, at); is && d.config.Guess.Act && j.Combine {
 		s.guesser = at
+		if formed {
+			d.join(o, s, at)
+		}
 	}
 	d.logs.settle(s, d.safety)
 	d.touched = append(d.touched, touch{addr: o.Source, id: o.ID, jail: jail, at: at})

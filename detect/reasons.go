@@ -51,8 +51,8 @@ func (d *Detector) reason(a netip.Addr, id string, sh *share, at int64) string {
 		text += ", as " + users
 	}
 	text += "; score " + score(sh)
-	if sh.guesser {
-		text += ", doubled: it takes part in distributed guessing"
+	if sh.guesser > 0 {
+		text += fmt.Sprintf(", each weighing %d: it takes part in distributed guessing", sh.guesser)
 	}
 	if !sh.allProven {
 		text += "; the address is not proven"

@@ -353,6 +353,7 @@ func (d *Detector) loadPrefixes(x *decoder) {
 func (d *Detector) saveGuesses(e *encoder, _ func() error) error {
 	e.n(len(d.guesses.list))
 	e.n(d.guesses.hand)
+	e.i(d.guesses.joined)
 	for _, g := range d.guesses.list {
 		e.s(g.key.user)
 		e.prefix(g.key.prefix)
@@ -362,6 +363,7 @@ func (d *Detector) saveGuesses(e *encoder, _ func() error) error {
 		e.n(g.failures)
 		e.i(g.first)
 		e.i(g.last)
+		e.bool(g.told)
 	}
 	return nil
 }
@@ -369,12 +371,13 @@ func (d *Detector) saveGuesses(e *encoder, _ func() error) error {
 func (d *Detector) loadGuesses(x *decoder) {
 	n := x.n(guessMost)
 	d.guesses.hand = x.n(guessMost)
+	d.guesses.joined = x.i()
 	for i := range n {
 		g := &guess{key: guessKey{user: strings.Clone(x.s()), prefix: x.prefix()}}
 		for w := range g.bits {
 			g.bits[w] = x.word()
 		}
-		g.failures, g.first, g.last = x.n(math.MaxInt32), x.i(), x.i()
+		g.failures, g.first, g.last, g.told = x.n(math.MaxInt32), x.i(), x.i(), x.bool()
 		if x.err != nil {
 			return
 		}

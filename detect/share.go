@@ -8,7 +8,7 @@ type share struct {
 	provenSum    float64
 	failures     int
 	allProven    bool
-	guesser      bool  // counts double: takes part in distributed guessing
+	guesser      int   // takes part in distributed guessing: what each failure weighs; 0 = does not
 	limit        limit // packet jail
 	first, last  int64
 	bits4, bits6 int

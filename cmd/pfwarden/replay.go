@@ -172,6 +172,7 @@ func play(cmd *cobra.Command, streams stdio, o replay.Options, collect report.Op
 		fmt.Fprintf(streams.Err, "pfwarden: %v\n", fault)
 	}
 	collector.Live(totals.Live)
+	collector.Guesses(totals.Guesses)
 	r := collector.Report()
 	var changed *report.Difference
 	if before != nil {

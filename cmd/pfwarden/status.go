@@ -61,6 +61,7 @@ func printStatus(p *painter, h human, s control.Status, verbose bool) {
 	printSources(p, h, s.Sources)
 	printJails(p, s.Jails)
 	printTables(p, s.Tables)
+	printGuesses(p, h, s.Guesses)
 }
 
 // printHealth writes what is not as it should be, or that all is well; verbose names every item.
@@ -135,6 +136,26 @@ func printTables(p *painter, tables []control.TableStatus) {
 		rows = append(rows, plainCells(t.Name, count(uint64(max(t.Addresses, 0))), count(t.Packets), size(t.Bytes)))
 	}
 	p.table([]string{"TABLE", ">ADDRESSES", ">PACKETS STOPPED", ">BYTES STOPPED"}, rows)
+}
+
+func printGuesses(p *painter, h human, guesses []control.Guess) {
+	if len(guesses) == 0 {
+		return
+	}
+	const most = 10
+	p.printf("\n")
+	var rows [][]cell
+	for _, g := range guesses[:min(len(guesses), most)] {
+		what := "user " + g.User
+		if g.User == "" {
+			what = "from " + g.Prefix
+		}
+		rows = append(rows, []cell{{what, plain}, {"~" + count(uint64(max(g.Addresses, 0))), plain}, {count(uint64(max(g.Failures, 0))), plain}, {h.ago(&g.Last), faint}})
+	}
+	if n := len(guesses) - most; n > 0 {
+		rows = append(rows, []cell{{fmt.Sprintf("… and %d more", n), faint}})
+	}
+	p.table([]string{"DISTRIBUTED GUESSING", ">ADDRESSES", ">FAILURES", "LAST"}, rows)
 }
 
 func printJail(p *painter, h human, s control.Status) {

@@ -20,6 +20,7 @@ type Config struct {
 	Defaults Rule
 	Jails    []Jail // the system's own first, then the file's in its order
 	Prefix   Prefix
+	Guessing Guessing
 	Metrics  Metrics
 	Store    Store
 	Control  Control
@@ -98,6 +99,16 @@ type Prefix struct {
 	Enabled bool
 	Members int
 	Window  time.Duration
+}
+
+// Guessing says what distributed guessing is, and whether it is acted on: many addresses of one prefix that fail, or many that try one user
+// name, each of which stays below its jail's threshold.
+type Guessing struct {
+	Act       bool
+	Addresses int
+	Failures  int
+	Window    time.Duration
+	Weight    int
 }
 
 // Metrics is the Prometheus listener.

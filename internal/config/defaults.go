@@ -26,12 +26,13 @@ func Default(goos string) *Config {
 			MaxRetry: 5, FindTime: 10 * time.Minute, Ladder: []time.Duration{10 * time.Minute, time.Hour, day, 7 * day},
 			LadderMemory: 30 * day, Prolong: true, Prefix4: 32, Prefix6: 64, Combine: true,
 		},
-		Prefix:  Prefix{Members: 12, Window: 6 * time.Hour},
-		Metrics: Metrics{Listen: "127.0.0.1:9845", Addresses: 100},
-		Store:   Store{File: s.state + "/pfwarden.db", History: 90 * day},
-		Control: Control{Socket: s.run + "/pfwarden.sock", Group: s.group},
-		Log:     Log{Level: "info", Target: "syslog", Format: "text"},
-		OS:      goos,
+		Prefix:   Prefix{Members: 12, Window: 6 * time.Hour},
+		Guessing: Guessing{Addresses: 12, Failures: 24, Window: 6 * time.Hour, Weight: 2},
+		Metrics:  Metrics{Listen: "127.0.0.1:9845", Addresses: 100},
+		Store:    Store{File: s.state + "/pfwarden.db", History: 90 * day},
+		Control:  Control{Socket: s.run + "/pfwarden.sock", Group: s.group},
+		Log:      Log{Level: "info", Target: "syslog", Format: "text"},
+		OS:       goos,
 	}
 	for _, u := range s.usual {
 		for _, name := range u.filters() {

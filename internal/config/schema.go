@@ -62,6 +62,7 @@ func sections() []section {
 		{packetJail, "the packet jail: scans, seen in PF's log", within(portscanKeys(), func(c *Config) *Portscan { return &c.Portscan })},
 		{"defaults", "for every log jail; a [jail.NAME] may say otherwise", within(ruleKeys(), func(c *Config) *Rule { return &c.Defaults })},
 		{"prefix", "a whole prefix is banned when many proven members of it were", within(prefixKeys(), func(c *Config) *Prefix { return &c.Prefix })},
+		{"guessing", "many addresses of one prefix, or many that try one user name, are shown as distributed guessing", within(guessingKeys(), func(c *Config) *Guessing { return &c.Guessing })},
 		{"metrics", "Prometheus", within(metricsKeys(), func(c *Config) *Metrics { return &c.Metrics })},
 		{"store", "the ledger of every decision", within(storeKeys(), func(c *Config) *Store { return &c.Store })},
 		{"control", "the socket that pfwarden's other verbs talk to", within(controlKeys(), func(c *Config) *Control { return &c.Control })},
@@ -160,6 +161,16 @@ func prefixKeys() []key[Prefix] {
 		field("enabled", func(p *Prefix) *bool { return &p.Enabled }, boolean(), ""),
 		field("members", func(p *Prefix) *int { return &p.Members }, whole(2, 256, "members"), "proven members …"),
 		field("window", func(p *Prefix) *time.Duration { return &p.Window }, duration(time.Minute, 30*day), "… banned within this time"),
+	}
+}
+
+func guessingKeys() []key[Guessing] {
+	return []key[Guessing]{
+		field("act", func(g *Guessing) *bool { return &g.Act }, boolean(), "let the failures of those who take part weigh more; off: it is only shown"),
+		field("addresses", func(g *Guessing) *int { return &g.Addresses }, whole(2, 256, "addresses"), "so many addresses …"),
+		field("failures", func(g *Guessing) *int { return &g.Failures }, whole(2, 1000000, "failures"), "… and failures …"),
+		field("window", func(g *Guessing) *time.Duration { return &g.Window }, duration(time.Minute, 30*day), "… within this time make a case of it"),
+		field("weight", func(g *Guessing) *int { return &g.Weight }, whole(1, 1000, "failures"), "with act, what one failure of somebody who takes part weighs"),
 	}
 }
 

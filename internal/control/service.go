@@ -109,7 +109,8 @@ type Status struct {
 	Jails   []JailStatus   `json:"jails"`
 	Tables  []TableStatus  `json:"tables"`
 	Health  []HealthItem   `json:"health"`
-	Bans    []Ban          `json:"bans,omitempty"` // of the jail asked for
+	Guesses []Guess        `json:"guessing,omitempty"` // distributed guessing of the last 24 hours, the widest first
+	Bans    []Ban          `json:"bans,omitempty"`     // of the jail asked for
 }
 
 // Pause says since when banning is suspended.
@@ -152,6 +153,16 @@ type TableStatus struct {
 	Bytes     uint64 `json:"bytes"`
 }
 
+// Guess is one case of distributed guessing: many addresses that try one user name, or that are of one prefix.
+type Guess struct {
+	User      string    `json:"user,omitempty"`
+	Prefix    string    `json:"prefix,omitempty"`
+	Addresses int       `json:"addresses"` // estimated
+	Failures  int       `json:"failures"`
+	First     time.Time `json:"first"`
+	Last      time.Time `json:"last"`
+}
+
 // HealthItem is one thing that should be so, and whether it is.
 type HealthItem struct {
 	Name   string `json:"item"`
@@ -176,7 +187,8 @@ type Explanation struct {
 	Shares   []Share    `json:"shares"`
 	Gates    []Gate     `json:"gates"` // as asked for the last verdict
 	Evidence []Evidence `json:"evidence"`
-	Bans     []PastBan  `json:"bans"` // newest first
+	Guesses  []Guess    `json:"guessing,omitempty"` // distributed guessing that it takes part in
+	Bans     []PastBan  `json:"bans"`               // newest first
 }
 
 // Share is what one jail adds to the suspicion.

@@ -397,7 +397,7 @@ func (d *Daemon) tick(ctx context.Context) {
 	now := d.o.Now()
 	d.engine.Tick(now)
 	d.catchUp()
-	stats, guesses, suspected := d.detector.Stats(), d.detector.Guesses(), d.suspected
+	stats, guesses, suspected := d.detector.Stats(), d.detector.Guesses(24*time.Hour), d.suspected
 	if now.Sub(d.suspectedAt) >= time.Minute {
 		suspected, d.suspectedAt = d.detector.Suspected(), now
 	}

@@ -54,6 +54,7 @@ func (s *service) Explain(ctx context.Context, a netip.Addr) (control.Explanatio
 			}
 		}
 	}
+	out.Guesses = guessesOf(x.Guesses)
 	out.Story = tell(&out, &x)
 	return out, nil
 }
@@ -82,6 +83,9 @@ func tell(e *control.Explanation, x *detect.Explanation) []string {
 	}
 	if len(x.Reasons) > 0 {
 		say("Its suspicion is %.2f of 1: %s.", e.Score, strings.Join(x.Reasons, "; "))
+	}
+	for _, g := range x.Guesses {
+		say("It takes part in distributed guessing, %s.", g)
 	}
 	for _, g := range e.Gates {
 		if g.Stopped {

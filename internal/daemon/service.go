@@ -27,11 +27,12 @@ func (s *service) Status(ctx context.Context, jail string) (control.Status, erro
 	d := s.d
 	d.mu.Lock()
 	c, plan, f := d.config, d.plan, d.fail2ban
-	stats := d.stats
+	stats, guesses := d.stats, d.guesses
 	d.mu.Unlock()
 	out := control.Status{
 		Version: d.o.Version, PID: os.Getpid(), Started: d.started, Now: d.o.Now(), Config: c.Path, Backend: c.PF.Backend,
 		Observe: c.Observe, Health: d.health(), Sources: d.sourceStatus(),
+		Guesses: guessesOf(guesses),
 	}
 	if p := d.bans.Health().Paused; p.Paused {
 		out.Paused = &control.Pause{Since: p.Since, By: p.By, Flushed: p.Flushed}
@@ -83,6 +84,18 @@ func (s *service) Status(ctx context.Context, jail string) (control.Status, erro
 	}
 	out.Tables = tableStatus(d.freshCounters(ctx, 0))
 	return out, nil
+}
+
+func guessesOf(list []detect.Guess) []control.Guess {
+	var out []control.Guess
+	for _, g := range list {
+		c := control.Guess{User: g.User, Addresses: g.Addresses, Failures: g.Failures, First: g.First, Last: g.Last}
+		if g.Prefix.IsValid() {
+			c.Prefix = g.Prefix.String()
+		}
+		out = append(out, c)
+	}
+	return out
 }
 
 func tableStatus(c pfctl.Counters) []control.TableStatus {

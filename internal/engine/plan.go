@@ -49,6 +49,9 @@ func NewPlan(c *config.Config, o PlanOptions) (*Plan, error) {
 				TrapPorts: c.Portscan.TrapPorts, Slots: c.Portscan.TableSlots,
 				Prefix4: c.Defaults.Prefix4, Prefix6: c.Defaults.Prefix6, NoCombine: !c.Defaults.Combine,
 			},
+			Guess: detect.GuessConfig{
+				Act: c.Guessing.Act, Addresses: c.Guessing.Addresses, Failures: c.Guessing.Failures, Window: c.Guessing.Window, Weight: c.Guessing.Weight,
+			},
 			Prefix: detect.PrefixConfig{Enabled: c.Prefix.Enabled, Members: c.Prefix.Members, Window: c.Prefix.Window},
 		},
 		Probe: probe.Config{Watch: o.Watch, Anchor: c.PF.Anchor, Own: o.Own},

@@ -62,6 +62,7 @@ type Totals struct {
 	Detector                          detect.Stats
 	Skipped                           map[string]uint64 // packets that were no evidence, by cause
 	Live                              []ledger.Ban      // in force at the end
+	Guesses                           []detect.Guess    // distributed guessing, the widest first
 	NoTime, Unresolved                uint64            // matches passed over: without time, naming a host instead of an address
 }
 
@@ -151,7 +152,7 @@ func Run(ctx context.Context, o Options) (*Totals, error) {
 	}
 	counts := p.engine.Counts()
 	totals.Detector, totals.Skipped = detector.Stats(), classifier.Skipped()
-	totals.Live = bans.Live()
+	totals.Live, totals.Guesses = bans.Live(), detector.Guesses(0)
 	totals.NoTime, totals.Unresolved = counts.NoTime, counts.Unresolved
 	return totals, nil
 }

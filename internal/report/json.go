@@ -61,8 +61,29 @@ func (j *JSON) Event(e warden.Event) {
 	}
 }
 
-// End writes the scores and the summary.
+// guessEvent is one case of distributed guessing.
+type guessEvent struct {
+	Event     string    `json:"event"`
+	User      *string   `json:"user"`
+	Prefix    *string   `json:"prefix"`
+	Addresses int       `json:"addresses"`
+	Failures  int       `json:"failures"`
+	First     time.Time `json:"first"`
+	Last      time.Time `json:"last"`
+}
+
+// End writes the cases of distributed guessing, the scores and the summary.
 func (j *JSON) End(r *Report) {
+	for _, g := range r.Guesses {
+		line := guessEvent{Event: "guessing", Addresses: g.Addresses, Failures: g.Failures, First: g.First.UTC(), Last: g.Last.UTC()}
+		if g.User != "" {
+			line.User = &g.User
+		} else {
+			p := g.Prefix.String()
+			line.Prefix = &p
+		}
+		j.write(line)
+	}
 	for i := range r.Scores {
 		j.write(r.Scores[i])
 	}

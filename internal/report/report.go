@@ -41,6 +41,7 @@ type Collector struct {
 	byID        map[int64]*ledger.Ban
 	order       []int64
 	unlisted    uint64 // bans beyond Options.Bans
+	guesses     []detect.Guess
 
 	bySource *tally[netip.Addr]
 	byPort   *tally[port]
@@ -192,6 +193,9 @@ func (c *Collector) Verdict(v *detect.Verdict, _ bool) {
 	}
 }
 
+// Guesses files the distributed guessing that the detector found.
+func (c *Collector) Guesses(list []detect.Guess) { c.guesses = list }
+
 // Rejected counts records that could not be read.
 func (c *Collector) Rejected(n uint64) { c.rejected += n }
 
@@ -282,6 +286,7 @@ type Report struct {
 	Unlisted     uint64 // bans that were too many to list
 	Jails        []JailSum
 	Rankings     []Ranking
+	Guesses      []detect.Guess // distributed guessing, the widest first
 	Timeline     Timeline
 	Scores       []Score
 }
@@ -304,7 +309,7 @@ func (c *Collector) Report() Report {
 			Event: "summary", Records: c.packets + c.lines, Packets: c.packets, Lines: c.lines, Rejected: c.rejected, Sources: n, BanEvents: c.bans,
 			BannedAddresses: len(c.banned), StoppedPackets: c.stopped, First: utc(c.first), Last: utc(c.last),
 		},
-		SourcesExact: exact, Passed: c.passed, Gated: c.gated, Unlisted: c.unlisted, Timeline: c.timeline,
+		SourcesExact: exact, Passed: c.passed, Gated: c.gated, Unlisted: c.unlisted, Guesses: c.guesses, Timeline: c.timeline,
 	}
 	r.Timeline.Bins = slices.Clone(c.timeline.Bins)
 	for _, id := range c.order {
@@ -336,6 +341,7 @@ func (c *Collector) Report() Report {
 		{"Evidence", "observations", kinds.top(topRows+5, text), 0},
 		{"Jails that saw something", "observations", c.byJail.top(topRows, text), c.byJail.shed},
 		{"User names tried", "attempts", c.byUser.top(topRows, text), c.byUser.shed},
+		{"Distributed guessing", "addresses, about", c.guessing(), 0},
 		{"Logs", "lines", c.byLog.top(topRows, text), c.byLog.shed},
 		{"Gates that stopped a verdict", "verdicts", c.gates.top(topRows, text), c.gates.shed},
 		{"Verdicts not carried out", "verdicts", c.refused.top(topRows, text), c.refused.shed},
@@ -348,6 +354,15 @@ func (c *Collector) Report() Report {
 		r.Scores = c.score.scores()
 	}
 	return r
+}
+
+// guessing ranks the cases of distributed guessing by the addresses that took part.
+func (c *Collector) guessing() []Row {
+	var rows []Row
+	for _, g := range c.guesses[:min(len(c.guesses), topRows)] {
+		rows = append(rows, Row{Name: fmt.Sprintf("%s, %d failures", g.What(), g.Failures), Count: uint64(max(g.Addresses, 0))})
+	}
+	return rows
 }
 
 func utc(t time.Time) *time.Time {
