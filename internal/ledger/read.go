@@ -1,12 +1,14 @@
 package ledger
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -30,11 +32,8 @@ func banOf(v values, w words) (Ban, error) {
 	if b.Prefix, err = parsePrefix(v.text(1)); err != nil {
 		return b, fmt.Errorf("%w: ban %d: %w", ErrCorrupt, b.ID, err)
 	}
-	reasons := v.text(15)
-	if b.Reasons = oneReason(reasons); b.Reasons == nil && reasons != "[]" {
-		if err := json.Unmarshal([]byte(reasons), &b.Reasons); err != nil {
-			return b, fmt.Errorf("%w: reasons of ban %d: %w", ErrCorrupt, b.ID, err)
-		}
+	if b.Reasons, err = w.list(v.text(15)); err != nil {
+		return b, fmt.Errorf("%w: reasons of ban %d: %w", ErrCorrupt, b.ID, err)
 	}
 	if len(v) <= 25 {
 		return b, nil
@@ -46,18 +45,6 @@ func banOf(v values, w words) (Ban, error) {
 		}
 	}
 	return b, nil
-}
-
-// oneReason reads a list of one text that needs no unescaping, nil if it is another list: a start reads very many of them.
-func oneReason(list string) []string {
-	s, ok := strings.CutPrefix(list, `["`)
-	if !ok {
-		return nil
-	}
-	if s, ok = strings.CutSuffix(s, `"]`); !ok || strings.ContainsAny(s, `"\`) {
-		return nil
-	}
-	return []string{s}
 }
 
 // Start implements Store.
@@ -111,15 +98,19 @@ func (db *DB) unsettled(ctx context.Context) ([]Ban, error) {
 	if err != nil || n == 0 {
 		return nil, err
 	}
+	index := "INDEXED BY bans_unsettled"
+	if n > (last-first)/2 {
+		index = "NOT INDEXED" // nearly all rows are wanted: in their order without a look-up for each
+	}
 	if n < manyBans {
-		return db.between(ctx, first, last, n)
+		return db.between(ctx, index, first, last, n)
 	}
 	var lists [2][]Ban
 	var errs [2]error
 	middle := first + (last-first)/2
 	var other sync.WaitGroup
-	other.Go(func() { lists[1], errs[1] = db.between(ctx, middle+1, last, n/2) })
-	lists[0], errs[0] = db.between(ctx, first, middle, n)
+	other.Go(func() { lists[1], errs[1] = db.between(ctx, index, middle+1, last, n*5/8) })
+	lists[0], errs[0] = db.between(ctx, index, first, middle, n)
 	other.Wait()
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
@@ -128,9 +119,9 @@ func (db *DB) unsettled(ctx context.Context) ([]Ban, error) {
 }
 
 // between reads the unsettled bans with these IDs, about n.
-func (db *DB) between(ctx context.Context, first, last, n int64) ([]Ban, error) {
-	list, w := make([]Ban, 0, n), make(words)
-	err := db.each(ctx, "SELECT "+banColumns+" FROM bans INDEXED BY bans_unsettled WHERE state < 3 AND id BETWEEN ? AND ? ORDER BY id", []any{first, last}, func(v values) error {
+func (db *DB) between(ctx context.Context, index string, first, last, n int64) ([]Ban, error) {
+	list, w := make([]Ban, 0, n), newWords()
+	err := db.each(ctx, "SELECT "+banColumns+" FROM bans "+index+" WHERE state < 3 AND id BETWEEN ? AND ? ORDER BY id", []any{first, last}, func(v values) error {
 		b, err := banOf(v, w)
 		list = append(list, b)
 		return err
@@ -142,7 +133,7 @@ const pastColumns = "id, prefix, ident, scope, tablename, jail, proven, observed
 
 // pasts calls f for the rows of a query for pastColumns.
 func (db *DB) pasts(ctx context.Context, query string, args []any, f func(Past) error) error {
-	w := make(words)
+	w := newWords()
 	return db.each(ctx, query, args, func(v values) error {
 		p := Past{
 			ID: v.int(0), Ident: v.text(2), Scope: w.one(v.text(3)), Table: w.one(v.text(4)), Jail: w.one(v.text(5)), Proven: v.bool(6),
@@ -162,18 +153,40 @@ func (db *DB) Walk(ctx context.Context, from time.Time, f func(Past) error) erro
 	return db.pasts(ctx, "SELECT "+pastColumns+" FROM bans WHERE since >= ? ORDER BY since, id", []any{micros(from)}, f)
 }
 
+// walkEnded finds those that ended since, which those are that began since, too.
+const walkEnded = "SELECT " + pastColumns + " FROM bans INDEXED BY bans_ended WHERE state = 3 AND ended >= ?1 AND since >= ?1 ORDER BY since, id"
+
 // WalkEnded implements Store.
 func (db *DB) WalkEnded(ctx context.Context, from time.Time, f func(Past) error) error {
-	return db.pasts(ctx, "SELECT "+pastColumns+" FROM bans WHERE state = 3 AND since >= ? ORDER BY since, id", []any{micros(from)}, f)
+	return db.pasts(ctx, walkEnded, []any{micros(from)}, f)
+}
+
+// walkChanged are those that began, have ended and are ending.
+var walkChanged = [...]string{
+	"SELECT " + pastColumns + " FROM bans INDEXED BY bans_since WHERE since > ?1",
+	"SELECT " + pastColumns + " FROM bans INDEXED BY bans_ended WHERE state = 3 AND ended > ?1 AND since <= ?1",
+	"SELECT " + pastColumns + " FROM bans INDEXED BY bans_leaving WHERE state = 2 AND ended > ?1 AND since <= ?1",
 }
 
 // WalkChanged implements Store.
 func (db *DB) WalkChanged(ctx context.Context, after time.Time, f func(Past) error) error {
-	const query = "SELECT " + pastColumns + ` FROM bans WHERE since > ?1
-		UNION ALL SELECT ` + pastColumns + ` FROM bans WHERE state = 3 AND ended > ?1 AND since <= ?1
-		UNION ALL SELECT ` + pastColumns + ` FROM bans WHERE state = 2 AND ended > ?1 AND since <= ?1
-		ORDER BY since, id`
-	return db.pasts(ctx, query, []any{micros(after)}, f)
+	var all []Past
+	for _, query := range walkChanged {
+		err := db.pasts(ctx, query, []any{micros(after)}, func(p Past) error {
+			all = append(all, p)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+	}
+	slices.SortFunc(all, func(a, b Past) int { return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.ID, b.ID)) })
+	for _, p := range all {
+		if err := f(p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // History implements Store.
@@ -189,7 +202,7 @@ func (db *DB) History(ctx context.Context, q Query) ([]Ban, error) {
 	}
 	text := "SELECT " + columns + " FROM bans WHERE " + where + " ORDER BY " + order + " LIMIT ?"
 	var bans []Ban
-	w := make(words)
+	w := newWords()
 	err := db.each(ctx, text, append(args, q.limit()), func(v values) error {
 		b, err := banOf(v, w)
 		bans = append(bans, b)

@@ -3,6 +3,7 @@ package ledger
 import (
 	"context"
 	sqldriver "database/sql/driver"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -28,8 +29,13 @@ func (v values) text(i int) string {
 	return ""
 }
 
-// words keeps one copy of each of the few texts that stand in very many rows.
-type words map[string]string
+// words keeps one copy of each of the few texts, and lists of reasons, that stand in very many rows.
+type words struct {
+	texts map[string]string
+	lists map[string][]string
+}
+
+func newWords() words { return words{make(map[string]string), make(map[string][]string)} }
 
 // maxWords bounds what is kept: beyond it texts are no longer few.
 const maxWords = 4096
@@ -38,13 +44,30 @@ func (w words) one(s string) string {
 	if s == "" {
 		return ""
 	}
-	if known, ok := w[s]; ok {
+	if known, ok := w.texts[s]; ok {
 		return known
 	}
-	if len(w) < maxWords {
-		w[s] = s
+	if len(w.texts) < maxWords {
+		w.texts[s] = s
 	}
 	return s
+}
+
+// list reads a list of texts, which nobody may change.
+func (w words) list(text string) ([]string, error) {
+	if known, ok := w.lists[text]; ok {
+		return known, nil
+	}
+	var list []string
+	if text != "[]" {
+		if err := json.Unmarshal([]byte(text), &list); err != nil {
+			return nil, err
+		}
+	}
+	if len(w.lists) < maxWords {
+		w.lists[text] = list
+	}
+	return list, nil
 }
 
 // each calls f for every row. It asks the driver itself: database/sql's conversion of each value costs more than SQLite's reading of it, and

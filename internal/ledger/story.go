@@ -172,16 +172,22 @@ func appendNumber(b []byte, f float64) []byte {
 	return append(b, text...)
 }
 
-// appendText writes a text in quotes. Plain ones, which nearly all are, need no escape.
+// appendText writes a text in quotes, as encoding/json does, to which is left what is not plain.
 func appendText(b []byte, s string) []byte {
+	begin, plain := len(b), 0
+	b = append(b, '"')
 	for i := range len(s) {
-		if c := s[i]; c < 0x20 || c >= 0x7f || c == '"' || c == '\\' || c == '<' || c == '>' || c == '&' {
+		switch c := s[i]; {
+		case c == '"' || c == '\\':
+			b = append(append(b, s[plain:i]...), '\\')
+			plain = i
+		case c < 0x20 || c >= 0x7f || c == '<' || c == '>' || c == '&':
 			text, err := json.Marshal(s)
 			if err != nil { // texts always marshal
 				text = []byte(`""`)
 			}
-			return append(b, text...)
+			return append(b[:begin], text...)
 		}
 	}
-	return append(append(append(b, '"'), s...), '"')
+	return append(append(b, s[plain:]...), '"')
 }

@@ -86,7 +86,7 @@ func (w *Warden) take() work {
 		k.batch.Bans = make([]ledger.Ban, 0, len(w.dirty))
 		for _, id := range slices.Sorted(maps.Keys(w.dirty)) {
 			h := w.dirty[id]
-			k.batch.Bans = append(k.batch.Bans, h.Ban)
+			k.batch.Bans = append(k.batch.Bans, *h.Ban)
 			k.versions[id] = h.version
 		}
 		for _, id := range slices.Sorted(maps.Keys(w.moved)) {

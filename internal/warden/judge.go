@@ -55,7 +55,7 @@ func (w *Warden) Judge(now time.Time, v detect.Verdict) []detect.Notice {
 		w.past.records[memoryKey(k)].forget = w.forget(b.Jail, b.Since, b.Until, time.Time{})
 	}
 	w.stats.Bans[b.Jail]++
-	w.tell(Event{Kind: EventBan, Time: b.Since, Read: w.cfg.Read(), Ban: h.Ban, Verdict: &v})
+	w.tell(Event{Kind: EventBan, Time: b.Since, Read: w.cfg.Read(), Ban: *h.Ban, Verdict: &v})
 	return append(notices, h.notice(b.Since))
 }
 
@@ -180,7 +180,7 @@ func (w *Warden) overall(p netip.Prefix, ident string, now time.Time) int {
 func (w *Warden) open(b ledger.Ban) *held {
 	w.lastID++
 	b.ID = w.lastID
-	h := &held{Ban: b, heap: -1}
+	h := &held{Ban: &b, heap: -1}
 	if s := w.insert(h); s != nil {
 		w.touch(s)
 	}
@@ -203,7 +203,7 @@ func (w *Warden) extend(now time.Time, h *held, b *ledger.Ban, v *detect.Verdict
 	w.ends.moved(h)
 	w.changed(h)
 	w.stats.Extended++
-	w.tell(Event{Kind: EventExtend, Time: now, Ban: h.Ban, Verdict: v})
+	w.tell(Event{Kind: EventExtend, Time: now, Ban: *h.Ban, Verdict: v})
 }
 
 // allowed applies the jail's width and asks the never-list and the bogons, the last time before PF but for Commit's own look.

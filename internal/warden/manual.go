@@ -60,15 +60,15 @@ func (w *Warden) Ban(now time.Time, p netip.Prefix, d time.Duration, reason, by 
 	if old != nil && !supersedes(&b, old) {
 		b.Reasons, b.Story = append(slices.Clone(old.Reasons), b.Reasons...), old.Story
 		w.extend(now, old, &b, nil)
-		return old.Ban, append(notices, old.notice(now)), nil
+		return *old.Ban, append(notices, old.notice(now)), nil
 	}
 	if old != nil {
 		w.end(old, now, "moved", b.By)
 	}
 	h := w.open(b)
 	w.stats.Bans[""]++
-	w.tell(Event{Kind: EventBan, Time: now, Ban: h.Ban})
-	return h.Ban, append(notices, h.notice(now)), nil
+	w.tell(Event{Kind: EventBan, Time: now, Ban: *h.Ban})
+	return *h.Ban, append(notices, h.notice(now)), nil
 }
 
 // Unban ends every ban that holds p or lies inside it, whatever its jail, and forgets p's steps. The notices clear the suspicion,
@@ -124,7 +124,7 @@ func (w *Warden) endAll(now time.Time, list []*held, why, by string) ([]ledger.B
 	var notices []detect.Notice
 	for _, h := range list {
 		w.end(h, now.Truncate(time.Microsecond), why, clean(by, maxText))
-		ended = append(ended, h.Ban)
+		ended = append(ended, *h.Ban)
 		notices = append(notices, detect.Notice{Time: now, Kind: detect.Forgiven, Source: h.Prefix, ID: h.Ident})
 	}
 	return ended, notices

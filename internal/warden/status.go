@@ -17,7 +17,7 @@ func (w *Warden) Live() []ledger.Ban {
 	list := w.inOrder()
 	bans := make([]ledger.Ban, len(list))
 	for i, h := range list {
-		bans[i] = h.Ban
+		bans[i] = *h.Ban
 	}
 	return bans
 }
@@ -39,7 +39,7 @@ func (w *Warden) Lookup(p netip.Prefix) []ledger.Ban {
 	defer w.mu.Unlock()
 	var bans []ledger.Ban
 	for _, h := range w.overlapping(p) {
-		bans = append(bans, h.Ban)
+		bans = append(bans, *h.Ban)
 	}
 	return bans
 }
@@ -121,7 +121,7 @@ func (w *Warden) Adopt(now time.Time, table string, prefixes []netip.Prefix) []d
 			continue
 		}
 		h := w.open(b)
-		w.tell(Event{Kind: EventBan, Time: now, Ban: h.Ban, Why: "adopted"})
+		w.tell(Event{Kind: EventBan, Time: now, Ban: *h.Ban, Why: "adopted"})
 		notices = append(notices, h.notice(now))
 	}
 	return notices

@@ -70,7 +70,7 @@ func (w *Warden) prolong(h *held) bool {
 	w.ends.moved(h)
 	w.changed(h)
 	w.stats.Prolong++
-	w.tell(Event{Kind: EventProlong, Time: at, Ban: h.Ban})
+	w.tell(Event{Kind: EventProlong, Time: at, Ban: *h.Ban})
 	return true
 }
 

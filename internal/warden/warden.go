@@ -64,7 +64,7 @@ type spot struct {
 
 // held is a ban in memory: live, or ended and not yet settled in the ledger.
 type held struct {
-	ledger.Ban
+	*ledger.Ban
 	heap    int    // index in the queue of ends, -1 if not in it
 	version uint64 // grows with every change that the ledger should know
 	saved   uint64 // version that the ledger has
@@ -199,7 +199,7 @@ func (w *Warden) longestBan() time.Duration {
 
 // resume takes up one ban of the ledger in h.
 func (w *Warden) resume(h *held, b *ledger.Ban) {
-	*h = held{Ban: *b, heap: -1, raw: b.Packets - min(b.Packets, b.BasePackets), rawB: b.Bytes - min(b.Bytes, b.BaseBytes)}
+	*h = held{Ban: b, heap: -1, raw: b.Packets - min(b.Packets, b.BasePackets), rawB: b.Bytes - min(b.Bytes, b.BaseBytes)}
 	switch old := w.live[h.key()]; {
 	case b.State == ledger.Leaving:
 		w.leave(h)
@@ -324,7 +324,7 @@ func (w *Warden) end(h *held, at time.Time, why, by string) {
 	}
 	w.changed(h)
 	w.past.closed(h)
-	w.tell(Event{Kind: EventUnban, Time: at, Ban: h.Ban, Why: why})
+	w.tell(Event{Kind: EventUnban, Time: at, Ban: *h.Ban, Why: why})
 }
 
 // leave puts an ended ban on the list of those that PF has yet to drop.
