@@ -221,7 +221,7 @@ func splitReading(out []byte) (tables, entries []byte) {
 		for end < len(out) && out[end] != '\n' {
 			end++
 		}
-		if _, _, ok := entryLine(out[i:end]); ok {
+		if _, _, ok := entryLine(string(out[i:end])); ok {
 			return out[:i], out[i:]
 		}
 		i = end + 1

@@ -73,6 +73,7 @@ type tableState struct {
 	over    []netip.Prefix        // for which PF had no room
 	blind   bool                  // PF does not let us read the table: more entries than one request may carry
 	full    bool                  // PF has no room for more
+	unseen  bool                  // what was desired at the start was not compared with PF yet, nor is it dirty
 }
 
 // New makes a driver. It runs nothing before Start.
@@ -116,8 +117,16 @@ func (d *Driver) addTable(part Table, name string) {
 // Add says that entries shall be in their tables from now on. It returns at once; an address that may not be banned is refused
 // with an error that wraps ErrRefused, the others are taken.
 func (d *Driver) Add(entries ...Entry) error {
-	var errs []error
 	d.mu.Lock()
+	err := d.put(entries, true)
+	d.mu.Unlock()
+	d.wake()
+	return err
+}
+
+// put takes entries that shall be in their tables; touch marks them to be looked at.
+func (d *Driver) put(entries []Entry, touch bool) error {
+	var errs []error
 	for _, e := range entries {
 		t, p, err := d.accept(e)
 		if err != nil {
@@ -130,10 +139,10 @@ func (d *Driver) Add(entries ...Entry) error {
 			continue // where both parts share a table, a proven ban is not weakened
 		}
 		t.desired[p] = e
-		d.touch(t, p)
+		if touch {
+			d.touch(t, p)
+		}
 	}
-	d.mu.Unlock()
-	d.wake()
 	return errors.Join(errs...)
 }
 
@@ -250,9 +259,9 @@ func (d *Driver) Sync(ctx context.Context) error {
 // Start takes the desired set, looks at PF, loads the anchor and brings the tables to that set at once, whatever they held before.
 // An error says what is wrong with PF or its rules; Run goes on trying all the same.
 func (d *Driver) Start(ctx context.Context, desired []Entry) error {
-	refused := d.Add(desired...)
 	d.work.Lock()
 	defer d.work.Unlock()
+	refused := d.expect(desired)
 	d.look(ctx)
 	if d.cfg.Observe {
 		d.pass()
@@ -263,6 +272,9 @@ func (d *Driver) Start(ctx context.Context, desired []Entry) error {
 		err = d.reconcile(ctx, true)
 	}
 	if err != nil {
+		for _, t := range d.tables {
+			d.touchUnseen(t)
+		}
 		d.failed(err)
 		d.settle(0, err)
 	}
@@ -270,6 +282,37 @@ func (d *Driver) Start(ctx context.Context, desired []Entry) error {
 	d.nextRecon = d.clock.Now().Add(d.cfg.Reconcile)
 	d.mu.Unlock()
 	return errors.Join(refused, err)
+}
+
+// expect takes the set desired at the start. What of it PF lacks is found out by comparing, so nothing is marked.
+func (d *Driver) expect(desired []Entry) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	count := make(map[Table]int)
+	for i := range desired {
+		count[desired[i].Table]++
+	}
+	for part, n := range count {
+		if t := d.byPart[part]; t != nil && len(t.desired) == 0 {
+			t.desired = make(map[netip.Prefix]Entry, n)
+		}
+	}
+	for _, t := range d.tables {
+		t.unseen = true
+	}
+	return d.put(desired, false)
+}
+
+// touchUnseen marks what was desired at the start, where comparing was not possible.
+func (d *Driver) touchUnseen(t *tableState) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if t.unseen {
+		t.unseen = false
+		for p := range t.desired {
+			d.touch(t, p)
+		}
+	}
 }
 
 // Run works until ctx is done. It returns nil then; it does not end because of PF.

@@ -55,15 +55,22 @@ func special(p netip.Prefix) string {
 	if p.Bits() == 0 {
 		return "is the whole address family"
 	}
-	for _, s := range []struct{ net, why string }{
-		{"127.0.0.0/8", "is loopback"}, {"::1/128", "is loopback"},
-		{"0.0.0.0/8", "is no host's address"}, {"::/128", "is no host's address"},
-		{"224.0.0.0/4", "is multicast"}, {"ff00::/8", "is multicast"},
-		{"255.255.255.255/32", "is the broadcast address"},
+	for _, s := range [...]struct {
+		net netip.Prefix
+		why string
+	}{
+		{v4(127, 8), "is loopback"}, {netip.PrefixFrom(netip.IPv6Loopback(), 128), "is loopback"},
+		{v4(0, 8), "is no host's address"}, {netip.PrefixFrom(netip.IPv6Unspecified(), 128), "is no host's address"},
+		{v4(224, 4), "is multicast"}, {netip.PrefixFrom(netip.AddrFrom16([16]byte{0xff}), 8), "is multicast"},
+		{netip.PrefixFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), 32), "is the broadcast address"},
 	} {
-		if netip.MustParsePrefix(s.net).Overlaps(p) {
+		if s.net.Overlaps(p) {
 			return s.why
 		}
 	}
 	return ""
+}
+
+func v4(first byte, bits int) netip.Prefix {
+	return netip.PrefixFrom(netip.AddrFrom4([4]byte{first}), bits)
 }

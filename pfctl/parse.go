@@ -133,11 +133,11 @@ func cleared(line []byte) (time.Time, bool) {
 }
 
 // entryLine reads "   192.0.2.7" or "  !192.0.2.0/24@em0".
-func entryLine(line []byte) (p netip.Prefix, not, ok bool) {
+func entryLine(line string) (p netip.Prefix, not, ok bool) {
 	if len(line) < 5 || line[1] != ' ' || (line[2] != ' ' && line[2] != '!') {
 		return p, false, false
 	}
-	s, _, _ := strings.Cut(string(line[3:]), "@")
+	s, _, _ := strings.Cut(line[3:], "@")
 	if strings.IndexByte(s, '/') >= 0 {
 		p, err := netip.ParsePrefix(s)
 		return p, line[2] == '!', err == nil
@@ -152,9 +152,11 @@ func entryLine(line []byte) (p netip.Prefix, not, ok bool) {
 // ParseShow reads the output of -T show, with or without -v, of every system. Attribute lines that it does not know are left out;
 // skipped counts those and lines that are none of both.
 func ParseShow(out []byte) (list []AddrCounts, skipped int) {
-	for len(out) > 0 {
-		line, rest, _ := bytes.Cut(out, []byte{'\n'})
-		out = rest
+	list = make([]AddrCounts, 0, min(bytes.Count(out, []byte("\n ")), len(out)/len("   192.0.2.7"))+1) // a restart reads very many
+	text := string(out)                                                                                // once, not for each line
+	for len(text) > 0 {
+		line, rest, _ := strings.Cut(text, "\n")
+		text = rest
 		switch {
 		case len(line) == 0:
 		case line[0] != '\t':
@@ -168,10 +170,10 @@ func ParseShow(out []byte) (list []AddrCounts, skipped int) {
 			skipped++
 		default:
 			last := &list[len(list)-1]
-			if attribute(line, &last.Counts) {
+			if attribute([]byte(line), &last.Counts) {
 				continue
 			}
-			if t, ok := cleared(line); ok {
+			if t, ok := cleared([]byte(line)); ok {
 				last.Cleared = t
 				continue
 			}

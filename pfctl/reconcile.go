@@ -159,6 +159,7 @@ func (d *Driver) compare(ctx context.Context, t *tableState, start bool) (replac
 		d.mu.Lock()
 		t.blind = true
 		d.mu.Unlock()
+		d.touchUnseen(t)
 		return false, nil // what we know not to be there is marked already; the rest is believed
 	}
 	if err != nil {
@@ -187,8 +188,8 @@ func (d *Driver) diff(t *tableState, list []AddrCounts, skipped int) (adds, dels
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.stats.Skipped += uint64(skipped)
-	t.blind, t.full, t.over = false, false, nil
-	present := make(map[netip.Prefix]bool, len(list))
+	t.blind, t.full, t.over, t.unseen = false, false, nil, false
+	in := make(map[netip.Prefix]bool, len(list)) // what is there and ours
 	clear(t.foreign)
 	clear(t.negated)
 	mark := func(p netip.Prefix) {
@@ -197,52 +198,53 @@ func (d *Driver) diff(t *tableState, list []AddrCounts, skipped int) (adds, dels
 			t.dirty = append(t.dirty, p)
 		}
 	}
-	for _, e := range list {
-		if e.Negated {
-			t.negated[e.Prefix] = true
-			delete(t.in, e.Prefix)
+	wanted := 0
+	for i := range list {
+		p := list[i].Prefix
+		if list[i].Negated {
+			t.negated[p] = true
 			continue
 		}
-		p := e.Prefix
-		present[p] = true
-		_, ours := t.in[p]
-		switch _, want := t.desired[p]; {
-		case want && d.refused(p) == "":
-			t.in[p] = true
-		case want: // the never-list has grown since
+		if in[p] {
+			continue
+		}
+		_, want := t.desired[p]
+		if want && d.refused(p) == "" {
+			in[p] = true
+			wanted++
+			continue
+		}
+		if want { // the never-list has grown since
 			delete(t.desired, p)
 			d.stats.Refused++
-			t.in[p] = true
-			mark(p)
-			dels++
-		case ours, d.cfg.RemoveForeign, d.cfg.Known != nil && d.cfg.Known(t.part, p):
-			if !ours {
-				d.stats.Heals["extra"]++
+		} else if _, ours := t.in[p]; !ours {
+			if !d.cfg.RemoveForeign && (d.cfg.Known == nil || !d.cfg.Known(t.part, p)) {
+				t.foreign[p] = true
+				continue
 			}
-			t.in[p] = true
-			mark(p)
-			dels++
-		default:
-			t.foreign[p] = true
+			d.stats.Heals["extra"]++
 		}
+		in[p] = true
+		mark(p)
+		dels++
 	}
 	lost := 0
-	for p := range t.desired {
-		if present[p] || t.negated[p] {
-			continue
+	if wanted < len(t.desired) {
+		if len(t.isDirty) == 0 && wanted == 0 {
+			t.isDirty = make(map[netip.Prefix]bool, len(t.desired))
 		}
-		if t.in[p] {
-			lost++
+		for p := range t.desired {
+			if in[p] || t.negated[p] {
+				continue
+			}
+			if t.in[p] {
+				lost++
+			}
+			mark(p)
+			adds++
 		}
-		delete(t.in, p)
-		mark(p)
-		adds++
 	}
-	for p := range t.in {
-		if _, want := t.desired[p]; !want && !present[p] {
-			delete(t.in, p)
-		}
-	}
+	t.in = in
 	if lost > 0 {
 		d.stats.Heals["missing"] += uint64(lost)
 		d.log.Warn("addresses were gone from a table; putting them back", "table", t.name, "addresses", lost)

@@ -379,6 +379,7 @@ func (d *Driver) forget(t *tableState) {
 	clear(t.in)
 	clear(t.foreign)
 	clear(t.negated)
+	t.unseen = false
 	for p := range t.desired {
 		if !t.isDirty[p] {
 			t.isDirty[p] = true

@@ -116,13 +116,17 @@ func parseAddresses(text []byte, negation bool) (list []address, err error) {
 
 // parseAddress reads an address or prefix in canonical text.
 func parseAddress(s string) (netip.Prefix, error) {
-	p, err := netip.ParsePrefix(s)
-	if err != nil {
-		a, aerr := netip.ParseAddr(s)
-		if aerr != nil {
-			return p, fmt.Errorf("%w: %.60q is no address", ErrRefused, s)
-		}
+	var p netip.Prefix
+	var err error
+	if strings.Contains(s, "/") {
+		p, err = netip.ParsePrefix(s)
+	} else if a, aerr := netip.ParseAddr(s); aerr == nil {
 		p = netip.PrefixFrom(a, a.BitLen())
+	} else {
+		err = aerr
+	}
+	if err != nil {
+		return p, fmt.Errorf("%w: %.60q is no address", ErrRefused, s)
 	}
 	if p.Masked() != p || p.Addr().Is4In6() || p.Addr().Zone() != "" {
 		return p, fmt.Errorf("%w: %.60q is not canonical", ErrRefused, s)

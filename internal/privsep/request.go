@@ -61,7 +61,7 @@ const (
 const (
 	maxPath      = 4096
 	maxName      = 1024
-	maxAddresses = 65536
+	maxAddresses = 1 << 18 // more than bans are in force by default: a table is replaced in one request
 )
 
 // request is a parsed request. Which fields count depends on the kind.

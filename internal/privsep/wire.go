@@ -16,7 +16,7 @@ const headerSize = 12
 
 // Bounds of a payload, in bytes.
 const (
-	maxRequest = 2 << 20 // a table request of maxAddresses
+	maxRequest = 8 << 20 // a table request of maxAddresses
 	maxReply   = 8 << 20 // the names of a glob
 )
 
