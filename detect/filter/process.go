@@ -27,7 +27,8 @@ type work struct {
 	emit    func(int, Candidate)
 	matched bool // something was emitted
 	trace   *Trace
-	content int // where the text that failregexes see begins in the line without its time stamp; -1 if that is lost
+	exam    *Examination // every pattern is tried, and every match told; nil = only what matters
+	content int          // where the text that failregexes see begins in the line without its time stamp; -1 if that is lost
 }
 
 // scratch is what a filter's work on a line needs, kept from one line to the next.
@@ -68,7 +69,7 @@ func (f *Filter) process(w *work) (ignored bool) {
 		f.stats.TooOld++
 		return false
 	}
-	if f.leads && w.when.OK && w.part.before == "" && f.harmless(w.fail) && !f.memory.index.mayBegin(w.part.after) {
+	if w.exam == nil && f.leads && w.when.OK && w.part.before == "" && f.harmless(w.fail) && !f.memory.index.mayBegin(w.part.after) {
 		return false
 	}
 	text := f.lines(w)
@@ -76,7 +77,7 @@ func (f *Filter) process(w *work) (ignored bool) {
 	if f.MaxLines > 1 {
 		w.content, ascii, fails = -1, isASCII(text), f.allFails
 	}
-	if f.early && f.ignores(text, ascii) {
+	if f.early && f.ignores(w, text, ascii) {
 		return true
 	}
 	var pre []int
@@ -87,7 +88,9 @@ func (f *Filter) process(w *work) (ignored bool) {
 			f.gaveUp(err, -1)
 			return false
 		}
-		if w.when.OK && f.idle(w, text, m) {
+		if w.exam != nil {
+			w.exam.prefix(f.pre, text, m)
+		} else if w.when.OK && f.idle(w, text, m) {
 			return false
 		}
 		pre = m
@@ -106,7 +109,7 @@ func (f *Filter) process(w *work) (ignored bool) {
 			continue
 		}
 		f.stats.Hits[i]++
-		if !f.early && f.ignores(f.matched(text, m), ascii) {
+		if !f.early && f.ignores(w, f.matched(text, m), ascii) {
 			if f.options.AllRegex {
 				ignored = true
 				continue
@@ -115,7 +118,9 @@ func (f *Filter) process(w *work) (ignored bool) {
 		}
 		if !w.when.OK {
 			f.stats.NoTime++
-			continue
+			if w.exam == nil {
+				continue
+			}
 		}
 		done = true
 		if !based {
@@ -126,7 +131,9 @@ func (f *Filter) process(w *work) (ignored bool) {
 		next := text
 		lines := 1
 		if f.MaxLines > 1 {
+			before := f.buffer
 			next, lines = f.consume(p, text, m)
+			w.exam.consumed(before, f.buffer)
 		}
 		f.report(w, p, i, text, m, lines)
 		text = next
@@ -214,7 +221,8 @@ func (f *Filter) gaveUp(err error, regex int) {
 	}
 }
 
-func (f *Filter) ignores(text string, ascii bool) bool {
+// ignores reports whether an ignoreregex matches.
+func (f *Filter) ignores(w *work, text string, ascii bool) (yes bool) {
 	for i, p := range f.ignore {
 		m, err := p.Search(&f.scratch.ignore, text, ascii)
 		if err != nil {
@@ -223,10 +231,12 @@ func (f *Filter) ignores(text string, ascii bool) bool {
 		}
 		if m != nil {
 			f.stats.IgnoreHits[i]++
-			return true
+			if yes = true; w.exam == nil || !f.options.AllRegex {
+				return true
+			}
 		}
 	}
-	return false
+	return yes
 }
 
 // report makes a candidate of a match, after joining it with what is known of its multi-line id.
@@ -243,6 +253,7 @@ func (f *Filter) report(w *work, p *pattern, index int, text string, m []int, li
 		own.matches = 0
 		result = f.memory.merge(id, own, lines, f.clock(w), f.FreshAddress)
 	}
+	w.exam.add(f, w, p, result, index)
 	if !result.fields.identify(f.UseDNS) {
 		if id != "" && result.fields.get("dns") == "" {
 			result.pending = true

@@ -18,7 +18,8 @@ type Set struct {
 	phase  Phase
 	stats  SetStats
 	trace  Trace
-	broken bool // the line at hand has bytes that mean nothing in the log's encoding
+	exam   *Examination // of the line that is examined; nil = none is
+	broken bool         // the line at hand has bytes that mean nothing in the log's encoding
 }
 
 // SetStats count what passed through a Set.
@@ -158,6 +159,7 @@ type Trace struct {
 	DatePattern        string // "" if there is no time stamp
 	Time               time.Time
 	TimeOK             bool
+	Zoned              bool   // the time stamp names its zone
 	Ignored            []bool // by jail: an ignoreregex spoke
 	Spans              []Span // where the groups of the matches lie
 }
@@ -242,7 +244,7 @@ func (g *group) match(s *Set, line *capture.Line, now time.Time, trace *Trace) b
 		stamp.Time, stamp.Found = g.time(&m, line, now)
 		if trace != nil {
 			trace.DateStart, trace.DateEnd, trace.DatePattern = m.Start, m.End, m.Pattern
-			trace.Time, trace.TimeOK = stamp.Time, stamp.Found
+			trace.Time, trace.TimeOK, trace.Zoned = stamp.Time, stamp.Found, m.Zoned()
 		}
 	} else {
 		s.stats.Undated++
@@ -251,12 +253,17 @@ func (g *group) match(s *Set, line *capture.Line, now time.Time, trace *Trace) b
 		g.rules[i].Phase = s.phase
 	}
 	candidates := g.scan.Candidates(p.before, p.after, ascii)
-	if len(candidates) == 0 && len(g.always) == 0 {
+	if len(candidates) == 0 && len(g.always) == 0 && s.exam == nil {
 		g.rules[0].note(stamp, now)
 		return false
 	}
 	slices.Sort(candidates)
 	g.mark(candidates)
+	if s.exam != nil {
+		for fi := range g.marked {
+			g.marked[fi] = true
+		}
+	}
 	any := false
 	first := g.rules[0].Resolve(stamp, now)
 	for fi, f := range g.filters {
@@ -283,6 +290,9 @@ func (g *group) match(s *Set, line *capture.Line, now time.Time, trace *Trace) b
 			} else {
 				w.fail = append(w.fail, ref.index)
 			}
+		}
+		if w.exam = s.exam; w.exam != nil {
+			w.fail = append(w.fail[:0], f.allFails...)
 		}
 		if f.process(w) && trace != nil {
 			trace.Ignored[w.jail] = true

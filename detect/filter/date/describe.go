@@ -40,13 +40,14 @@ var words = map[string]string{
 // description alone.
 func Describe(pattern string) (shown, description string) {
 	body, begin := strings.CutPrefix(pattern, "{^LN-BEG}")
-	switch strings.TrimPrefix(body, "^") {
-	case "EPOCH":
-		return "", "Epoch"
-	case "LEPOCH":
-		return "", "LongEpoch"
-	case "TAI64N":
-		return "", "TAI64N"
+	bare, atBegin := strings.CutPrefix(body, "^")
+	for name, described := range map[string]string{"EPOCH": "Epoch", "LEPOCH": "LongEpoch", "TAI64N": "TAI64N"} {
+		if same := bare == name || bare == described; same && (begin || atBegin) {
+			return "", "{^LN-BEG}" + described
+		}
+		if bare == name || bare == described {
+			return "", described
+		}
 	}
 	if strings.Contains(pattern, "{EPOCH}") || strings.Contains(pattern, "{LEPOCH}") {
 		return "", pattern

@@ -9,7 +9,7 @@ func TestDescribe(t *testing.T) {
 		`^%ExY(?:[.,]%f)?(?:\s*%z)?`: {`^%ExY(?:[.,]%f)?(?:\s*%z)?`, `^ExYear(?:[.,]Microseconds)?(?:\s*Zone offset)?`},
 		`{UNB}^`:                     {`{UNB}^`, `^`},
 		`EPOCH`:                      {``, `Epoch`},
-		`{^LN-BEG}LEPOCH`:            {``, `LongEpoch`},
+		`{^LN-BEG}LEPOCH`:            {``, `{^LN-BEG}LongEpoch`},
 		`TAI64N`:                     {``, `TAI64N`},
 		`^\[{EPOCH}\]`:               {``, `^\[{EPOCH}\]`},
 		`%`:                          {`%`, `%`},

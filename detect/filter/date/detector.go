@@ -51,6 +51,9 @@ type Match struct {
 // Empty says that the format asks for no time at all: there is nothing between Start and End.
 func (m *Match) Empty() bool { return m.Start == m.End }
 
+// Zoned reports whether the stamp names its zone.
+func (m *Match) Zoned() bool { return m.stamp.has&hasZone != 0 }
+
 // Yearless says that the year of Time is a guess.
 func (m *Match) Yearless() bool { return m.stamp.has&(hasYear|hasEpoch) == 0 }
 

@@ -3,6 +3,7 @@ package date
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -100,22 +101,43 @@ func decades(last int) string {
 
 type compiler struct {
 	decades string
+	given   []string // the descriptions of what the lines before have given
 	timeout time.Duration
 	f       *Format
 }
 
+// special brings the names of formats that are no patterns to capital letters, and to the one way of binding them to the line's beginning.
+func special(line string) string {
+	bare := strings.ToUpper(line)
+	begin := strings.HasPrefix(bare, "{^LN-BEG}") || strings.HasPrefix(bare, "^")
+	bare = strings.TrimPrefix(strings.TrimPrefix(bare, "{^LN-BEG}"), "^")
+	switch {
+	case bare != "EPOCH" && bare != "LEPOCH" && bare != "TAI64N":
+		return line
+	case begin:
+		return "{^LN-BEG}" + bare
+	}
+	return bare
+}
+
 func (c *compiler) line(line string) error {
+	c.given = c.given[:0]
+	for _, t := range c.f.templates {
+		_, name := Describe(t.name)
+		c.given = append(c.given, name)
+	}
+	line = special(line)
 	switch {
 	case line == "" || strings.EqualFold(line, "{DEFAULT}"):
 		for _, d := range defaults {
 			if !d.begin {
-				if err := c.add("{^LN-BEG}"+d.pattern, 100, d.fast, 2); err != nil {
+				if err := c.addNew("{^LN-BEG}"+d.pattern, 100, d.fast, 2); err != nil {
 					return err
 				}
 			}
 		}
 		for _, d := range defaults {
-			if err := c.add(d.pattern, 1, d.fast, -1); err != nil {
+			if err := c.addNew(d.pattern, 1, d.fast, -1); err != nil {
 				return err
 			}
 		}
@@ -130,7 +152,7 @@ func (c *compiler) line(line string) error {
 				if !begin {
 					pattern = "{^LN-BEG}" + pattern
 				}
-				if err := c.add(pattern, 100, d.fast, 2); err != nil {
+				if err := c.addNew(pattern, 100, d.fast, 2); err != nil {
 					return err
 				}
 			}
@@ -150,10 +172,25 @@ func (c *compiler) line(line string) error {
 			if err := c.add(strings.ReplaceAll(line, "{DATE}", inner), 1, nil, -1); err != nil {
 				return err
 			}
+			shown := strings.Replace(strings.TrimPrefix(d.pattern, "{^LN-BEG}"), "EPOCH", "Epoch", 1)
+			c.f.templates[len(c.f.templates)-1].name = strings.ReplaceAll(line, "{DATE}", shown)
 		}
 		return nil
 	}
-	return c.add(line, 1, nil, -1)
+	weight := 1.0
+	if _, name := Describe(line); name == "{^LN-BEG}Epoch" || name == "{^LN-BEG}LongEpoch" || name == "{^LN-BEG}TAI64N" {
+		weight = 100 // it is one of the default ones
+	}
+	return c.add(line, weight, nil, -1)
+}
+
+// addNew adds one of the default formats unless a line before this one has it.
+func (c *compiler) addNew(pattern string, weight float64, fast matcher, skip int) error {
+	_, name := Describe(pattern)
+	if slices.Contains(c.given, name) {
+		return nil
+	}
+	return c.add(pattern, weight, fast, skip)
 }
 
 // add compiles one pattern. skip as in template.fastSkip.
