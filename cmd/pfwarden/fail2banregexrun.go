@@ -23,7 +23,7 @@ type regexHits struct {
 	found []string // with -v: whom and when
 }
 
-// regexRun is one run of fail2ban-regex over a log.
+// regexRun is one run of fail2ban-regex over a log, and what it has counted so far.
 type regexRun struct {
 	o      regexOptions
 	filter *filter.Filter
