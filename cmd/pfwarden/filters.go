@@ -7,15 +7,25 @@ import (
 	"pfwarden/detect/filter"
 	"pfwarden/detect/filter/builtin"
 	"pfwarden/internal/config"
+	"pfwarden/internal/engine"
 )
 
 // filterOptions lets the configuration ask the filter engine whether a filter or a pattern can be had.
 func filterOptions() config.Options {
-	return config.Options{KnownFilter: knownFilter, KnownRegex: knownRegex}
+	return config.Options{KnownFilter: knownFilter, KnownRegex: knownRegex, KnownJail: knownJail}
 }
 
 func knownFilter(spec string) error {
 	def, err := builtin.Lookup(spec)
+	if err != nil {
+		return err
+	}
+	_, err = filter.Compile(def, filter.Options{})
+	return err
+}
+
+func knownJail(j *config.Jail) error {
+	def, err := engine.DefinitionOf(j, builtin.Lookup)
 	if err != nil {
 		return err
 	}
@@ -45,7 +55,11 @@ func patternWarnings(j *config.Jail) []string {
 	if len(j.FailRegex) == 0 {
 		return nil
 	}
-	f, err := filter.Compile(filter.Definition{Failregex: j.FailRegex, Ignoreregex: j.IgnoreRegex}, filter.Options{})
+	def, err := engine.DefinitionOf(j, builtin.Lookup)
+	if err != nil {
+		return []string{err.Error()}
+	}
+	f, err := filter.Compile(def, filter.Options{})
 	if err != nil {
 		return []string{err.Error()}
 	}

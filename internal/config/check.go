@@ -45,7 +45,16 @@ func (c *Config) checkJail(f *Faults, j *Jail, o Options) {
 	if len(j.Logs) == 0 && !f.about(name+".logs") {
 		f.addf(c.placeOf(name+".logs", name), name+".logs", "no logs; expected logs = [paths, globs or \"-\"]")
 	}
-	if o.KnownRegex == nil {
+	if j.Filter != "" && j.PrefRegex != "" {
+		f.addf(c.placeOf(name+".prefregex", name), name+".prefregex", "the jail has a filter; expected failregex = […] beside it, or none")
+	}
+	if o.KnownJail != nil && (j.PrefRegex != "" || j.MaxLines > 1 || len(j.DatePattern) > 0 || j.Encoding != "" || j.Timezone != "") && !f.about(name+".filter") && !f.about(name+".prefregex") {
+		if err := o.KnownJail(j); err != nil {
+			f.add(c.placeOf(name+".prefregex", name+".datepattern", name+".logencoding", name+".logtimezone", name+".failregex", name), name, flat(err))
+			return
+		}
+	}
+	if o.KnownRegex == nil || j.PrefRegex != "" || j.MaxLines > 1 { // those are no good by themselves
 		return
 	}
 	for _, r := range j.FailRegex {

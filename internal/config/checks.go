@@ -146,6 +146,9 @@ func checkNever(s string) error {
 	return nil
 }
 
+// ValidNever says why an entry has no place in never, nil if it has one.
+func ValidNever(s string) error { return checkNever(s) }
+
 var jailName = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}$`)
 
 // packetJail is the name of the jail that reads packets; no log jail may have it.

@@ -85,6 +85,13 @@ type Jail struct {
 	Filter      string   // name[options]; "" if FailRegex is given here
 	FailRegex   []string // patterns of its own instead of a filter
 	IgnoreRegex []string // lines that count for nothing
+	PrefRegex   string   // what every line must match first; "" = nothing
+	MaxLines    int      // lines that FailRegex matches together; 1 is usual
+	DatePattern []string // of its time stamps; empty = the usual ones
+	UseDNS      string   // what becomes of host names: "warn", "yes", "no", "raw"; "" = as the filter has it
+	Encoding    string   // of its logs; "" = UTF-8
+	Timezone    string   // of time stamps without one; "" = local
+	Counting    string   // "window", or "fail2ban": as that counts and bans
 	Logs        []string // files and globs; "-" is standard input
 	Proof       string   // "" = the filter's own; "tcp" or "none"
 	Ports       []uint16 // that its bans are for; empty = all

@@ -18,6 +18,7 @@ type Options struct {
 	Missing bool     // the file need not be there: then the defaults apply, and Config.Path is empty
 
 	KnownFilter func(filter string) error // says whether a filter, name[options], can be had; nil = not asked
+	KnownJail   func(j *Jail) error       // says whether all that a jail says of its lines can be compiled; nil = not asked
 	KnownRegex  func(regex string) error  // says whether a failregex can be compiled; nil = not asked
 }
 

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
+	"strings"
 
 	"pfwarden/detect"
 	"pfwarden/detect/filter"
@@ -67,12 +69,22 @@ func NewPlan(c *config.Config, o PlanOptions) (*Plan, error) {
 			faults = append(faults, fmt.Errorf("jail %s: %w", j.Name, err))
 			continue
 		}
-		p.Jails = append(p.Jails, Jail{Name: j.Name, Filter: f, Logs: j.Logs})
-		p.Detector.Jails = append(p.Detector.Jails, detect.JailConfig{
+		rule, judged := wardenJail(j.Rule, c), detect.JailConfig{
 			Name: j.Name, Strategy: detect.Window, Threshold: j.MaxRetry, Findtime: j.FindTime, Combine: j.Combine,
 			Prefix4: j.Prefix4, Prefix6: j.Prefix6,
-		})
-		rule := wardenJail(j.Rule, c)
+		}
+		if j.Counting == asFail2ban {
+			if rule.Fail2ban, err = growthOf(j.Rule); err != nil {
+				faults = append(faults, fmt.Errorf("jail %s: %w", j.Name, err))
+				continue
+			}
+			judged = detect.JailConfig{
+				Name: j.Name, Strategy: detect.Fail2ban, Threshold: j.MaxRetry, Findtime: j.FindTime, BypassGates: true, KeepMatches: j.MaxRetry,
+				Increment: len(j.Ladder) > 1,
+			}
+		}
+		p.Jails = append(p.Jails, Jail{Name: j.Name, Filter: f, Logs: j.Logs, Exact: j.Counting == asFail2ban})
+		p.Detector.Jails = append(p.Detector.Jails, judged)
 		if t, ok := PortTable(j, o.Rules); ok {
 			rule.Table = t.Name
 			p.Ports = append(p.Ports, t)
@@ -82,6 +94,21 @@ func NewPlan(c *config.Config, o PlanOptions) (*Plan, error) {
 	return p, errors.Join(faults...)
 }
 
+// asFail2ban is the counting of jails that count and ban as fail2ban does.
+const asFail2ban = "fail2ban"
+
+// growthOf says a ladder as fail2ban says it, by multipliers of its first step.
+func growthOf(r config.Rule) (*warden.Growth, error) {
+	first := r.Ladder[0].Seconds()
+	multipliers := make([]string, len(r.Ladder))
+	for i, d := range r.Ladder {
+		multipliers[i] = strconv.FormatFloat(d.Seconds()/first, 'g', -1, 64)
+	}
+	return warden.NewGrowth(warden.GrowthOptions{
+		BanTime: first, Increment: len(r.Ladder) > 1, Multipliers: strings.Join(multipliers, " "), RndTime: r.Jitter.Seconds(),
+	})
+}
+
 func wardenJail(r config.Rule, c *config.Config) warden.Jail {
 	return warden.Jail{
 		Ladder: r.Ladder, Memory: r.LadderMemory, Jitter: r.Jitter, Prolong: r.Prolong,
@@ -89,17 +116,37 @@ func wardenJail(r config.Rule, c *config.Config) warden.Jail {
 	}
 }
 
-func compile(j config.Jail, o PlanOptions) (*filter.Filter, error) {
-	def := filter.Definition{Name: j.Name, Failregex: j.FailRegex}
+// DefinitionOf is what a jail looks for in its logs; filters finds filters by their specification.
+func DefinitionOf(j *config.Jail, filters func(spec string) (filter.Definition, error)) (filter.Definition, error) {
+	def := filter.Definition{Name: j.Name, Failregex: j.FailRegex, Prefregex: j.PrefRegex}
 	if j.Filter != "" {
 		var err error
-		if def, err = o.Filters(j.Filter); err != nil {
-			return nil, err
+		if def, err = filters(j.Filter); err != nil {
+			return def, err
 		}
 	}
 	def.Ignoreregex = append(slices.Clone(def.Ignoreregex), j.IgnoreRegex...)
-	if j.Proof != "" {
-		def.Proof = j.Proof
+	if len(j.DatePattern) > 0 {
+		def.Datepattern = strings.Join(j.DatePattern, "\n")
+	}
+	if j.MaxLines > 0 {
+		def.MaxLines = j.MaxLines
+	}
+	for _, o := range []struct {
+		to   *string
+		text string
+	}{{&def.UseDNS, j.UseDNS}, {&def.LogEncoding, j.Encoding}, {&def.TimeZone, j.Timezone}, {&def.Proof, j.Proof}} {
+		if o.text != "" {
+			*o.to = o.text
+		}
+	}
+	return def, nil
+}
+
+func compile(j config.Jail, o PlanOptions) (*filter.Filter, error) {
+	def, err := DefinitionOf(&j, o.Filters)
+	if err != nil {
+		return nil, err
 	}
 	options := o.Filter
 	options.FindTime = j.FindTime

@@ -5,6 +5,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"pfwarden/internal/config"
 )
 
 // TOML writes the jails as sections of pfwarden.toml, for those who leave fail2ban's configuration behind. What pfwarden's own jails cannot say
@@ -12,14 +14,12 @@ import (
 func (r *Running) TOML() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# Written by pfwarden import from %s.\n", r.Setup.Dir)
-	b.WriteString("# Jails written here decide as pfwarden's own do: by a sliding window, past gates and proof, on the ladder below. A jail that must decide\n")
-	b.WriteString("# exactly as fail2ban would is better left where it is: fail2ban = " + quoted(r.Setup.Dir) + "\n")
+	b.WriteString("# These jails count and ban as fail2ban does (counting = \"fail2ban\"); without that line they are jails of pfwarden's own, which take a forged\n")
+	b.WriteString("# address for what it is. What cannot be said here is told in comments.\n")
 	for _, f := range r.Faults {
 		fmt.Fprintf(&b, "\n# Left out: jail %s: %s\n", f.Jail, comment(f.Err.Error()))
 	}
-	if never := r.never(); len(never) > 0 {
-		fmt.Fprintf(&b, "\n# ignoreip of all jails\nnever = %s\n", list(never))
-	}
+	r.ignored(&b)
 	if len(r.Anchors) == 1 && !r.Anchors[0].TablesOnly && r.Anchors[0].Path != "" && len(r.Anchors[0].Tables) == 1 {
 		a := r.Anchors[0]
 		fmt.Fprintf(&b, "\n[pf]\nanchor = %s\nbanned = %s\n", quoted(a.Path), quoted(a.Tables[0].Name))
@@ -34,21 +34,40 @@ func (r *Running) TOML() string {
 	return b.String()
 }
 
-// never are the addresses that every jail ignores.
-func (r *Running) never() (out []string) {
-	if len(r.Jails) == 0 {
-		return nil
-	}
-	for _, e := range r.Jails[0].Jail.IgnoreIP {
-		everywhere := !strings.HasPrefix(e, "file:")
-		for _, j := range r.Jails {
-			everywhere = everywhere && contains(j.Jail.IgnoreIP, e)
+// ignored writes what jails ignore as the never-list, which holds for all of them: to ban too little does less harm than to ban a friend.
+func (r *Running) ignored(b *strings.Builder) {
+	var never, notes []string
+	for _, j := range r.Jails {
+		for _, e := range j.Jail.IgnoreIP {
+			if contains(never, e) {
+				continue
+			}
+			if strings.HasPrefix(e, "file:") || config.ValidNever(e) != nil {
+				notes = append(notes, fmt.Sprintf("jail %s ignored %s, which is no address, prefix or name: it has no place in never", j.Jail.Name, e))
+				continue
+			}
+			never = append(never, e)
+			var without []string
+			for _, other := range r.Jails {
+				if !contains(other.Jail.IgnoreIP, e) {
+					without = append(without, other.Jail.Name)
+				}
+			}
+			if len(without) > 0 {
+				notes = append(notes, fmt.Sprintf("%s was not ignored by %s", e, strings.Join(without, ", ")))
+			}
 		}
-		if everywhere {
-			out = append(out, e)
-		}
 	}
-	return out
+	if len(never)+len(notes) == 0 {
+		return
+	}
+	b.WriteString("\n# ignoreip of the jails\n")
+	for _, n := range notes {
+		fmt.Fprintf(b, "# %s\n", comment(n))
+	}
+	if len(never) > 0 {
+		fmt.Fprintf(b, "never = %s\n", list(never))
+	}
 }
 
 func (j *RunningJail) toml(b *strings.Builder) {
@@ -60,65 +79,69 @@ func (j *RunningJail) toml(b *strings.Builder) {
 	}
 	f := &x.Filter
 	fmt.Fprintf(b, "enabled = true\n")
-	fmt.Fprintf(b, "failregex = %s\n", list(j.whole()))
+	if f.PrefRegex != "" {
+		fmt.Fprintf(b, "prefregex = %s\n", quoted(f.PrefRegex))
+	}
+	fmt.Fprintf(b, "failregex = %s\n", list(f.FailRegex))
 	if len(f.IgnoreRegex) > 0 {
 		fmt.Fprintf(b, "ignoreregex = %s\n", list(f.IgnoreRegex))
 	}
-	if f.PrefRegex != "" {
-		note("its filter %s has a prefregex, which was put before each pattern", comment(f.Name))
-	}
-	if f.DatePattern != "" {
-		note("its date pattern was %s; pfwarden finds the usual ones by itself", comment(strconv.Quote(f.DatePattern)))
+	if lines := strings.FieldsFunc(f.DatePattern, func(r rune) bool { return r == '\n' }); len(lines) > 0 {
+		fmt.Fprintf(b, "datepattern = %s\n", list(lines))
 	}
 	if f.MaxLines > 1 {
-		note("it matched over %d lines, which a jail of pfwarden's own does not", f.MaxLines)
+		fmt.Fprintf(b, "maxlines = %d\n", f.MaxLines)
+	}
+	for _, o := range []struct{ key, value string }{{"usedns", f.UseDNS}, {"logencoding", x.Text("logencoding")}, {"logtimezone", x.Text("logtimezone")}} {
+		if o.value != "" && o.value != "auto" {
+			fmt.Fprintf(b, "%s = %s\n", o.key, quoted(o.value))
+		}
 	}
 	fmt.Fprintf(b, "logs = %s\n", list(x.LogPath))
 	fmt.Fprintf(b, "maxretry = %d\nfindtime = %s\n", j.Detect.Threshold, duration(j.Detect.Findtime.Seconds()))
-	switch {
-	case j.BanTime < 0:
-		note("its bans had no end; the longest that can be said here")
-		fmt.Fprintf(b, "ladder = [\"365d\"]\n")
-	case j.Detect.Increment:
-		var steps []string
-		for n := range 5 {
-			d := j.Warden.Fail2ban.Duration(n, 0).Seconds()
-			if n > 0 && len(steps) > 0 && steps[len(steps)-1] == duration(d) {
-				break
-			}
-			steps = append(steps, duration(d))
-		}
-		fmt.Fprintf(b, "ladder = [%s]\n", strings.Join(steps, ", "))
-	default:
-		fmt.Fprintf(b, "ladder = [%s]\n", duration(j.BanTime))
+	fmt.Fprintf(b, "counting = \"fail2ban\"\nladder = %s\n", j.ladder(note))
+	fmt.Fprintf(b, "ladder_memory = %s\n", duration(j.Warden.Memory.Seconds()))
+	if v, err := Seconds(x.Text("bantime.rndtime")); err == nil && v >= 1 && j.Detect.Increment {
+		fmt.Fprintf(b, "jitter = %s\n", duration(v))
 	}
-	fmt.Fprintf(b, "combine = false\n")
+	fmt.Fprintf(b, "prolong = false\ncombine = false\n")
 	if x.Options["ignorecommand"] != nil && j.Screen.Command != nil {
 		note("it had an ignore command: %s", comment(fmt.Sprint(x.Options["ignorecommand"])))
 	}
 	for _, a := range j.Actions {
-		note("its action %s is a command, which only fail2ban's own configuration can say", comment(a.Name))
+		note("its action %s runs commands (%s), which only fail2ban's own configuration can say", comment(a.Name), comment(a.File))
 	}
 }
 
-// whole are the patterns with the prefregex in front, where its content is the rest of the line.
-func (j *RunningJail) whole() []string {
-	f := &j.Jail.Filter
-	const rest = "<F-CONTENT>.+</F-CONTENT>$"
-	head, ok := strings.CutSuffix(f.PrefRegex, rest)
-	if !ok {
-		return f.FailRegex
+// ladder are the lengths of the first ban, the second …
+func (j *RunningJail) ladder(note func(format string, a ...any)) string {
+	const longest = 100 * 365 * 86400 // of pfwarden.toml
+	if j.BanTime < 0 || j.BanTime > longest {
+		note("its bans had no end; the longest that can be said here")
+		return list([]string{"36500d"})
 	}
-	out := make([]string, len(f.FailRegex))
-	for i, r := range f.FailRegex {
-		if tail, anchored := strings.CutPrefix(r, "^"); anchored && !strings.Contains(r, "|^") {
-			out[i] = head + "(?:" + tail + ")"
-		} else {
-			out[i] = head + ".*?(?:" + r + ")"
+	steps := []string{duration(j.BanTime)}
+	if !j.Detect.Increment {
+		return "[" + steps[0] + "]"
+	}
+	if whole, _ := j.Jail.Options["bantime.overalljails"].(bool); whole {
+		note("bans by other jails made its own longer (bantime.overalljails)")
+	}
+	for n := 1; n <= mostSteps; n++ {
+		v, err := j.Warden.Fail2ban.Seconds(j.BanTime, n)
+		if err != nil || v > longest {
+			break
 		}
+		steps = append(steps, duration(v))
 	}
-	return out
+	for len(steps) > 2 && steps[len(steps)-1] == steps[len(steps)-2] {
+		steps = steps[:len(steps)-1]
+	}
+	return "[" + strings.Join(steps, ", ") + "]"
 }
+
+// mostSteps is how often fail2ban's own formula doubles a ban time.
+const mostSteps = 20
 
 // comment keeps a text on its line.
 func comment(s string) string { return strings.Join(strings.Fields(s), " ") }
