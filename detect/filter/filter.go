@@ -130,6 +130,7 @@ type pattern struct {
 	skips    []int        // numbers of the groups that SKIPLINES made
 	special  []string     // its alt_ and tuple_ groups, sorted
 	harmless bool         // a match of a multi-line id that is not known changes nothing: it is no failure, and forgets the id
+	hasty    int          // searches left that get no second chance, see again
 	content  int          // offset of the beginning of the group "content" of a prefregex, 0 if there is none
 }
 
@@ -243,6 +244,31 @@ func compilePattern(regex, useDNS string, multi bool, o Options) (*pattern, erro
 	}
 	slices.Sort(p.special)
 	return p, nil
+}
+
+// hasty is how many searches of a pattern that ran into the time limit twice are given up at the first time.
+const hasty = 1000
+
+// Search is that of the regular expression. A search that ran into the time limit is tried once more, since the limit is one of the clock: on a
+// busy machine most of that time may have been somebody else's. A pattern that runs into it again is not given that second chance for a while.
+func (p *pattern) Search(s *pyre.Scratch, text string, ascii bool) ([]int, error) {
+	m, err := p.Regexp.Search(s, text, ascii)
+	if err != nil {
+		return p.again(s, text, ascii, err)
+	}
+	return m, nil
+}
+
+func (p *pattern) again(s *pyre.Scratch, text string, ascii bool, first error) ([]int, error) {
+	if p.hasty > 0 {
+		p.hasty--
+		return nil, first
+	}
+	m, err := p.Regexp.Search(s, text, ascii)
+	if err != nil {
+		p.hasty = hasty
+	}
+	return m, err
 }
 
 // takeContent sets the group "content" of a prefregex apart: it is no field.
