@@ -167,7 +167,8 @@ func stopped(t *testing.T, base *gateway) {
 		must(t, syscall.Kill(pid, syscall.SIGSTOP))
 	}
 	failures(t, log, "198.51.100.9", 5)
-	time.Sleep(3 * time.Second) // the machine sleeps: there is nothing to wait for
+	over := time.Now().Add(2 * time.Second)
+	within(t, 10*time.Second, "the ban's time is over", func() bool { return time.Now().After(over) })
 	for _, pid := range all {
 		must(t, syscall.Kill(pid, syscall.SIGCONT))
 	}
