@@ -46,6 +46,7 @@ type Options struct {
 	AllRegex     bool           // go on behind the first match
 	RawHost      bool           // a host name is its own ID and not resolved (usedns = raw)
 	Fraction     bool           // keep fractions of seconds
+	Bare         bool           // candidates tell which pattern matched and when, and nothing of the line: for whoever only counts
 	LastYear     int            // latest year that %ExY accepts; 0 = 2029
 	MaxLine      int            // bytes of a line that are looked at; 0 = DefaultMaxLine
 	MatchTimeout time.Duration  // of one backtracking match; 0 = pyre.DefaultTimeout

@@ -268,6 +268,10 @@ func (f *Filter) report(w *work, p *pattern, index int, text string, m []int, li
 	}
 	result.reported = true
 	c := Candidate{Regex: index, Lines: result.matches, Attempts: repeats(own.fields)}
+	if f.options.Bare {
+		f.sendBare(w, &c)
+		return
+	}
 	if id != "" && len(result.users) > 0 || len(result.lists) > 0 {
 		c.Lists = map[string][]string{}
 	}
@@ -305,6 +309,13 @@ func (f *Filter) send(w *work, c *Candidate, found fields) {
 	w.emit(w.jail, *c)
 }
 
+// sendBare gives out what says nothing of the line.
+func (f *Filter) sendBare(w *work, c *Candidate) {
+	c.Time, c.HasTime = w.when.Time, w.when.OK
+	w.matched = true
+	w.emit(w.jail, *c)
+}
+
 // logins looks for a successful log-in.
 func (f *Filter) logins(w *work, text, whole string, pre []int, ascii bool) {
 	logins := w.login
@@ -326,7 +337,12 @@ func (f *Filter) logins(w *work, text, whole string, pre []int, ascii bool) {
 		p.fields(text, m, found)
 		c := Candidate{Regex: i, Login: true, Attempts: 1, Lines: 1}
 		c.Lists = p.merge(found)
-		if found.identify(f.UseDNS) {
+		switch {
+		case !found.identify(f.UseDNS):
+		case f.options.Bare:
+			c.Lists = nil
+			f.sendBare(w, &c)
+		default:
 			f.send(w, &c, *found)
 		}
 		return

@@ -91,7 +91,7 @@ func Run(ctx context.Context, w io.Writer, o Options) error {
 	if o.Stopwatch == nil {
 		o.Stopwatch = time.Now
 	}
-	options := filter.Options{Location: o.Location, Year: o.Year, AllRegex: o.AllRegex, Replay: o.Now.IsZero(), NoFindTime: o.NoFind, FindTime: o.FindTime}
+	options := filter.Options{Location: o.Location, Year: o.Year, AllRegex: o.AllRegex, Replay: o.Now.IsZero(), NoFindTime: o.NoFind, FindTime: o.FindTime, Bare: !o.JSON}
 	f, err := filter.Compile(def, options)
 	if err != nil {
 		return fmt.Errorf("%w: filter %s: %w", ErrUsage, def.Name, err)
