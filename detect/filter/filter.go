@@ -70,8 +70,9 @@ type Filter struct {
 	encoding  *decoder
 	allFails  []int
 	allLogins []int
-	early     bool // ignoreregexes see the whole line before anything else
-	leads     bool // what the prefregex matches always begins with the multi-line id, at the beginning of the line
+	early     bool       // ignoreregexes see the whole line before anything else
+	leads     bool       // the multi-line id stands at the beginning of the line
+	noID      pyre.Bytes // with leads: the bytes with which a line can begin that matches something harmless with an empty id
 	memory    memory
 	scratch   scratch
 	buffer    []part
@@ -288,10 +289,17 @@ func (f *Filter) findHarmless() {
 	if f.pre == nil || f.MaxLines > 1 || f.options.AllRegex || len(f.ignore)+len(f.login) > 0 || !slices.ContainsFunc(f.pre.groups, func(g namedGroup) bool { return g.name == "mlfid" }) {
 		return
 	}
-	f.leads = f.pre.Leads("mlfid") && f.pre.Always("mlfid")
+	begins, leads := f.pre.Between("mlfid", "content")
+	if f.leads = leads; leads {
+		f.noID.Add(begins)
+	}
 	for _, p := range f.fail {
 		own := slices.ContainsFunc(p.groups, func(g namedGroup) bool { return g.name == "mlfid" })
-		p.harmless = !own && p.Always("mlfforget") && (p.Always("nofail") || p.Always("mlfgained"))
+		if p.harmless = !own && p.Always("mlfforget") && (p.Always("nofail") || p.Always("mlfgained")); p.harmless {
+			begins, ok := p.Begins()
+			f.noID.Add(begins)
+			f.leads = f.leads && ok
+		}
 	}
 }
 

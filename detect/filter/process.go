@@ -69,7 +69,7 @@ func (f *Filter) process(w *work) (ignored bool) {
 		f.stats.TooOld++
 		return false
 	}
-	if w.exam == nil && f.leads && w.when.OK && w.part.before == "" && f.harmless(w.fail) && !f.memory.index.mayBegin(w.part.after) {
+	if w.exam == nil && f.unknown(w) {
 		return false
 	}
 	text := f.lines(w)
@@ -159,6 +159,13 @@ func (f *Filter) idle(w *work, text string, pre []int) bool {
 		}
 	}
 	return false
+}
+
+// unknown reports whether nothing that this line can match would change anything, as far as can be told without running the prefregex:
+// it begins with no multi-line id that is known, nor can the id be empty and the line match all the same.
+func (f *Filter) unknown(w *work) bool {
+	text := w.part.after
+	return f.leads && w.ascii && w.when.OK && w.part.before == "" && text != "" && !f.noID[text[0]&0x7f] && f.harmless(w.fail) && !f.memory.index.mayBegin(text)
 }
 
 // harmless reports whether none of these failregexes changes anything where the multi-line id is not known.

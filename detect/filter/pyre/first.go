@@ -1,6 +1,9 @@
 package pyre
 
-import "slices"
+import (
+	"slices"
+	"unicode/utf8"
+)
 
 // nullable reports whether a part of a pattern can match nothing.
 func nullable(n *node) bool {
@@ -42,24 +45,71 @@ func always(n *node, number int) bool {
 	return false
 }
 
-// Leads reports whether the pattern matches at the beginning of the text only, and the named group, where it takes part, begins there too.
-func (re *Regexp) Leads(name string) bool {
-	number := slices.Index(re.names, name)
-	return number > 0 && onlyAtBegin(re.tree) && leads(re.tree, number)
+// Bytes tells some ASCII bytes from others.
+type Bytes [utf8.RuneSelf]bool
+
+// Add adds those of another set.
+func (b *Bytes) Add(other *Bytes) {
+	for c, in := range other {
+		b[c] = b[c] || in
+	}
 }
 
-func leads(n *node, number int) bool {
-	switch n.kind {
-	case kGroup:
-		return n.number == number || leads(n.subs[0], number)
-	case kConcat:
-		for _, s := range n.subs {
-			if s.kind != kBegin && s.kind != kText {
-				return leads(s, number)
-			}
+// Begins is the set of bytes with which a match in ASCII text can begin. ok is false where the pattern can match elsewhere than at the
+// beginning of the text, or match nothing.
+func (re *Regexp) Begins() (set *Bytes, ok bool) {
+	set = &Bytes{}
+	set.begin(re.tree)
+	return set, onlyAtBegin(re.tree) && !nullable(re.tree)
+}
+
+// Between is the set of bytes with which that can begin, in ASCII text, what a match has between two named groups. ok is false unless the
+// pattern is a plain sequence that begins, at the beginning of the text, with the first of them, and holds the second.
+func (re *Regexp) Between(first, second string) (set *Bytes, ok bool) {
+	a, b := slices.Index(re.names, first), slices.Index(re.names, second)
+	if a < 1 || b < 1 || re.tree.kind != kConcat || !onlyAtBegin(re.tree) {
+		return nil, false
+	}
+	set = &Bytes{}
+	begun := false
+	for _, n := range re.tree.subs {
+		switch {
+		case n.kind == kGroup && n.number == a:
+			begun = true
+		case n.kind == kGroup && n.number == b:
+			return set, begun
+		case begun:
+			set.begin(n)
+		case n.kind != kBegin && n.kind != kText:
+			return nil, false
 		}
 	}
-	return false
+	return nil, false
+}
+
+// begin adds the bytes with which n can begin.
+func (b *Bytes) begin(n *node) {
+	switch n.kind {
+	case kLiteral, kAny, kClass:
+		for c := range b {
+			b[c] = b[c] || n.matches(rune(c))
+		}
+	case kBackref:
+		for c := range b {
+			b[c] = true
+		}
+	case kLook: // takes nothing
+	case kConcat:
+		for _, s := range n.subs {
+			if b.begin(s); !nullable(s) {
+				return
+			}
+		}
+	default:
+		for _, s := range n.subs {
+			b.begin(s)
+		}
+	}
 }
 
 // onlyAtBegin reports whether a pattern can match nowhere but at the beginning of the text.
