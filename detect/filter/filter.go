@@ -47,6 +47,7 @@ type Options struct {
 	RawHost      bool           // a host name is its own ID and not resolved (usedns = raw)
 	Fraction     bool           // keep fractions of seconds
 	Bare         bool           // candidates tell which pattern matched and when, and nothing of the line: for whoever only counts
+	Exhaustive   bool           // run every pattern on every line: what the short cuts are compared with
 	LastYear     int            // latest year that %ExY accepts; 0 = 2029
 	MaxLine      int            // bytes of a line that are looked at; 0 = DefaultMaxLine
 	MatchTimeout time.Duration  // of one backtracking match; 0 = pyre.DefaultTimeout
@@ -213,7 +214,9 @@ func Compile(def Definition, o Options) (*Filter, error) {
 	for i := range f.login {
 		f.allLogins = append(f.allLogins, i)
 	}
-	f.findHarmless()
+	if !o.Exhaustive {
+		f.findHarmless()
+	}
 	f.early = len(f.ignore) > 0 && len(f.ignore) < len(f.fail)-2
 	if f.pre != nil {
 		for _, p := range append(f.fail, f.login...) {

@@ -132,7 +132,11 @@ func (g *group) build() {
 		}
 		for _, list := range [][]*pattern{f.fail, f.login} {
 			for i, p := range list {
-				required = append(required, p.required)
+				if f.options.Exhaustive {
+					required = append(required, literal.Required{})
+				} else {
+					required = append(required, p.required)
+				}
 				g.patterns = append(g.patterns, patternRef{fi, i, len(f.login) > 0 && &list[0] == &f.login[0]})
 			}
 		}
