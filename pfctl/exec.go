@@ -51,7 +51,10 @@ func (r *ExecRunner) RunTo(ctx context.Context, c Command, stdout *os.File) (Res
 	}
 	cmd := exec.Command(path, c.Args...)
 	cmd.Env = append([]string{"PATH=/sbin:/usr/sbin:/bin:/usr/bin", "LC_ALL=C", "TZ=UTC"}, r.Env...)
-	if c.Stdin != nil {
+	switch {
+	case c.Input != nil:
+		cmd.Stdin = c.Input
+	case c.Stdin != nil:
 		cmd.Stdin = bytes.NewReader(c.Stdin)
 	}
 	out, errOut := &bounded{max: limit}, &bounded{max: 64 << 10}

@@ -2,12 +2,18 @@
 // It decides nothing, and it is the only package that runs the program, always through a Runner.
 package pfctl
 
-import "context"
+import (
+	"context"
+	"io"
+)
 
 // Command is one run of pfctl(8).
 type Command struct {
 	Args  []string // without the program's name; all options before the first address, since pfctl's getopt stops there
 	Stdin []byte   // nil: no standard input
+
+	// Input is standard input instead of Stdin where that need not be held whole; nil = Stdin. The driver never sets it.
+	Input io.Reader
 }
 
 // Result is what a finished run left behind. Standard output and error are kept apart: pfctl prints noise on the latter

@@ -1,7 +1,6 @@
 package privsep
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -46,6 +46,12 @@ type Guard struct {
 type Counts struct{ Done, Refused, Violations uint64 }
 
 type counts struct{ done, refused, violations atomic.Uint64 }
+
+// largeRequest is the size of a request, in bytes, behind which memory is given back at once; maxTold bounds what is said of one.
+const (
+	largeRequest = 128 << 10
+	maxTold      = 20
+)
 
 // maxViolations is how many requests that no honest worker makes are refused before the worker is ended.
 const maxViolations = 16
@@ -225,7 +231,7 @@ func (s *session) handle(ctx context.Context, f *frame) error {
 		return err
 	}
 	number := f.number
-	f.payload = nil // a large one need not live until pfctl has ended
+	f.payload = nil // a request keeps what it needs of it
 	switch r.kind {
 	case kindOpen:
 		return s.reply(s.open(number, r), r)
@@ -278,10 +284,15 @@ func (s *session) run(ctx context.Context, lane int, number uint32, r *request) 
 	if lane == 1 {
 		runner = s.g.o.Reads
 	}
+	large := len(r.packed) > largeRequest
 	job := func() {
 		f := s.runTo(ctx, runner, number, command, lane == 1)
 		s.g.counts.done.Add(1)
 		_ = s.wire.send(f) // a worker that is gone is noticed by receive
+		if large {
+			command = pfctl.Command{}
+			debug.FreeOSMemory()
+		}
 	}
 	select {
 	case s.lanes[lane] <- job:
@@ -352,22 +363,26 @@ func (g *Guard) command(r *request) (c pfctl.Command, why string) {
 		return c, ""
 	}
 	c.Args = append(c.Args, "-f", "-")
-	var list bytes.Buffer
-	for _, x := range r.addresses {
+	list := &addressList{left: make(map[int]bool)}
+	n := 0
+	for x := range r.each() {
 		if r.way != tableDelete {
 			if why := g.protects(x.Prefix); why != "" {
 				g.counts.refused.Add(1)
-				g.log.Error("left out what the worker wanted to ban", "address", x.String(), "table", r.table, "why", why)
-				continue
+				if list.left[n] = true; len(list.left) <= maxTold {
+					g.log.Error("left out what the worker wanted to ban", "address", x.String(), "table", r.table, "why", why)
+				}
 			}
 		}
-		list.WriteString(x.String())
-		list.WriteByte('\n')
+		n++
 	}
-	if list.Len() == 0 {
+	switch {
+	case len(list.left) == n:
 		return pfctl.Command{}, "" // all of it was left out
+	case len(list.left) > maxTold:
+		g.log.Error("left out more of what the worker wanted to ban", "addresses", len(list.left), "table", r.table)
 	}
-	c.Stdin = list.Bytes()
+	list.from.rest, c.Input = r.packed, list
 	return c, ""
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"net/netip"
@@ -15,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"pfwarden/pfctl"
@@ -30,12 +32,21 @@ type recorder struct {
 // RunTo writes something for readings.
 func (r *recorder) RunTo(_ context.Context, c pfctl.Command, stdout *os.File) (pfctl.Result, error) {
 	r.mu.Lock()
-	r.runs = append(r.runs, c)
+	r.runs = append(r.runs, whole(c))
 	r.mu.Unlock()
 	if stdout != nil {
 		_, _ = stdout.WriteString("Status: Enabled\n")
 	}
 	return pfctl.Result{Stderr: []byte("1/1 addresses added.\n")}, nil
+}
+
+// whole reads what a command is given into its Stdin.
+func whole(c pfctl.Command) pfctl.Command {
+	if c.Input != nil {
+		c.Stdin, _ = io.ReadAll(c.Input)
+		c.Input = nil
+	}
+	return c
 }
 
 func (r *recorder) take() []pfctl.Command {
@@ -190,7 +201,7 @@ type memoryPF struct{ pf pfctl.Runner }
 
 // RunTo runs the PF in memory.
 func (m memoryPF) RunTo(ctx context.Context, c pfctl.Command, stdout *os.File) (pfctl.Result, error) {
-	res, err := m.pf.Run(ctx, c)
+	res, err := m.pf.Run(ctx, whole(c))
 	if stdout != nil {
 		_, _ = stdout.Write(res.Stdout)
 		res.Stdout = nil
@@ -421,6 +432,7 @@ func FuzzGuard(f *testing.F) {
 		if why != "" || c.Args == nil {
 			return
 		}
+		c = whole(c)
 		checkCommand(t, &s, c)
 	})
 }
@@ -450,5 +462,41 @@ func checkCommand(t *testing.T, s *Settings, c pfctl.Command) {
 	}
 	if strings.Contains(line, "f -") && !strings.Contains(line, "-T") && !slices.Contains(s.Anchors[0].Rules, string(c.Stdin)) {
 		t.Fatalf("would load %q", c.Stdin)
+	}
+}
+
+// TestAddressList: what pfctl is given of a long request is its addresses but those left out, however small the pieces are in which it reads.
+func TestAddressList(t *testing.T) {
+	t.Parallel()
+	r := &request{kind: kindTable, way: tableAdd, anchor: "outer/pfwarden", table: "banned"}
+	var want strings.Builder
+	a := netip.MustParseAddr("100.64.0.0")
+	for i := range 5000 {
+		p := netip.PrefixFrom(a, 32)
+		if i%7 == 0 {
+			p = netip.PrefixFrom(netip.MustParseAddr("198.51.100.7"), 32) // never-listed
+		} else {
+			fmt.Fprintln(&want, a)
+		}
+		r.addresses = append(r.addresses, address{Prefix: p})
+		a = a.Next()
+	}
+	g, err := NewGuard(GuardOptions{Settings: testSettings("/nonexistent")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, wrap := range []func(io.Reader) io.Reader{iotest.OneByteReader, iotest.HalfReader, func(r io.Reader) io.Reader { return r }} {
+		parsed, err := parseRequest(kindTable, r.encode())
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, why := g.command(parsed)
+		if why != "" {
+			t.Fatal(why)
+		}
+		got, err := io.ReadAll(wrap(c.Input))
+		if err != nil || string(got) != want.String() {
+			t.Errorf("%v: %d bytes, want %d", err, len(got), want.Len())
+		}
 	}
 }

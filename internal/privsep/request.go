@@ -3,6 +3,7 @@ package privsep
 import (
 	"encoding/binary"
 	"fmt"
+	"iter"
 	"net/netip"
 	"strings"
 )
@@ -76,6 +77,7 @@ type request struct {
 	alternate bool
 	towards   bool // kill: states towards the address, instead of those that it began
 	addresses []address
+	packed    []byte // table: what was received instead of addresses, checked; they may be many
 }
 
 // address is an entry of a table request: a canonical prefix, perhaps negated (delete only).
@@ -100,8 +102,8 @@ func (r *request) encode() []byte {
 	case kindTable:
 		text(r.anchor)
 		text(r.table)
-		b = binary.BigEndian.AppendUint32(b, uint32(len(r.addresses))) //nolint:gosec // bounded
-		for _, a := range r.addresses {
+		b = binary.BigEndian.AppendUint32(b, uint32(r.count())) //nolint:gosec // bounded
+		for a := range r.each() {
 			b = a.append(b)
 		}
 	case kindKill:
@@ -152,16 +154,16 @@ func parseRequest(kind byte, payload []byte) (*request, error) {
 		if (n == 0) != (r.way == tableFlush) {
 			p.fail("%d addresses for way %d", n, r.way)
 		}
+		all := p.rest
 		for range n {
-			a := p.address()
-			if a.negated && r.way != tableDelete {
+			if a := p.address(); a.negated && r.way != tableDelete {
 				p.fail("a negated address is for delete only")
 			}
 			if p.err != nil {
 				break
 			}
-			r.addresses = append(r.addresses, a)
 		}
+		r.packed = all[:len(all)-len(p.rest)]
 	case kindKill:
 		p.within(r.way, 0, 0)
 		r.towards = p.flag()
@@ -183,6 +185,30 @@ func parseRequest(kind byte, payload []byte) (*request, error) {
 		return nil, p.err
 	}
 	return r, nil
+}
+
+// each yields the addresses of a request.
+func (r *request) each() iter.Seq[address] {
+	return func(yield func(address) bool) {
+		for _, a := range r.addresses {
+			if !yield(a) {
+				return
+			}
+		}
+		for p := (parser{rest: r.packed}); len(p.rest) > 0; {
+			if a := p.address(); p.err != nil || !yield(a) {
+				return
+			}
+		}
+	}
+}
+
+// count is how many addresses there are.
+func (r *request) count() (n int) {
+	for range r.each() {
+		n++
+	}
+	return n
 }
 
 // parser takes a payload apart; after the first error it yields zeros.
@@ -288,13 +314,14 @@ func (p *parser) address() address {
 }
 
 // String writes an address as pfctl(8) reads it.
-func (a address) String() string {
-	s := a.Prefix.String()
-	if a.IsSingleIP() {
-		s = a.Addr().String()
-	}
+func (a address) String() string { return string(a.appendText(nil)) }
+
+func (a address) appendText(b []byte) []byte {
 	if a.negated {
-		return "!" + s
+		b = append(b, '!')
 	}
-	return s
+	if a.IsSingleIP() {
+		return a.Addr().AppendTo(b)
+	}
+	return a.AppendTo(b)
 }

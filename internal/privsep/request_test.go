@@ -97,7 +97,7 @@ func FuzzRequest(f *testing.F) {
 		if !bytes.Equal(r.encode(), payload) {
 			t.Fatalf("%s is written as % x, came as % x", r, r.encode(), payload)
 		}
-		for _, a := range r.addresses {
+		for a := range r.each() {
 			if a.Masked() != a.Prefix {
 				t.Fatalf("%v is not canonical", a)
 			}

@@ -2,6 +2,7 @@ package privsep
 
 import (
 	"bufio"
+	"io"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -13,38 +14,26 @@ import (
 	"pfwarden/capture/pflog"
 )
 
+// smallHeap is what the Go runtime may hold before it collects and gives back at every turn, in bytes. More is got where more is needed.
+const smallHeap = 8 << 20
+
 // piece is how much of the program's file is mapped together, in bytes.
 const piece = 8 << 10
 
 // Shrink makes a process that does little small: it gives back garbage, tables of libraries, and those pages of the program's own
-// file, code and constants, that are not needed any more; they are mapped again from the page cache when they are.
+// file and of its libraries, code and constants, that are not needed any more; they are mapped again from the page cache when they are.
 func Shrink() {
-	debug.SetGCPercent(20)
+	debug.SetGCPercent(10)
+	debug.SetMemoryLimit(smallHeap)
 	runtime.GOMAXPROCS(1)
 	pflog.ForgetTables()
 	debug.FreeOSMemory()
-	exe, err := os.Executable()
-	if err != nil {
-		return
-	}
-	f, err := os.Open("/proc/self/maps")
+	f, err := os.Open("/proc/self/smaps")
 	if err != nil {
 		return
 	}
 	defer f.Close()
-	var pieces [][2]uintptr
-	for s := bufio.NewScanner(f); s.Scan(); {
-		fields := strings.Fields(s.Text())
-		if len(fields) != 6 || fields[5] != exe || strings.Contains(fields[1], "w") {
-			continue
-		}
-		from, to, _ := strings.Cut(fields[0], "-")
-		begin, err1 := strconv.ParseUint(from, 16, 64)
-		end, err2 := strconv.ParseUint(to, 16, 64)
-		if err1 == nil && err2 == nil {
-			pieces = append(pieces, [2]uintptr{uintptr(begin), uintptr(end)})
-		}
-	}
+	pieces := untouched(f)
 	// Linux 6.18 maps as much around a page as lies in one folio of the page cache, up to 2 MB, but never beyond a mapping: every other
 	// piece gets another advice, which makes it a mapping of its own. These are read-only mappings of a file: nothing can be lost.
 	for _, p := range pieces {
@@ -53,4 +42,30 @@ func Shrink() {
 		}
 		_, _, _ = unix.Syscall(unix.SYS_MADVISE, p[0], p[1]-p[0], unix.MADV_DONTNEED)
 	}
+}
+
+// untouched reads the mappings of files, in the form of proc(5)'s smaps, that nobody may write to and nobody has: those that the dynamic linker has
+// written its addresses into are not among them.
+func untouched(smaps io.Reader) (pieces [][2]uintptr) {
+	var at [2]uintptr
+	for s := bufio.NewScanner(smaps); s.Scan(); {
+		fields := strings.Fields(s.Text())
+		if len(fields) == 0 {
+			continue
+		}
+		if !strings.HasSuffix(fields[0], ":") { // the head of a mapping: addresses, rights, offset, device, inode, file
+			at = [2]uintptr{}
+			from, to, _ := strings.Cut(fields[0], "-")
+			begin, err1 := strconv.ParseUint(from, 16, 64)
+			end, err2 := strconv.ParseUint(to, 16, 64)
+			if err1 == nil && err2 == nil && len(fields) == 6 && strings.HasPrefix(fields[5], "/") && !strings.Contains(fields[1], "w") {
+				at = [2]uintptr{uintptr(begin), uintptr(end)}
+			}
+			continue
+		}
+		if fields[0] == "Anonymous:" && at[1] > 0 && len(fields) > 1 && fields[1] == "0" { // no page is a copy of ours
+			pieces = append(pieces, at)
+		}
+	}
+	return pieces
 }

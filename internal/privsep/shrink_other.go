@@ -7,9 +7,13 @@ import (
 	"runtime/debug"
 )
 
+// smallHeap is what the Go runtime may hold before it collects and gives back at every turn, in bytes.
+const smallHeap = 8 << 20
+
 // Shrink gives memory back that was only needed for the start.
 func Shrink() {
-	debug.SetGCPercent(20)
+	debug.SetGCPercent(10)
+	debug.SetMemoryLimit(smallHeap)
 	runtime.GOMAXPROCS(1)
 	debug.FreeOSMemory()
 }

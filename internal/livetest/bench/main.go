@@ -34,12 +34,16 @@ const (
 	promiseBurst   = 300 * time.Millisecond
 	promiseMany    = 5 * time.Second
 	promiseRestart = 3 * time.Second
+	promiseDivided = time.Millisecond // that a single ban may take longer in two processes than in one
+	promiseSmall   = 12 << 10         // KiB resident of the privileged process
 )
 
 type bench struct {
 	pfwarden, pfctl, fail2ban, profile string
 	singles, burst, many, restart      int
 	broken                             []string
+	one                                bool // run in one process, with root's rights
+	resident                           int  // most that was seen of the privileged process, in KiB
 }
 
 func run(args []string) error {
@@ -67,6 +71,11 @@ func run(args []string) error {
 	fmt.Printf("pfwarden: %d bans at once: in the table %v after the first, %v after the line\n", b.burst, ours.burst, ours.burstWhole)
 	b.promise("a single ban", ours.single, promiseSingle)
 	b.promise("bans at once", ours.burst, promiseBurst)
+	if os.Geteuid() == 0 {
+		if err := b.compareShapes(ours); err != nil {
+			return err
+		}
+	}
 	if b.many > 0 {
 		took, err := b.measureMany()
 		if err != nil {
@@ -78,6 +87,12 @@ func run(args []string) error {
 	if b.restart > 0 {
 		if err := b.measureRestart(); err != nil {
 			return err
+		}
+	}
+	if b.resident > 0 {
+		fmt.Printf("pfwarden: the privileged process: %d KiB resident at most\n", b.resident)
+		if b.resident > promiseSmall {
+			b.broken = append(b.broken, fmt.Sprintf("the privileged process had %d KiB resident, %d at most is promised", b.resident, promiseSmall))
 		}
 	}
 	if b.fail2ban != "" {
@@ -242,6 +257,7 @@ func (h *host) await(from, n int, limit time.Duration) (first, last time.Time, e
 			last = x.at
 			sum += x.entries
 		}
+		h.b.look(h.daemon)
 		if sum >= n {
 			last, err = h.done()
 			return first, last, err

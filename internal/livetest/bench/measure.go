@@ -48,7 +48,11 @@ logs = [%q]
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return err
 	}
-	h.daemon = exec.Command(b.pfwarden, "run", "-f", config)
+	args := []string{"run", "-f", config}
+	if b.one {
+		args = append(args, "--single-process")
+	}
+	h.daemon = exec.Command(b.pfwarden, args...)
 	h.daemon.Env, h.daemon.Stderr = h.env(), os.Stderr
 	if err := h.daemon.Start(); err != nil {
 		return err
