@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -58,6 +59,7 @@ than the find time of 10 minutes are passed over, unless --no-findtime is given.
 			if f, ok := streams.Out.(*os.File); ok {
 				o.Color = !o.JSON && term.IsTerminal(int(f.Fd()))
 			}
+			collectRarely()
 			err := regextest.Run(cmd.Context(), streams.Out, o)
 			if errors.Is(err, regextest.ErrUsage) {
 				return usagef("%w", err)
@@ -102,4 +104,12 @@ func loadFolder(o *regextest.Options, folder fail2banFilters, dir string) error 
 	}
 	o.Load = load
 	return nil
+}
+
+// collectRarely lets a short-lived command keep more garbage than is usual, unless the user's GOGC says how much: what it holds is small
+// beside what it reads.
+func collectRarely() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(400)
+	}
 }

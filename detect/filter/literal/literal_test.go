@@ -85,3 +85,41 @@ func TestCandidates(t *testing.T) {
 		t.Errorf("%d candidates: the pass rules out too little", named)
 	}
 }
+
+// TestSampler: long literals are found wherever they stand, and no others, as searching for each of them finds them.
+func TestSampler(t *testing.T) {
+	t.Parallel()
+	sets := []Set{{"failed password", "failed none for "}, {"disconnect from "}, {"invalid user ", "illegal user "}, {"accepted "}, {"ication failure;", "tion failed for "}, {"aaaaaaaaaa"}, {" from "}}
+	required := make([]Required, 0, len(sets)+1)
+	for _, s := range sets {
+		required = append(required, Required{Sets: []Set{s}})
+	}
+	required = append(required, Required{Sets: []Set{sets[3], sets[5]}}) // both must be there
+	scan := New(required).NewScan()
+	if scan.m.sampler == nil {
+		t.Fatal("there is no sampler")
+	}
+	rng := rand.New(rand.NewPCG(3, 4))
+	words := []string{"Failed password", "failed none for ", "DISCONNECT FROM ", "disconnect frox ", "illegal  user ", "Illegal user ", "accepted ", "acceptedx", "ication failure;", "aaaaaaaaaa", "aaaaa", "failed ", "pass", "x", " from ", "[{`@", "\x00"}
+	for range 50_000 {
+		var b strings.Builder
+		for range rng.IntN(7) {
+			b.WriteString(words[rng.IntN(len(words))])
+		}
+		text := b.String()
+		cut := rng.IntN(len(text) + 1)
+		has := func(s Set) bool {
+			return slices.ContainsFunc(s, func(l string) bool { return strings.Contains(strings.ToLower(text), l) })
+		}
+		var want []uint32
+		for p, r := range required {
+			if !slices.ContainsFunc(r.Sets, func(s Set) bool { return !has(s) }) {
+				want = append(want, uint32(p))
+			}
+		}
+		got := slices.Sorted(slices.Values(scan.Candidates(text[:cut], text[cut:], true)))
+		if diff := cmp.Diff(want, got); diff != "" {
+			t.Fatalf("%q, cut at %d (-want +got):\n%s", text, cut, diff)
+		}
+	}
+}
