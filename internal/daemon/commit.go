@@ -42,8 +42,8 @@ func (d *Daemon) stopCommits() {
 
 // commitSoon has carried out what was decided, and waits where too much of it is waiting already.
 func (d *Daemon) commitSoon(ctx context.Context) {
-	switch n := d.bans.Staged(); {
-	case n == 0:
+	switch n, states := d.bans.Staged(); {
+	case n+states == 0:
 	case n > maxStaged:
 		d.commit(ctx)
 	default:

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"time"
 
 	"pfwarden/capture"
@@ -153,6 +154,12 @@ func (d *Daemon) flushJournal() {
 func (d *Daemon) finish(ctx context.Context) {
 	d.drainSources()
 	d.snapshot(ctx, d.o.Now())
+	// What a flood has left to write makes the next start quicker.
+	before := math.MaxInt
+	for _, states := d.bans.Staged(); states > 0 && states < before; _, states = d.bans.Staged() {
+		before = states
+		d.commit(ctx)
+	}
 }
 
 // catchUp notices when the logs' backlog has been read, from when on time stamps far from the present are taken for wrong.

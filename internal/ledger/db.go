@@ -157,8 +157,8 @@ func (db *DB) open() (err error) {
 }
 
 // floodSettings keep a flood of bans in memory until its transaction ends, in KiB, and let several transactions, in pages of 4 KiB, be copied
-// into the file at once. They cost nothing while there is none.
-const floodSettings = "PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 4096"
+// into the file at once; what undoes a single statement never needs a file. They cost nothing while there is no flood.
+const floodSettings = "PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 4096; PRAGMA temp_store = MEMORY"
 
 // prepare makes folder and file with narrow modes before SQLite would make them with wide ones. A symbolic link is not followed.
 func prepare(path string) error {

@@ -45,15 +45,16 @@ func (w *Warden) Commit(ctx context.Context) error {
 	return errors.Join(errLedger, errPF)
 }
 
-// Staged tells how much waits for the next Commit.
-func (w *Warden) Staged() int {
+// Staged tells how much waits for the next Commit, and how many mere changes of state, of which a Commit takes some when it has little else
+// to do.
+func (w *Warden) Staged() (n, states int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	n := len(w.dirty) + len(w.moved) + len(w.counted) + len(w.touched) + len(w.events)
+	n = len(w.dirty) + len(w.counted) + len(w.touched) + len(w.events)
 	if !w.staged.Empty() {
 		n++
 	}
-	return n
+	return n, len(w.moved)
 }
 
 // during has the events of what f does told by the Commit that is at work.
@@ -89,10 +90,7 @@ func (w *Warden) take() work {
 			k.batch.Bans = append(k.batch.Bans, *h.Ban)
 			k.versions[id] = h.version
 		}
-		for _, id := range slices.Sorted(maps.Keys(w.moved)) {
-			k.batch.Transitions = append(k.batch.Transitions, ledger.Transition{ID: id, State: w.moved[id]})
-		}
-		clear(w.moved)
+		k.batch.Transitions = w.takeMoved()
 		for _, id := range slices.Sorted(maps.Keys(w.counted)) {
 			h := w.counted[id]
 			k.batch.Counters = append(k.batch.Counters, ledger.Counters{ID: id, Packets: h.Packets, Bytes: h.Bytes, LastHit: h.LastHit, BasePackets: h.BasePackets, BaseBytes: h.BaseBytes})
@@ -108,6 +106,28 @@ func (w *Warden) take() work {
 		return cmp.Or(a.prefix.Compare(b.prefix), strings.Compare(a.table, b.table))
 	})
 	return k
+}
+
+// Bounds of one transaction.
+const (
+	flood     = 512   // bans, from which on states alone wait
+	movedOnce = 16384 // states
+)
+
+// takeMoved takes changes of states alone, the oldest bans first. In a flood of bans they wait: each would write the page of its ban once
+// more, and after a crash the older state leads to the same. It must not keep a ban waiting for long afterwards either.
+func (w *Warden) takeMoved() []ledger.Transition {
+	if len(w.moved) == 0 || len(w.dirty) > flood && len(w.moved) < w.cfg.MaxBans {
+		return nil
+	}
+	ids := slices.Sorted(maps.Keys(w.moved))
+	ids = ids[:min(len(ids), movedOnce)]
+	list := make([]ledger.Transition, 0, len(ids))
+	for _, id := range ids {
+		list = append(list, ledger.Transition{ID: id, State: w.moved[id]})
+		delete(w.moved, id)
+	}
+	return list
 }
 
 // write stores the batch and settles or restores what it held.

@@ -37,6 +37,50 @@ func (s *faultyStore) Recover(context.Context) error {
 	return nil
 }
 
+// In a flood the ledger gets bans first; their states follow, a bounded number at a time, and a restart in between loses none.
+func TestStatesFollowAFlood(t *testing.T) {
+	h := newHouse(t, Config{})
+	const bans = movedOnce + 2*flood
+	judge := func(from, to int) {
+		for i := from; i < to; i++ {
+			v := proven(t0, "192.0.2.7")
+			v.Source = host(i)
+			h.Judge(t0, v)
+		}
+		h.commit()
+	}
+	in := func(s ledger.State) (n int) {
+		list, err := h.store.History(t.Context(), ledger.Query{Limit: 2 * bans})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range list {
+			if b.State == s {
+				n++
+			}
+		}
+		return n
+	}
+	judge(0, bans/2)
+	judge(bans/2, bans)
+	if n, states := h.Staged(); n != 0 || states != bans || in(ledger.Intended) != bans || len(h.pf.list()) != bans {
+		t.Fatalf("%d and %d staged, %d intended, %d in PF: want 0, %d of each", n, states, in(ledger.Intended), len(h.pf.list()), bans)
+	}
+	h.commit()
+	if _, states := h.Staged(); states != 2*flood || in(ledger.Active) != movedOnce {
+		t.Errorf("%d states wait, %d are active: want %d, %d", states, in(ledger.Active), 2*flood, movedOnce)
+	}
+	h.restart(t0)
+	if n := len(h.Desired()); n != bans {
+		t.Errorf("%d desired behind a restart, want %d", n, bans)
+	}
+	h.commit() // takes note that PF has them all
+	h.commit()
+	if n := in(ledger.Active); n != bans {
+		t.Errorf("%d are active in the end, want %d", n, bans)
+	}
+}
+
 // A ledger that cannot be written costs no ban: PF has it, and the ledger gets it as soon as it can be written again.
 func TestLedgerFails(t *testing.T) {
 	for _, cause := range []error{ledger.ErrFull, ledger.ErrLocked} {
