@@ -39,6 +39,9 @@ func newHooksCommand(streams stdio) *cobra.Command {
 // untilEnd gives a context that ends with whoever holds the other end of a pipe, or by a signal.
 func untilEnd(ctx context.Context, alive *os.File) (context.Context, context.CancelFunc) {
 	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGINT)
+	// A reload is the privileged process's: what some rc.d scripts send to all processes of this name is not heeded. It is caught, since a
+	// signal that is ignored would be ignored by the commands, too.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP)
 	go func() {
 		_, _ = io.Copy(io.Discard, alive) // nobody writes into it
 		stop()
