@@ -38,7 +38,6 @@ type Detector struct {
 	tally   tally   // scratch
 	touched []touch // scratch
 	joined  []touch // scratch: others to be judged for their part in distributed guessing
-	fetched uint64  // see Ahead
 }
 
 // class is one way to cut addresses into sources.
