@@ -47,6 +47,7 @@ type call struct {
 	out, err  bytes.Buffer
 	o         options
 	dummy     bool // with -n: the device opened, so the kernel is asked without changing anything
+	shown     int  // rulesets printed
 	titled    bool // -s all has printed a title
 	failed    int  // exit status of what failed without ending the run
 	stopAfter int  // addresses after which a fault ends the run; 0: none

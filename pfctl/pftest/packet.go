@@ -43,10 +43,14 @@ type verdict struct {
 	index        int
 	matches      []matched // match rules on the way
 	depth        int       // of anchors
+	calls        int       // of anchors, in all
 }
 
 // anchorDepth is how deep anchors may call anchors (PF_ANCHOR_STACK_MAX).
 const anchorDepth = 64
+
+// anchorCalls is how many anchors one packet runs through at most, and how many -s rules prints: anchors that call each other would have no end.
+const anchorCalls = 1000
 
 type matched struct {
 	rule *rule
@@ -169,7 +173,7 @@ func (pf *PF) countSides(r *rule, path string, src, dst netip.Addr, p *Packet, o
 // evaluate runs a packet through a ruleset: the last rule that matches decides, a quick one at once. It reports whether to stop.
 func (pf *PF) evaluate(path string, anchor *rule, p *Packet, v *verdict) bool {
 	rs := pf.sets[path]
-	if rs == nil || v.depth >= anchorDepth {
+	if v.calls++; rs == nil || v.depth >= anchorDepth || v.calls > anchorCalls {
 		return false
 	}
 	v.depth++

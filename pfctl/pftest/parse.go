@@ -261,6 +261,9 @@ func (p *parser) anchor(out *parsed) error {
 	case start.quoted || (start.text != "{" && start.text != "in" && start.text != "out" && start.text != "on" && start.text != "all" &&
 		start.text != "from" && start.text != "proto" && start.text != "inet" && start.text != "inet6" && start.text != endOfLine && !start.table):
 		r.Anchor = p.next().text
+		if r.Anchor == "" {
+			return p.fault(start.line, "anchor name must not be empty")
+		}
 		if strings.HasPrefix(r.Anchor, "_") {
 			return p.fault(start.line, "anchor names beginning with '_' are reserved for internal use")
 		}

@@ -41,7 +41,7 @@ func (c *call) indent(depth int) {
 // showRules is -s rules for one ruleset. wildcard says that it was asked for as name/*, so that the anchors below belong to it.
 func (c *call) showRules(path string, depth int, wildcard bool) {
 	pf := c.pf
-	if depth > anchorDepth {
+	if c.shown++; depth > anchorDepth || c.shown > anchorCalls {
 		c.warn("pfctl_show_rules: max stack depth exceeded for %s", path)
 		return
 	}
