@@ -18,7 +18,7 @@ type Candidate struct {
 	Prefix   netip.Prefix        // where the pattern captured a prefix length
 	Host     string              // name to resolve; each of its addresses is one failure. Never proven
 	Time     time.Time           // when it happened, see TimeRule
-	HasTime  bool                // false only in replay, for lines before the first time stamp
+	HasTime  bool                // false in replay for lines before the first time stamp, and with NoFindTime for those without any
 	Fields   detect.Fields       // named groups of the pattern
 	Lists    map[string][]string // those of them that hold several values ("users" and tuples)
 	Attempts int                 // failures that it counts for: 1, or the group "repeats" (syslog's "message repeated N times")

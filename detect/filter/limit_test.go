@@ -38,3 +38,19 @@ func TestTimeLimit(t *testing.T) {
 	}
 	t.Error("an ordinary line was not found")
 }
+
+// TestNoTimeAtAll counts a line without any time stamp where no rule of find time applies, as fail2ban's tests do, and nowhere else.
+func TestNoTimeAtAll(t *testing.T) {
+	t.Parallel()
+	for _, free := range []bool{true, false} {
+		f, err := Compile(Definition{Failregex: []string{`^bad <ADDR>$`}}, Options{Location: time.UTC, NoFindTime: free, FindTime: time.Minute})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []Candidate
+		NewSet([]*Filter{f}).Match(capture.Line{Text: "bad 203.0.113.7"}, time.Unix(1795400000, 0), func(_ int, c Candidate) { got = append(got, c) })
+		if free && (len(got) != 1 || got[0].HasTime || got[0].ID != "203.0.113.7") || !free && len(got) != 0 {
+			t.Errorf("without rule %v: %+v", free, got)
+		}
+	}
+}

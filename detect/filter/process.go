@@ -116,7 +116,7 @@ func (f *Filter) process(w *work) (ignored bool) {
 			}
 			return true
 		}
-		if !w.when.OK {
+		if !w.when.OK && !w.when.Bare {
 			f.stats.NoTime++
 			if w.exam == nil {
 				continue

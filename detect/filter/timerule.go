@@ -36,6 +36,7 @@ type Resolution struct {
 	Time   time.Time
 	OK     bool // Time is to be used
 	TooOld bool // pass the line over
+	Bare   bool // no time is known, and the line counts all the same (NoFindTime)
 }
 
 // Resolve takes the time stamp of the next line. All lines must be given, since one without a stamp inherits the last.
@@ -60,7 +61,7 @@ func (r *TimeRule) Resolve(s Stamp, now time.Time) Resolution {
 	case s.Empty || operating:
 		t = now
 	default:
-		return Resolution{}
+		return Resolution{Bare: r.NoFindTime}
 	}
 	switch {
 	case r.NoFindTime:
