@@ -52,6 +52,9 @@ func (c *company) union() (all [4]uint64, members, doors int) {
 }
 
 func (c *company) strong() bool {
+	if int(c.doors[0])+int(c.doors[1])+int(c.doors[2]) < companyDoors {
+		return false // as of nearly every prefix
+	}
 	_, members, doors := c.union()
 	return members >= companyMembers && doors >= companyDoors
 }
