@@ -121,9 +121,13 @@ func (w *Warden) active(s *spot) {
 	}
 }
 
-// settle closes the ended bans of spots that PF holds no more, or holds for another ban.
+// settle closes the ended bans of spots that PF holds no more, or holds for another ban. What was decided of a spot while PF was being
+// told is left to the next Commit: a ban that ended meanwhile still stands in PF, one that began is not there yet.
 func (w *Warden) settle(spots []*spot) {
 	for _, s := range spots {
+		if s.touched && (s.refs > 0) != s.told {
+			continue
+		}
 		for _, h := range s.leaving {
 			h.State = ledger.Ended
 			w.transit(h)

@@ -23,9 +23,18 @@ type fakePF struct {
 	entries map[Entry]bool
 	calls   []string
 	fail    error
+	during  func() // called once, while PF is being told
+}
+
+func (f *fakePF) interrupt() {
+	if during := f.during; during != nil {
+		f.during = nil
+		during()
+	}
 }
 
 func (f *fakePF) Add(_ context.Context, entries ...Entry) error {
+	f.interrupt()
 	for _, e := range entries {
 		f.calls = append(f.calls, "add "+e.Table+" "+short(e.Prefix))
 	}
@@ -42,6 +51,7 @@ func (f *fakePF) Add(_ context.Context, entries ...Entry) error {
 }
 
 func (f *fakePF) Delete(_ context.Context, entries ...Entry) error {
+	f.interrupt()
 	for _, e := range entries {
 		f.calls = append(f.calls, "delete "+e.Table+" "+short(e.Prefix))
 	}
