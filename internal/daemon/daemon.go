@@ -88,7 +88,10 @@ type Daemon struct {
 	packets chan packet
 	lines   chan []capture.Line
 	asks    chan func(now time.Time)
+	nevers  chan func(now time.Time) // changes of the never-list, which the screening stage waits for
 	hup     chan struct{}
+
+	stopping chan struct{} // closed when nobody is served any more
 
 	positions map[string]capture.Position // behind the last line dealt with
 	pflogAt   capture.Position
@@ -143,7 +146,7 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 	d := &Daemon{
 		o: o, log: o.Log, config: o.Config, started: o.Now(), never: &warden.NeverList{},
 		packets: make(chan packet, packetQueue), lines: make(chan []capture.Line, lineQueue),
-		asks: make(chan func(time.Time)), hup: make(chan struct{}, 1),
+		asks: make(chan func(time.Time)), nevers: make(chan func(time.Time)), hup: make(chan struct{}, 1), stopping: make(chan struct{}),
 		positions: make(map[string]capture.Position), faults: make(map[string]string),
 	}
 	if err := d.openStore(); err != nil {
@@ -293,6 +296,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.log.Info("pfwarden watches", "version", d.o.Version, "backend", d.config.PF.Backend, "jails", len(d.plan.Jails), "interfaces", d.watch, "bans", d.bans.Len())
 	d.loop(ctx, work)
 
+	close(d.stopping)
 	d.stopSources()
 	d.stopScreen()
 	d.stopCommits()
@@ -339,6 +343,8 @@ func (d *Daemon) loop(ctx, work context.Context) {
 		case obs := <-d.screen.Results():
 			d.engine.Observed(d.o.Now(), obs...)
 		case f := <-d.asks:
+			f(d.o.Now())
+		case f := <-d.nevers:
 			f(d.o.Now())
 		case <-d.hup:
 			d.reloadNow(work)
@@ -418,12 +424,13 @@ func (d *Daemon) startScreen(ctx context.Context) {
 	}()
 	d.stopScreen = func() {
 		cancel()
-		// It may wait for the engine to take a result, or a change of the never-list.
+		// It may wait for the engine to take a result, or a change of the never-list. Nobody else is served: whoever asks may want the
+		// configuration taken over, which may be what stops the stage.
 		for {
 			select {
 			case <-ended:
 				return
-			case f := <-d.asks:
+			case f := <-d.nevers:
 				f(d.o.Now())
 			case obs := <-s.Results():
 				d.engine.Observed(d.o.Now(), obs...)
@@ -434,9 +441,16 @@ func (d *Daemon) startScreen(ctx context.Context) {
 
 // ask runs f on the engine's goroutine and waits for it.
 func (d *Daemon) ask(ctx context.Context, f func(now time.Time)) error {
+	return d.through(ctx, d.asks, f)
+}
+
+// through is ask by one of the engine's channels.
+func (d *Daemon) through(ctx context.Context, asks chan<- func(now time.Time), f func(now time.Time)) error {
 	done := make(chan struct{})
 	select {
-	case d.asks <- func(now time.Time) { defer close(done); f(now) }:
+	case asks <- func(now time.Time) { defer close(done); f(now) }:
+	case <-d.stopping:
+		return errors.New("the daemon is stopping")
 	case <-ctx.Done():
 		return fmt.Errorf("the daemon is busy: %w", ctx.Err())
 	}

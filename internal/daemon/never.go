@@ -44,7 +44,7 @@ func (d *Daemon) neverChanged(origin string, prefixes []netip.Prefix) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
-	if err := d.ask(ctx, func(now time.Time) { d.engine.Notices(d.bans.SetNever(now, origin, prefixes)) }); err != nil {
+	if err := d.through(ctx, d.nevers, func(now time.Time) { d.engine.Notices(d.bans.SetNever(now, origin, prefixes)) }); err != nil {
 		d.log.Warn("the never-list could not be brought up to date; it is tried again", "origin", origin, "error", err)
 	}
 }

@@ -66,6 +66,7 @@ func (d *Daemon) takeConfig(ctx context.Context, c *config.Config) error {
 	d.notePositions()
 	d.stopSources()
 	d.drainSources()
+	d.stopScreen()
 	d.commit(ctx)
 	plan.Warden.OnEvent, plan.Warden.Read, plan.Warden.Log = d.event, d.readAt, d.log
 	detector, err := d.sameDetector(plan.Detector)
@@ -73,6 +74,7 @@ func (d *Daemon) takeConfig(ctx context.Context, c *config.Config) error {
 		err = d.bans.Reload(plan.Warden)
 	}
 	if err != nil {
+		d.startScreen(ctx)
 		d.startSources(ctx) // goes on where they stopped
 		return err
 	}
@@ -84,7 +86,6 @@ func (d *Daemon) takeConfig(ctx context.Context, c *config.Config) error {
 	d.hooks.Update(d.hookJails(f), d.liveStories(ctx))
 	d.openNotices(f)
 	d.detector = detector
-	d.stopScreen()
 	old := d.neverList
 	d.mu.Lock()
 	d.screen, d.neverList = screen, list

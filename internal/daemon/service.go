@@ -262,12 +262,13 @@ func (s *service) Ban(ctx context.Context, by string, o control.BanOrder) (contr
 	return out, err
 }
 
-// change lets f change bans on the engine's goroutine, and waits until PF has what follows from it.
+// change lets f change bans on the engine's goroutine, and waits until PF has what follows from it. What is carried out may hold others'
+// decisions too: it goes on where the client has gone.
 func (s *service) change(ctx context.Context, f func(now time.Time)) error {
 	var failed error
 	if err := s.d.ask(ctx, func(now time.Time) {
 		f(now)
-		failed = s.d.engine.Commit(ctx)
+		failed = s.d.engine.Commit(context.WithoutCancel(ctx))
 	}); err != nil {
 		return err
 	}

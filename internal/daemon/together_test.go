@@ -1,0 +1,99 @@
+package daemon_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"pfwarden/internal/config"
+	"pfwarden/internal/control"
+	"pfwarden/internal/daemon"
+	"pfwarden/pfctl/pftest"
+)
+
+// TestSetTogether has clients of fail2ban set options at the same time: each makes the daemon take its configuration over anew, one after
+// the other, and each line is read once after that.
+func TestSetTogether(t *testing.T) {
+	dir := t.TempDir()
+	write(t, dir, map[string]string{
+		"filter.d/web.conf": "[Definition]\nfailregex = [[]<TIME>[]] [[]client <HOST>[]] not found\n",
+		"jail.conf":         "[DEFAULT]\nmaxretry = 1000\nfindtime = 600\nbantime = 600\n[web]\nenabled = true\nfilter = web\nlogpath = DIR/error_log\n",
+		"error_log":         "",
+	})
+	profile, err := pftest.ProfileByName("openbsd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	pf, err := pftest.NewGateway(profile, "pfwarden")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := config.Default("openbsd")
+	c.Fail2ban, c.Portscan.Enabled, c.NeverDefaults = dir, false, false
+	c.Store.File, c.Control.Socket, c.Control.Group, c.Metrics.Listen = ":memory:", filepath.Join(dir, "s"), "", ""
+	c.Jails = nil
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	d, err := daemon.New(ctx, daemon.Options{
+		Config: c, Load: func() (*config.Config, error) { again := *c; return &again, nil }, Runner: pf, Log: slog.New(slog.DiscardHandler),
+		Tick: 20 * time.Millisecond, Watch: []string{},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan error, 1)
+	go func() { done <- d.Run(ctx) }()
+	client := control.NewClient(c.Control.Socket)
+	say := func(argv ...string) string {
+		r, err := client.Fail2ban(ctx, argv)
+		return fmt.Sprint(string(r.Value), r.Error, err)
+	}
+	await(t, "the daemon answers", func() bool { return strings.Contains(say("status"), "web") })
+	var clients sync.WaitGroup
+	for n := range 4 {
+		clients.Go(func() {
+			for i := range 10 {
+				length := fmt.Sprint(600 + 10*n + i)
+				if r, err := client.Fail2ban(ctx, []string{"set", "web", "bantime", length}); err != nil || r.Error != nil {
+					t.Errorf("client %d: %v, %v", n, r.Error, err)
+				}
+			}
+		})
+	}
+	clients.Wait()
+	f, err := os.OpenFile(filepath.Join(dir, "error_log"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	now := time.Now().Format("Mon Jan 02 15:04:05 2006")
+	lines := func(address string) {
+		for range 3 {
+			fmt.Fprintf(f, "[%s] [client %s] not found\n", now, address)
+		}
+	}
+	lines("198.51.100.7")
+	total := func() uint64 {
+		s, err := client.Status(ctx, "web")
+		if err != nil || len(s.Jails) != 1 {
+			t.Fatal(s.Jails, err)
+		}
+		return s.Jails[0].Observations
+	}
+	await(t, "the lines", func() bool { return total() >= 3 })
+	lines("198.51.100.8") // whoever reads a second time has read the first ones by the time these are counted
+	await(t, "more lines", func() bool { return total() >= 6 })
+	if n := total(); n != 6 {
+		t.Errorf("%d observations of 6 lines", n)
+	}
+	cancel()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+}
