@@ -397,3 +397,29 @@ func TestFrames(t *testing.T) {
 		t.Error(fmt.Errorf("at the end: %w", err))
 	}
 }
+
+// TestRemoteReloads: a jail that a client of fail2ban gives another ban time has its action's actionreload run, also by the other process.
+func TestRemoteReloads(t *testing.T) {
+	t.Parallel()
+	ran := make(chan string, 10)
+	jail := Jail{Name: "sshd", BanTime: 600, Actions: []fail2ban.Action{testAction("a", map[string]string{"actionstart": "start", "actionreload": "reload"}, nil)}}
+	worker, _ := serve(t, NewBook([]Jail{jail}, nil, "", 0), ServerOptions{Shell: func(_ context.Context, text string, _ []string) error { ran <- text; return nil }})
+	r := NewRemote()
+	r.Attach(worker, 0, "")
+	h := New([]Jail{jail}, Options{Remote: r})
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	go h.Run(ctx)
+	h.Start(nil)
+	jail.BanTime = 700
+	h.Update([]Jail{jail}, nil)
+	idle(t, h)
+	close(ran)
+	var got []string
+	for text := range ran {
+		got = append(got, text)
+	}
+	if d := cmp.Diff([]string{"start", "reload"}, got); d != "" {
+		t.Errorf("commands (-want +got):\n%s", d)
+	}
+}
