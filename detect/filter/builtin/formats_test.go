@@ -115,6 +115,8 @@ func TestFormats(t *testing.T) {
 			[]found{fail(""), fail(""), fail(""), fail(""), fail(""), fail(""), fail(""), fail(""), fail(""), fail(""), none}},
 		{"httpd-probes", "httpd-probes", []string{
 			`198.51.100.7 - - [22/Nov/2026:15:00:00 +0000] "GET /.env HTTP/1.1" 404 157`,
+			`198.51.100.7 - - [22/Nov/2026:15:00:00 +0000] "GET /default.ida?XXXX HTTP/1.0" 404 157`,
+			`198.51.100.7 - - [22/Nov/2026:15:00:00 +0000] "GET /docs/.env-howto.html HTTP/1.1" 200 157`,
 			`198.51.100.7 - - [22/Nov/2026:15:00:00 +0000] "GET /.git/config HTTP/1.1" 200 157`,
 			`198.51.100.7 - - [22/Nov/2026:15:00:00 +0000] "POST /vendor/phpunit/phpunit/src/Util/PHP/eval-stdin.php HTTP/1.1" 404 157`,
 			`198.51.100.7 - - [22/Nov/2026:15:00:00 +0000] "GET / HTTP/1.1" 200 157 "-" "() { :; }; /bin/bash -c id"`,
@@ -128,7 +130,7 @@ func TestFormats(t *testing.T) {
 			`198.51.100.7 - - [22/Nov/2026:15:00:00 +0000] "GET /solr/admin/info/system HTTP/1.1" 404 157`,
 			`198.51.100.7 - - [22/Nov/2026:15:00:00 +0000] "GET /environment/ HTTP/1.1" 200 157`,
 			`[Sun Nov 22 15:15:35 2026] [error] [client 198.51.100.7] File does not exist: /var/www/html/.env`},
-			[]found{fail(""), fail(""), fail(""), fail(""), fail(""), fail(""), fail(""), fail(""), fail(""), fail(""), none, fail(""), none, fail("")}},
+			[]found{fail(""), fail(""), none, fail(""), fail(""), fail(""), fail(""), fail(""), fail(""), fail(""), fail(""), fail(""), none, fail(""), none, fail("")}},
 		{"postfix", "postfix", []string{
 			"Nov 22 15:20:08 mx postfix/smtpd[1]: warning: unknown[198.51.100.7]: SASL LOGIN authentication failed: UGFzc3dvcmQ6",
 			"Nov 22 15:20:08 mx postfix/submission/smtpd[1]: warning: a-b.example[198.51.100.7]: SASL PLAIN authentication failed: (reason unavailable), sasl_username=bob@example.org",

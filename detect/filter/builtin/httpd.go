@@ -81,7 +81,7 @@ func httpdOverflows(o *Options) filter.Definition {
 }
 
 // probes are requests that only somebody looking for a hole makes.
-const probes = `(?:/\.env(?:\b|[."]|%00)|/\.git/|/\.aws/|/\.svn/|/\.ssh/|/\.DS_Store|/\.htpasswd|/\.vscode/|eval-stdin\.php|/phpunit/` +
+const probes = `(?:/\.env(?:[.~?/&;,:'"\s]|%00|$)|/default\.ida\?|/\.git/|/\.aws/|/\.svn/|/\.ssh/|/\.DS_Store|/\.htpasswd|/\.vscode/|eval-stdin\.php|/phpunit/` +
 	`|/cgi-bin/[^"]*(?:\.\.|\.?%2e|%%32)|etc/passwd|etc%2fpasswd|win\.ini|/proc/self/environ|/boaform/|/HNAP1|/GponForm/|/goform/|/setup\.cgi\?|/actuator(?:/|[ ?"])` +
 	`|/solr/admin|/_ignition/execute-solution|/wls-wsat/|/invoker/|/jmx-console|/manager/html|/autodiscover\.json\?|/owa/auth/x\.js|/remote/fgt_lang` +
 	`|/dana-na/|/vpns/|/wp-config\.php|/thinkphp|invokefunction&function=|/struts|\$\{jndi:|%24%7bjndi|\$%7bjndi|%7[bB]jndi:|\(\) \{ ?:? ?;|\(\)%20\{|\(\)\+\{` +
