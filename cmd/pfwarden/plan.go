@@ -116,7 +116,7 @@ func makePlan(c *config.Config, userName string) (*plan, *around, error) {
 	if len(needs.Anchors) == 0 {
 		return nil, nil, err
 	}
-	p.Settings.Files = needs.Files
+	p.Settings.Files, p.Settings.Lists = needs.Files, needs.Lists
 	for _, a := range needs.Anchors {
 		p.Settings.Anchors = append(p.Settings.Anchors, privsep.NewAnchor(a))
 	}

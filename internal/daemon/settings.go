@@ -18,6 +18,7 @@ import (
 // Needs is what a daemon of a configuration needs of others: the files that it reads and the anchors that it fills.
 type Needs struct {
 	Files   []string // paths and globs of the logs, and of the pflog file
+	Lists   []string // paths of the files of addresses
 	Anchors []pfctl.Config
 }
 
@@ -48,8 +49,8 @@ func NeedsOf(c *config.Config, f *fail2ban.Running, rules string) (Needs, error)
 	}
 	for _, l := range lists {
 		for _, path := range l.Files() {
-			if filepath.IsAbs(path) {
-				add(filepath.Clean(path))
+			if path = filepath.Clean(path); filepath.IsAbs(path) && !slices.Contains(n.Lists, path) {
+				n.Lists = append(n.Lists, path)
 			}
 		}
 	}

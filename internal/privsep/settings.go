@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"pfwarden/pfctl"
@@ -17,7 +18,8 @@ type Settings struct {
 	Files   []string // absolute paths and globs of the logs and of the pflog file
 	Anchors []Anchor
 
-	Interface string // to capture from; "" = none
+	Lists     []string // absolute paths of files of addresses, which are opened by these names alone
+	Interface string   // to capture from; "" = none
 	Snaplen   int
 
 	Never         []netip.Prefix // never added, and their states never killed
@@ -76,6 +78,11 @@ func (s *Settings) Validate() error {
 			errs = append(errs, fmt.Errorf("log %q: %w", f, err))
 		}
 	}
+	for _, f := range s.Lists {
+		if !filepath.IsAbs(f) || filepath.Clean(f) != f {
+			errs = append(errs, fmt.Errorf("file of addresses %q: the privileged process opens absolute paths without . and .. only", f))
+		}
+	}
 	if len(s.Anchors) == 0 {
 		errs = append(errs, errors.New("no anchor of PF is named"))
 	}
@@ -111,11 +118,14 @@ func (a *Anchor) has(table string) bool {
 	return false
 }
 
-// MayOpen tells whether a path is that of a configured file, or of one that may be it under the name which rotation gave it:
+// MayOpen tells whether a path is that of a configured file, or of a log that may be it under the name which rotation gave it:
 // a name in the same folder that begins as the configured one does without its extension.
 func (s *Settings) MayOpen(path string) bool {
 	if !filepath.IsAbs(path) || filepath.Clean(path) != path {
 		return false
+	}
+	if slices.Contains(s.Lists, path) {
+		return true
 	}
 	for _, f := range s.Files {
 		if f == path {
