@@ -53,10 +53,11 @@ func (h *Hooks) HandOver(ctx context.Context, live []ledger.Ban, keep map[string
 	return out, nil
 }
 
-// Adopt takes over the states that the daemon before has left. It must be called before Start.
+// Adopt takes over the states that the daemon before has left, which has stopped its other actions in order. It must be called before Start.
 func (h *Hooks) Adopt(states []State) (adopted int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
+	h.o.Unclean = false
 	byName := make(map[string]*action)
 	for n, a := range h.actions {
 		byName[n.String()] = a

@@ -277,3 +277,19 @@ func sorted(m map[string]bool) (out []string) {
 	slices.Sort(out)
 	return out
 }
+
+// TestUncleanHandedOver: a daemon that left its actions to the next one was not killed, and nothing is cleared behind it.
+func TestUncleanHandedOver(t *testing.T) {
+	t.Parallel()
+	s := &spy{}
+	h := New([]Jail{{Name: "sshd", BanTime: 600, Actions: []fail2ban.Action{testAction("x", map[string]string{"actionstart": "start", "actionflush": "flush"}, nil)}}}, Options{Shell: s.run, Unclean: true})
+	ctx, cancel := context.WithCancel(context.Background())
+	t.Cleanup(cancel)
+	go h.Run(ctx)
+	h.Adopt(nil)
+	h.Start(nil)
+	idle(t, h)
+	if d := cmp.Diff([]string{"start"}, s.all()); d != "" {
+		t.Errorf("commands (-want +got):\n%s", d)
+	}
+}
