@@ -251,7 +251,8 @@ func fail2banRegex(ctx context.Context, streams stdio, args []string) error {
 	options := filter.Options{AllRegex: !o.first && o.out == "", NoFindTime: true}
 	if o.timezone != "" {
 		if options.Location, err = date.Location(o.timezone); err != nil || len(o.timezone) == 1 && o.timezone != strings.ToUpper(o.timezone) {
-			return failed(fmt.Errorf("Unknown or unsupported time zone: '%s'", o.timezone)) //nolint:staticcheck // fail2ban's own words
+			//lint:ignore ST1005 fail2ban's own words
+			return failed(fmt.Errorf("Unknown or unsupported time zone: '%s'", o.timezone))
 		}
 	}
 	def, err := o.definition(w)
@@ -261,7 +262,8 @@ func fail2banRegex(ctx context.Context, streams stdio, args []string) error {
 	f, err := filter.Compile(def, options)
 	var wrong *filter.RegexError
 	if errors.Is(err, filter.ErrNoID) && errors.As(err, &wrong) {
-		err = fmt.Errorf("No failure-id group in %s", f2bclient.Repr(wrong.Regex)) //nolint:staticcheck // fail2ban's own words
+		//lint:ignore ST1005 fail2ban's own words
+		err = fmt.Errorf("No failure-id group in %s", f2bclient.Repr(wrong.Regex))
 	}
 	if err != nil {
 		return failed(err)
@@ -415,7 +417,8 @@ func (o *regexOptions) sayPattern(w io.Writer, pattern string) error {
 func givenOptions(text string) (f2bclient.Dict, error) {
 	values, err := fail2ban.BracketOptions("x" + text)
 	if err != nil {
-		return nil, fmt.Errorf("Wrong filter name or options: %w", err) //nolint:staticcheck // fail2ban's own words
+		//lint:ignore ST1005 fail2ban's own words
+		return nil, fmt.Errorf("Wrong filter name or options: %w", err)
 	}
 	out := f2bclient.Dict{}
 	for k, v := range values {

@@ -162,15 +162,17 @@ func stopped(t *testing.T, base *gateway) {
 	g, log, jail := base.under(t)
 	g.run(jail)
 	g.cli("ban", "--for", "1s", "198.51.100.8")
-	all := g.processes()
-	for _, pid := range all {
-		must(t, syscall.Kill(pid, syscall.SIGSTOP))
+	var all []int
+	for _, pid := range g.processes() {
+		if syscall.Kill(pid, syscall.SIGSTOP) == nil { // a pfctl(8) may have ended by now
+			all = append(all, pid)
+		}
 	}
 	failures(t, log, "198.51.100.9", 5)
 	over := time.Now().Add(2 * time.Second)
 	within(t, 10*time.Second, "the ban's time is over", func() bool { return time.Now().After(over) })
 	for _, pid := range all {
-		must(t, syscall.Kill(pid, syscall.SIGCONT))
+		_ = syscall.Kill(pid, syscall.SIGCONT)
 	}
 	within(t, 10*time.Second, "what happened meanwhile is dealt with", func() bool {
 		in := g.table("banned")

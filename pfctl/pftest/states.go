@@ -187,9 +187,6 @@ func (pf *PF) removeStates(match func(*connState) bool) int {
 	return n - len(pf.states)
 }
 
-// ruleOf returns the rule that made a state, nil if it was replaced.
-func (pf *PF) ruleOf(s *connState) *rule { return s.rule }
-
 // ruleStates counts the states that a rule has made.
 func (pf *PF) ruleStates(r *rule) int {
 	n := 0
