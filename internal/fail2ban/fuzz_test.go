@@ -2,7 +2,6 @@ package fail2ban
 
 import (
 	"errors"
-	"strings"
 	"testing"
 	"time"
 )
@@ -24,7 +23,7 @@ func FuzzLoad(f *testing.F) {
 		if err == nil {
 			r := setup.Compile(RunOptions{ReadFile: func(string) ([]byte, error) { return nil, errors.New("not in this test") }})
 			for _, fault := range append(setup.Faults, r.Faults...) {
-				if len(fault.Error()) > 100_000 || strings.ContainsRune(fault.Error(), 0) {
+				if len(fault.Error()) > 100_000 {
 					t.Errorf("a fault of %d bytes", len(fault.Error()))
 				}
 			}

@@ -242,9 +242,9 @@ func (e *emitter) literal(r rune, fold bool) {
 
 func (e *emitter) char(r rune) {
 	switch {
-	case r < 0x20 || r == 0x7f:
+	case r < 0x20 || r == 0x7f || r == '-': // regexp2 takes "\-" for no end of a range
 		fmt.Fprintf(e, `\x%02x`, r)
-	case r < 0x80 && strings.ContainsRune(`\.+*?()|[]{}^$-#&~ `, r):
+	case r < 0x80 && strings.ContainsRune(`\.+*?()|[]{}^$#&~ `, r):
 		if r == ' ' || r == '&' || r == '~' || r == '#' {
 			e.WriteRune(r)
 			return
