@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"os"
+	"regexp"
 	"testing"
 	"time"
 )
@@ -241,4 +242,25 @@ func (w *world) copyAndTruncate(from, to string) {
 	w.must(err)
 	w.must(os.WriteFile(w.path(to), data, 0o644))
 	w.must(os.Truncate(w.path(from), 0))
+}
+
+// TestEmptyWhenNoted: a file that was empty when its position was stored, and renamed while nobody looked, is named by what it holds as soon
+// as that was read. By its device and inode alone another file, which got them later, would be taken for it.
+func TestEmptyWhenNoted(t *testing.T) {
+	w := newWorld(t)
+	w.write("log", "")
+	w.start()
+	w.look()
+	w.halt()
+	w.rename("log", "log.0")
+	w.write("log.0", "a\nb\n")
+	w.write("log", "c\n")
+	w.start()
+	w.look()
+	w.want("a", "b", "c")
+	for _, l := range w.lines {
+		if nameless := regexp.MustCompile(`:0:[0-9a-f]+(@[1-9]|$)`); nameless.MatchString(l.Next.Identity) && l.Next.Offset > 0 {
+			t.Errorf("%q: identity %s at offset %d", l.Text, l.Next.Identity, l.Next.Offset)
+		}
+	}
 }

@@ -160,7 +160,9 @@ func (p *path) try(s sibling, at place, mark []byte, now time.Time) *File {
 	}
 	f, err := p.openOld(file, at.off, now)
 	if err == nil && at.id.sameHead(f.head) && (f.src != nil || len(mark) == 0 || bytes.Equal(mark, f.mark)) {
-		f.known = &at.id
+		if f.key != (fileKey{at.id.dev, at.id.ino}) {
+			f.known = &at.id // a copy goes by the name of what it was made of; the file itself has grown, perhaps from nothing
+		}
 		p.w.files[f.key]++
 		return f
 	}
