@@ -20,12 +20,13 @@ import (
 	"pfwarden/pfctl/pftest"
 )
 
-// debianFail2ban gives the folder into which Debian's package fail2ban is unpacked. PFWARDEN_FAIL2BAN names one that is there already;
+// debianFail2ban gives the folder into which Debian's package fail2ban is unpacked. PFWARDEN_FAIL2BAN names those that are there already,
+// of which the first is taken;
 // else the package is fetched, and where that cannot be done the test is skipped. Nothing of it is part of this project.
 func debianFail2ban(t testing.TB) string {
 	t.Helper()
-	if dir := os.Getenv("PFWARDEN_FAIL2BAN"); dir != "" {
-		return dir
+	if dirs := filepath.SplitList(os.Getenv("PFWARDEN_FAIL2BAN")); len(dirs) > 0 {
+		return dirs[0]
 	}
 	if testing.Short() {
 		t.Skip("fetches a package")

@@ -1,0 +1,129 @@
+package privsep
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+)
+
+func TestFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	write := func(name string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(name), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	for _, name := range []string{"authlog", "authlog.0", "a-access.log", "a-access.log.1.gz", "secret"} {
+		write(name)
+	}
+	if err := errors.Join(os.Mkdir(filepath.Join(dir, "pflog"), 0o700), os.Symlink("secret", filepath.Join(dir, "authlog.link"))); err != nil {
+		t.Fatal(err)
+	}
+	c, _, _ := pair(t, dir)
+	for _, x := range []struct {
+		path string
+		want error // nil: it is opened
+	}{
+		{"authlog", nil}, {"authlog.0", nil}, {"a-access.log", nil}, {"a-access.log.1.gz", nil},
+		{"authlog.1", fs.ErrNotExist}, {"secret", fs.ErrPermission}, {"../../etc/shadow", fs.ErrPermission}, {"pflog", fs.ErrPermission},
+		{"authlog/../secret", fs.ErrPermission},
+	} {
+		f, err := c.Open(dir + "/" + x.path)
+		if x.want == nil {
+			if err != nil {
+				t.Errorf("%s: %v", x.path, err)
+				continue
+			}
+			st, err1 := f.Stat()
+			looked, err2 := c.Stat(dir + "/" + x.path)
+			if err1 != nil || err2 != nil || !os.SameFile(st, st) || looked.Size() != st.Size() || !looked.ModTime().Equal(st.ModTime()) {
+				t.Errorf("%s: %v %v %v %v", x.path, st, looked, err1, err2)
+			}
+			f.Close()
+			continue
+		}
+		if !errors.Is(err, x.want) {
+			t.Errorf("%s: %v, want %v", x.path, err, x.want)
+			if f != nil {
+				f.Close()
+			}
+		}
+	}
+	if got, err := c.Glob(filepath.Join(dir, "*access.log")); err != nil || !slices.Equal(got, []string{filepath.Join(dir, "a-access.log")}) {
+		t.Errorf("glob: %v, %v", got, err)
+	}
+	if _, err := c.Glob(filepath.Join(dir, "*")); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("a glob that nobody configured: %v", err)
+	}
+	list, err := c.ReadDir(dir)
+	var names []string
+	for _, e := range list {
+		names = append(names, e.Name())
+	}
+	slices.Sort(names)
+	if err != nil || slices.Contains(names, "secret") || !slices.Contains(names, "authlog.0") {
+		t.Errorf("folder: %v, %v", names, err)
+	}
+	if _, err := c.ReadDir("/etc"); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("another folder: %v", err)
+	}
+}
+
+// TestUnsafePaths: what others than root decide is not followed.
+func TestUnsafePaths(t *testing.T) {
+	t.Parallel()
+	if os.Geteuid() != 0 {
+		t.Skip("makes files of other users")
+	}
+	const other = 12345
+	for _, c := range []struct {
+		name  string
+		build func(dir string) error
+		safe  bool
+	}{
+		{"plain", func(dir string) error { return os.WriteFile(dir+"/authlog", nil, 0o600) }, true},
+		{"a user's file in his folder", func(dir string) error {
+			return errors.Join(os.WriteFile(dir+"/authlog", nil, 0o600), os.Chown(dir, other, other), os.Chown(dir+"/authlog", other, other))
+		}, true},
+		{"a link of root's in root's folder", func(dir string) error {
+			return errors.Join(os.WriteFile(dir+"/target", nil, 0o600), os.Symlink("target", dir+"/authlog"))
+		}, true},
+		{"a link in a user's folder", func(dir string) error {
+			return errors.Join(os.Symlink("/etc/shadow", dir+"/authlog"), os.Lchown(dir+"/authlog", other, other), os.Chown(dir, other, other))
+		}, false},
+		{"a link of root's in a user's folder", func(dir string) error {
+			return errors.Join(os.Symlink("/etc/shadow", dir+"/authlog"), os.Chown(dir, other, other))
+		}, false},
+		{"a second name of a file of root's in a user's folder", func(dir string) error {
+			return errors.Join(os.WriteFile(dir+"/secret", nil, 0o600), os.Link(dir+"/secret", dir+"/authlog"), os.Chown(dir, other, other))
+		}, false},
+		{"a folder for everybody", func(dir string) error {
+			return errors.Join(os.WriteFile(dir+"/authlog", nil, 0o600), os.Chmod(dir, 0o777))
+		}, false},
+		{"a user's file in a sticky folder", func(dir string) error {
+			return errors.Join(os.WriteFile(dir+"/authlog", nil, 0o600), os.Chown(dir+"/authlog", other, other), os.Chmod(dir, 0o777|os.ModeSticky))
+		}, false},
+		{"a folder", func(dir string) error { return os.Mkdir(dir+"/authlog", 0o700) }, false},
+		{"a loop", func(dir string) error { return os.Symlink("authlog", dir+"/authlog") }, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := c.build(dir); err != nil {
+				t.Fatal(err)
+			}
+			f, err := openAt(dir + "/authlog")
+			if f != nil {
+				f.Close()
+			}
+			if (err == nil) != c.safe {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
