@@ -325,3 +325,9 @@ func (a address) appendText(b []byte) []byte {
 	}
 	return a.AppendTo(b)
 }
+
+// String names a request for the log, without its addresses.
+func (r *request) String() string {
+	name := [...]string{"?", "open", "capture", "anchor", "table", "kill", "read"}[r.kind]
+	return fmt.Sprintf("%s/%d %.200q %.100q %.100q, %d addresses", name, r.way, r.path, r.anchor, r.table, len(r.addresses))
+}
