@@ -45,6 +45,8 @@ type Options struct {
 
 	States time.Duration // how often PF's states are read; 0 = 3 min
 
+	Resolver screen.Resolver // of names in logs and in the never-list; nil = the system's
+
 	Open    func(path string) (*os.File, error) // nil = the file system
 	Journal io.Writer                           // flight recorder; nil = none
 	Watch   []string                            // interfaces, instead of the configuration's; nil = work them out
@@ -340,8 +342,8 @@ func (d *Daemon) loop(ctx, work context.Context) {
 		case batch := <-d.lines:
 			d.batch(batch)
 			d.moreLines()
-		case obs := <-d.screen.Results():
-			d.engine.Observed(d.o.Now(), obs...)
+		case <-d.screen.Ready():
+			d.screened()
 		case f := <-d.asks:
 			f(d.o.Now())
 		case f := <-d.nevers:
@@ -395,8 +397,21 @@ func (d *Daemon) batch(lines []capture.Line) {
 		d.read = l.Read
 		d.engine.Line(d.o.Now(), l)
 		d.positions[l.Next.Path] = l.Next
+		select {
+		case <-d.screen.Ready(): // so that its queue does not fill while a long batch is dealt with
+			d.screened()
+		default:
+		}
 	}
 	d.watcher.dealt(len(lines))
+}
+
+// screened deals with what the screening stage has found out.
+func (d *Daemon) screened() {
+	for _, obs := range d.screen.Take() {
+		d.read = obs[0].Read
+		d.engine.Observed(d.o.Now(), obs...)
+	}
 }
 
 func (d *Daemon) tick(ctx context.Context) {
@@ -424,7 +439,7 @@ func (d *Daemon) startScreen(ctx context.Context) {
 	}()
 	d.stopScreen = func() {
 		cancel()
-		// It may wait for the engine to take a result, or a change of the never-list. Nobody else is served: whoever asks may want the
+		// It may wait for the engine to take a change of the never-list. Nobody else is served: whoever asks may want the
 		// configuration taken over, which may be what stops the stage.
 		for {
 			select {
@@ -432,8 +447,6 @@ func (d *Daemon) startScreen(ctx context.Context) {
 				return
 			case f := <-d.nevers:
 				f(d.o.Now())
-			case obs := <-s.Results():
-				d.engine.Observed(d.o.Now(), obs...)
 			}
 		}
 	}

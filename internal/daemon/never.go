@@ -16,12 +16,12 @@ import (
 
 // newScreen makes the stage between filters and detector, and the never-list that it keeps fresh.
 func (d *Daemon) newScreen(c *config.Config, f *fail2ban.Running) (*screen.Screen, *screen.List, error) {
-	list, err := screen.NewList(c.Never, nil, d.neverChanged)
+	list, err := screen.NewList(c.Never, d.o.Resolver, d.neverChanged)
 	if err != nil {
 		return nil, nil, fmt.Errorf("never-list: %w", err)
 	}
 	jails, lists := screenJails(f)
-	o := screen.Options{Jails: jails, Refresh: append([]*screen.List{list}, lists...), NameOf: reverseName, Now: d.o.Now, Log: d.log.With("part", "screen")}
+	o := screen.Options{Jails: jails, Refresh: append([]*screen.List{list}, lists...), NameOf: reverseName, Resolver: d.o.Resolver, Now: d.o.Now, Log: d.log.With("part", "screen")}
 	if c.NeverDefaults {
 		o.Defaults = list
 	}

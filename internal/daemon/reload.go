@@ -67,6 +67,7 @@ func (d *Daemon) takeConfig(ctx context.Context, c *config.Config) error {
 	d.stopSources()
 	d.drainSources()
 	d.stopScreen()
+	d.screened()
 	d.commit(ctx)
 	plan.Warden.OnEvent, plan.Warden.Read, plan.Warden.Log = d.event, d.readAt, d.log
 	detector, err := d.sameDetector(plan.Detector)
@@ -86,11 +87,12 @@ func (d *Daemon) takeConfig(ctx context.Context, c *config.Config) error {
 	d.hooks.Update(d.hookJails(f), d.liveStories(ctx))
 	d.openNotices(f)
 	d.detector = detector
-	old := d.neverList
+	old, waiting := d.neverList, d.screen.Waiting()
 	d.mu.Lock()
 	d.screen, d.neverList = screen, list
 	d.mu.Unlock()
 	d.screen.Refresh(ctx)
+	d.screen.Again(waiting)
 	d.replaceNever(list, old)
 	d.backlog = false
 	if err := d.join(plan); err != nil {

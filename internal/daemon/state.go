@@ -14,6 +14,7 @@ import (
 	"pfwarden/detect"
 	"pfwarden/detect/filter"
 	"pfwarden/internal/ledger"
+	"pfwarden/internal/screen"
 )
 
 // snapshotEvery is how much work a crash may cost to be done again; nothing is lost by it.
@@ -69,6 +70,12 @@ func (d *Daemon) restore(ctx context.Context) error {
 		}
 	}
 	d.backlog, d.saved, d.gapFrom = true, snap.Time, snap.Time
+	if waiting, err := screen.DecodeWaiting(snap.Waiting); err != nil {
+		d.log.Warn("failures that waited for a name or an ignore command are lost", "error", err)
+		d.metrics.Rejected.With("snapshot", "damaged").Inc()
+	} else {
+		d.screen.Again(waiting)
+	}
 	notices, err := d.bans.Since(ctx, snap.Time)
 	if err != nil {
 		return err
@@ -79,7 +86,7 @@ func (d *Daemon) restore(ctx context.Context) error {
 	return nil
 }
 
-// snapshotIfDue saves the detector's state with the positions that belong to it.
+// snapshotIfDue saves the detector's state with the positions that belong to it, and what of the lines before these is still being screened.
 func (d *Daemon) snapshotIfDue(ctx context.Context, now time.Time) {
 	if d.saved.IsZero() {
 		d.saved = now.Add(-snapshotEvery)
@@ -107,6 +114,12 @@ func (d *Daemon) snapshot(ctx context.Context, now time.Time) {
 		return
 	}
 	s := ledger.Snapshot{Time: now, Detector: b.Bytes()}
+	var err error
+	if s.Waiting, err = screen.EncodeWaiting(d.screen.Waiting()); err != nil {
+		d.log.Error("taking a snapshot", "error", err)
+		d.fault("snapshot", err.Error())
+		return
+	}
 	d.notePositions()
 	d.forgetLogs()
 	for _, p := range d.positions {
@@ -153,6 +166,7 @@ func (d *Daemon) flushJournal() {
 // finish deals with what the sources had handed over when they stopped, and saves everything.
 func (d *Daemon) finish(ctx context.Context) {
 	d.drainSources()
+	d.screened()
 	d.snapshot(ctx, d.o.Now())
 	// What a flood has left to write makes the next start quicker.
 	before := math.MaxInt

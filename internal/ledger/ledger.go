@@ -196,6 +196,7 @@ type Snapshot struct {
 	Time      time.Time
 	Detector  []byte
 	Positions []capture.Position
+	Waiting   []byte // of the lines before Positions, what the detector has yet to be told, as internal/screen writes it; may be empty
 }
 
 // Query selects bans for History. Zero fields do not restrict.

@@ -258,7 +258,7 @@ func TestSnapshot(t *testing.T) {
 			t.Errorf("empty ledger: %v, %v", ok, err)
 		}
 		for i := range 2 {
-			want := Snapshot{Time: t0, Detector: []byte{0, 1, byte(i)}, Positions: []capture.Position{{Path: "/var/log/a\xff", Identity: "1:2", Offset: 1 << 40}}}
+			want := Snapshot{Time: t0, Detector: []byte{0, 1, byte(i)}, Waiting: []byte{2, byte(i)}, Positions: []capture.Position{{Path: "/var/log/a\xff", Identity: "1:2", Offset: 1 << 40}}}
 			if i == 0 {
 				want.Positions = append(want.Positions, capture.Position{Path: "/gone", Identity: "x", Offset: 1})
 				want.Positions[0], want.Positions[1] = want.Positions[1], want.Positions[0]

@@ -147,7 +147,7 @@ func (m *Memory) Record(_ context.Context, b Batch) error {
 func (m *Memory) SaveSnapshot(_ context.Context, s Snapshot) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s.Detector, s.Positions = slices.Clone(s.Detector), slices.Clone(s.Positions)
+	s.Detector, s.Positions, s.Waiting = slices.Clone(s.Detector), slices.Clone(s.Positions), slices.Clone(s.Waiting)
 	m.snapshot = &s
 	return nil
 }

@@ -290,7 +290,7 @@ func (db *DB) loadSnapshot(ctx context.Context) (s Snapshot, ok bool, err error)
 	}
 	defer tx.Rollback()
 	var at int64
-	err = tx.QueryRowContext(ctx, "SELECT time, detector FROM snapshot WHERE id = 1").Scan(&at, &s.Detector)
+	err = tx.QueryRowContext(ctx, "SELECT time, detector, waiting FROM snapshot WHERE id = 1").Scan(&at, &s.Detector, &s.Waiting)
 	if errors.Is(err, sql.ErrNoRows) {
 		return s, false, nil
 	}

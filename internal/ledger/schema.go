@@ -72,6 +72,7 @@ var migrations = [...]string{
 	// An index by name costs each ban more than the one by first address, which finds the same. Few bans are leaving at any time.
 	`DROP INDEX bans_prefix;
 	CREATE INDEX bans_leaving ON bans (id) WHERE state = 2;`,
+	`ALTER TABLE snapshot ADD COLUMN waiting BLOB;`,
 }
 
 // migrate brings the database to the newest version, each step in a transaction of its own.

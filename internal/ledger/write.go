@@ -135,7 +135,8 @@ func appendRow(args []any, b *Ban) []any {
 // SaveSnapshot implements Store.
 func (db *DB) SaveSnapshot(ctx context.Context, s Snapshot) error {
 	return db.transact(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO snapshot (id, time, detector) VALUES (1, ?, ?)", micros(s.Time), append([]byte{}, s.Detector...))
+		_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO snapshot (id, time, detector, waiting) VALUES (1, ?, ?, ?)",
+			micros(s.Time), append([]byte{}, s.Detector...), append([]byte{}, s.Waiting...))
 		if err != nil {
 			return err
 		}

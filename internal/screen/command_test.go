@@ -41,7 +41,8 @@ func TestCommandAnswers(t *testing.T) {
 			t.Errorf("%s: counted before the command was asked", a)
 		}
 	}
-	got := append(sources(<-s.Results()), sources(<-s.Results())...)
+	next := results(s)
+	got := append(sources(next()), sources(next())...)
 	if diff := cmp.Diff([]string{"192.0.2.2", "192.0.2.3"}, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -99,9 +100,10 @@ func TestCommandKeepsByKey(t *testing.T) {
 				}
 				return 1, nil
 			}})
+			next := results(s)
 			for _, f := range []struct{ addr, user string }{{"192.0.2.1", "root"}, {"192.0.2.2", "root"}, {"192.0.2.3", "root"}, {"192.0.2.1", "admin"}} {
 				if s.Ignored("sshd", observed(f.addr, detect.Fields{"user": f.user})) {
-					<-s.Results()
+					next()
 				}
 			}
 			if ran.Load() != c.runs || asked.Load() != c.asks {

@@ -1,8 +1,11 @@
 // Package screen stands between a filter's candidate and the detector, for what needs the outside world: host names found in
 // log lines are looked up, ignore lists and ignore commands asked, and the never-list's names, files and defaults kept fresh.
 //
-// Nothing here decides on evidence, and nothing waits: what must be asked for comes back later through Results. An address
+// Nothing here decides on evidence, and nothing waits: what must be asked for comes back later through Ready and Take. An address
 // that was found by a name is never proof, since whoever owns the address or the name chooses the answer.
+//
+// What is being asked for belongs to the stage until it is taken: Waiting lists it, so that it can be kept with the detector's snapshot or handed to
+// another Screen, and no failure is lost because its answer came late.
 package screen
 
 import (
@@ -59,23 +62,26 @@ type Stats struct {
 
 // Screen screens candidates. Make one with New.
 type Screen struct {
-	opts    Options
-	results chan []detect.Observation
-	tasks   chan task
+	opts  Options
+	ready chan struct{}
+	tasks chan task
 
 	mu       sync.Mutex // guards what follows
 	names    *cache[[]netip.Addr]
-	answers  map[string]*cache[bool]         // of commands, by jail
-	inFlight map[string][]detect.Observation // by name: who waits for it
-	waiting  int
+	answers  map[string]*cache[bool] // of commands, by jail
+	entries  map[uint64]*entry       // all that wait, by number
+	last     uint64                  // number
+	inFlight map[string][]*entry     // by name: who waits for it
+	answered []*entry                // wait for Take only
 	stats    Stats
 	warned   map[string]string // refresh errors that were logged, so that each is logged once
 }
 
-// task is one thing for a worker to do: look up a name, or ask an observation's command.
+// task is one thing for a worker to do: look up a name, or ask an observation's command. There is never more than one for an entry, so that the
+// queue of them always has room for one that must be put off.
 type task struct {
-	host string
-	obs  detect.Observation
+	host  string
+	entry *entry
 }
 
 // New makes a Screen; Run makes it work.
@@ -107,9 +113,9 @@ func New(opts Options) *Screen {
 		opts.Every = time.Minute
 	}
 	s := &Screen{
-		opts: opts, results: make(chan []detect.Observation), tasks: make(chan task, opts.Queue),
+		opts: opts, ready: make(chan struct{}, 1), tasks: make(chan task, opts.Queue),
 		names: newCache[[]netip.Addr](opts.Cache), answers: map[string]*cache[bool]{},
-		inFlight: map[string][]detect.Observation{}, warned: map[string]string{},
+		entries: map[uint64]*entry{}, inFlight: map[string][]*entry{}, warned: map[string]string{},
 		stats: Stats{Names: map[string]uint64{}, Commands: map[string]uint64{}},
 	}
 	for name, j := range opts.Jails {
@@ -125,10 +131,7 @@ func New(opts Options) *Screen {
 	return s
 }
 
-// Results yields the observations that are to count after all: those of one record together. It is never closed.
-func (s *Screen) Results() <-chan []detect.Observation { return s.results }
-
-// Run works until ctx is done.
+// Run works until ctx is done. What waits then goes on waiting, for another Run or for whoever asks Waiting.
 func (s *Screen) Run(ctx context.Context) error {
 	var workers sync.WaitGroup
 	defer workers.Wait()
@@ -201,22 +204,21 @@ func (s *Screen) Resolve(jail, host string, o detect.Observation) {
 		s.stats.Names["invalid"]++
 		return
 	}
-	o.Jail = jail
-	waiters, flying := s.inFlight[host]
-	switch {
-	case s.waiting >= s.opts.Queue:
+	if len(s.entries) >= s.opts.Queue {
 		s.stats.Names["dropped"]++
 		return
-	case !flying:
-		select {
-		case s.tasks <- task{host: host}:
-		default:
-			s.stats.Names["dropped"]++
-			return
-		}
 	}
-	s.waiting++
-	s.inFlight[host] = append(waiters, keep(o))
+	o.Jail = jail
+	s.look(s.enter(Waiting{Host: host, Observation: keep(o)}))
+}
+
+// look has the name of an entry looked up, together with all that wait for the same. It is called with mu held.
+func (s *Screen) look(e *entry) {
+	waiters, flying := s.inFlight[e.Host]
+	if !flying {
+		s.tasks <- task{host: e.Host}
+	}
+	s.inFlight[e.Host] = append(waiters, e)
 }
 
 // Ignored tells whether o is not to be counted now: its source is on an ignore list, or a command says so, or is still to be
@@ -236,20 +238,15 @@ func (s *Screen) Ignored(jail string, o *detect.Observation) bool {
 	defer s.mu.Unlock()
 	if ok {
 		if ignore, known := s.answers[jail].get(key, s.opts.Now()); known {
-			s.answered("cached", ignore)
+			s.count("cached", ignore)
 			return ignore
 		}
 	}
-	if s.waiting >= s.opts.Queue {
+	if len(s.entries) >= s.opts.Queue {
 		s.stats.Commands["dropped"]++
 		return true
 	}
-	select {
-	case s.tasks <- task{obs: keep(held)}:
-		s.waiting++
-	default:
-		s.stats.Commands["dropped"]++
-	}
+	s.tasks <- task{entry: s.enter(Waiting{Observation: keep(held)})}
 	return true
 }
 
@@ -258,7 +255,7 @@ func (s *Screen) Stats() Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	out := s.stats
-	out.Names, out.Commands, out.Waiting = maps.Clone(s.stats.Names), maps.Clone(s.stats.Commands), s.waiting
+	out.Names, out.Commands, out.Waiting = maps.Clone(s.stats.Names), maps.Clone(s.stats.Commands), len(s.entries)
 	return out
 }
 

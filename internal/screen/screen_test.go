@@ -73,6 +73,20 @@ func run(t *testing.T, opts Options) *Screen {
 	return s
 }
 
+// results gives what s hands out, one record after the other.
+func results(s *Screen) func() []detect.Observation {
+	var queue [][]detect.Observation
+	return func() []detect.Observation {
+		for len(queue) == 0 {
+			<-s.Ready()
+			queue = s.Take()
+		}
+		next := queue[0]
+		queue = queue[1:]
+		return next
+	}
+}
+
 func sources(obs []detect.Observation) (out []string) {
 	for _, o := range obs {
 		out = append(out, o.Source.String())
@@ -87,8 +101,9 @@ func TestResolve(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := run(t, Options{Resolver: d, Jails: map[string]Jail{"sshd": {Ignore: []*List{friends}, Warn: true}}})
+	next := results(s)
 	s.Resolve("sshd", "Bad.Example.", detect.Observation{Proven: true, Text: "a line"})
-	got := <-s.Results()
+	got := next()
 	if diff := cmp.Diff([]string{"192.0.2.7", "2001:db8::7"}, sources(got)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
@@ -98,10 +113,10 @@ func TestResolve(t *testing.T) {
 		}
 	}
 	s.Resolve("sshd", "bad.example", detect.Observation{})
-	<-s.Results()
+	next()
 	s.Resolve("sshd", "nobody.example", detect.Observation{})
 	s.Resolve("sshd", "bad.example", detect.Observation{}) // comes after it: one worker could do both
-	<-s.Results()
+	next()
 	for _, host := range []string{"", "a b", "$(reboot).example", "192.0.2.7", strings.Repeat("a", 64) + ".example", "-x.example"} {
 		s.Resolve("sshd", host, detect.Observation{})
 	}
@@ -128,9 +143,10 @@ func TestNamesExpire(t *testing.T) {
 	var mu sync.Mutex
 	now := time.Unix(1700000000, 0)
 	s := run(t, Options{Resolver: d, Workers: 1, TTL: time.Minute, Now: func() time.Time { mu.Lock(); defer mu.Unlock(); return now }})
+	next := results(s)
 	ask := func() []string {
 		s.Resolve("sshd", "h.example", detect.Observation{})
-		return sources(<-s.Results())
+		return sources(next())
 	}
 	ask()
 	d.set("h.example", "192.0.2.9")

@@ -16,36 +16,37 @@ const maxFromName = 16
 
 // work does tasks until ctx is done.
 func (s *Screen) work(ctx context.Context) {
-	for {
+	for ctx.Err() == nil { // a task that is put off must not be taken up again
 		select {
 		case <-ctx.Done():
-			return
 		case t := <-s.tasks:
-			if t.host == "" {
-				s.pass(ctx, t.obs)
-				s.done(1)
-				continue
+			if t.entry != nil {
+				s.pass(ctx, t.entry, []detect.Observation{t.entry.Observation})
+			} else {
+				s.named(ctx, t)
 			}
-			addrs := s.addresses(ctx, t.host)
-			s.mu.Lock()
-			waiters := s.inFlight[t.host]
-			delete(s.inFlight, t.host)
-			s.mu.Unlock()
-			for _, o := range waiters {
-				if s.opts.Jails[o.Jail].Warn && len(addrs) > 0 {
-					s.opts.Log.Warn("a host name in a log was looked up: prefer logs with addresses", "jail", o.Jail, "host", t.host)
-				}
-				s.pass(ctx, each(o, addrs)...)
-			}
-			s.done(len(waiters))
 		}
 	}
 }
 
-func (s *Screen) done(n int) {
+// named looks a name up for all that wait for it.
+func (s *Screen) named(ctx context.Context, t task) {
+	addrs, ok := s.addresses(ctx, t.host)
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.waiting -= n
+	if !ok {
+		s.tasks <- t // put off, with all that wait for it
+		s.mu.Unlock()
+		return
+	}
+	waiters := s.inFlight[t.host]
+	delete(s.inFlight, t.host)
+	s.mu.Unlock()
+	for _, e := range waiters {
+		if s.opts.Jails[e.Observation.Jail].Warn && len(addrs) > 0 {
+			s.opts.Log.Warn("a host name in a log was looked up: prefer logs with addresses", "jail", e.Observation.Jail, "host", t.host)
+		}
+		s.pass(ctx, e, each(e.Observation, addrs))
+	}
 }
 
 // each is o once for every address.
@@ -58,23 +59,26 @@ func each(o detect.Observation, addrs []netip.Addr) []detect.Observation {
 	return out
 }
 
-// pass asks lists and commands and hands over what is left of one record.
-func (s *Screen) pass(ctx context.Context, all ...detect.Observation) {
+// pass asks lists and commands about the observations of an entry and hands over what is left of them. If ctx ends meanwhile, the entry is put off.
+func (s *Screen) pass(ctx context.Context, e *entry, all []detect.Observation) {
 	left := slices.DeleteFunc(all, func(o detect.Observation) bool {
 		j := s.opts.Jails[o.Jail]
 		return s.listed(&j, &o) || j.Command != nil && s.ask(ctx, j.Command, &o)
 	})
-	if len(left) == 0 || ctx.Err() != nil {
-		return
-	}
-	select {
-	case s.results <- left:
-	case <-ctx.Done():
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case ctx.Err() == nil:
+		s.answer(e, left)
+	case e.Host != "":
+		s.look(e)
+	default:
+		s.tasks <- task{entry: e}
 	}
 }
 
-// addresses looks a name up, or answers from the cache.
-func (s *Screen) addresses(ctx context.Context, host string) []netip.Addr {
+// addresses looks a name up, or answers from the cache. It has no answer if ctx ended meanwhile.
+func (s *Screen) addresses(ctx context.Context, host string) (_ []netip.Addr, ok bool) {
 	s.mu.Lock()
 	addrs, known := s.names.get(host, s.opts.Now())
 	if known {
@@ -82,11 +86,14 @@ func (s *Screen) addresses(ctx context.Context, host string) []netip.Addr {
 	}
 	s.mu.Unlock()
 	if known {
-		return addrs
+		return addrs, true
 	}
 	within, cancel := context.WithTimeout(ctx, lookupTimeout)
 	defer cancel()
 	found, err := s.opts.Resolver.LookupNetIP(within, "ip", host)
+	if err != nil && ctx.Err() != nil {
+		return nil, false
+	}
 	for _, a := range found {
 		a = a.Unmap().WithZone("")
 		if a.IsValid() && !slices.Contains(addrs, a) && len(addrs) < maxFromName {
@@ -102,7 +109,7 @@ func (s *Screen) addresses(ctx context.Context, host string) []netip.Addr {
 	}
 	s.stats.Names[outcome]++
 	s.names.put(strings.Clone(host), addrs, s.opts.Now().Add(ttl))
-	return addrs
+	return addrs, true
 }
 
 // ask runs a command, or answers from the cache. A failure says no: the source counts.
@@ -116,7 +123,7 @@ func (s *Screen) ask(ctx context.Context, c *Command, o *detect.Observation) (ig
 	s.mu.Lock()
 	ignore, known := s.answers[o.Jail].get(key, s.opts.Now())
 	if known {
-		s.answered("cached", ignore)
+		s.count("cached", ignore)
 	}
 	s.mu.Unlock()
 	if known {
@@ -129,7 +136,7 @@ func (s *Screen) ask(ctx context.Context, c *Command, o *detect.Observation) (ig
 	defer cancel()
 	status, err := s.opts.Run(within, c, c.values(o, name))
 	if ctx.Err() != nil {
-		return true // stopping: nothing is handed over
+		return true // stopping: its answer is not waited for, and it will be asked again
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -145,7 +152,7 @@ func (s *Screen) ask(ctx context.Context, c *Command, o *detect.Observation) (ig
 	}
 	ignore = outcome == "run" && status == 0
 	s.answers[o.Jail].put(key, ignore, s.opts.Now().Add(min(keep, c.keep)))
-	s.answered(outcome, ignore)
+	s.count(outcome, ignore)
 	return ignore
 }
 
@@ -159,8 +166,8 @@ func (s *Screen) nameOf(ctx context.Context, a netip.Addr) string {
 	return s.opts.NameOf(within, a)
 }
 
-// answered counts an answer. It is called with mu held.
-func (s *Screen) answered(outcome string, ignore bool) {
+// count counts an answer. It is called with mu held.
+func (s *Screen) count(outcome string, ignore bool) {
 	s.stats.Commands[outcome]++
 	if ignore {
 		s.stats.Commands["ignored"]++
