@@ -17,7 +17,7 @@ if [ ! -d "$tree" ]; then
 fi
 command -v python3 >/dev/null || { echo "$0: skipped: there is no python3 to run fail2ban-regex" >&2; exit 0; }
 go build -o "$work/pfwarden" ./cmd/pfwarden
-export PFWARDEN_BINARY="$work/pfwarden" PFWARDEN_FAIL2BAN_DIR="$tree/etc/fail2ban"
+export PFWARDEN_BINARY="$work/pfwarden" PFWARDEN_FAIL2BAN="$tree"
 export PYTHONPATH="$tree/usr/lib/python3/dist-packages" PFWARDEN_FAIL2BAN_REGEX="python3 $tree/usr/bin/fail2ban-regex"
 FILTER_LINES=${1:-1000000} FILTER_ROUNDS=${2:-3} GOMAXPROCS=1 \
 	go test -run '^$' -bench '^(BenchmarkBesideFail2ban|BenchmarkStockJails)$' -benchtime 1x -timeout 60m ./internal/loggen

@@ -2,20 +2,16 @@ package pflog_test
 
 import (
 	"bytes"
-	"flag"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"pfwarden/capture"
 	"pfwarden/capture/pflog"
+	"pfwarden/internal/testkit"
+	"pfwarden/internal/testkit/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // printAll prints a file as pfwarden pflog does, JSON and text, with its rejects.
 func printAll(t *testing.T, path string, system pflog.System) string {
@@ -37,22 +33,6 @@ func printAll(t *testing.T, path string, system pflog.System) string {
 	return string(out)
 }
 
-func golden(t *testing.T, path, got string) {
-	t.Helper()
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(got, "\n")); diff != "" {
-		t.Errorf("%s (-want +got):\n%s", path, diff)
-	}
-}
-
 // TestVectors compares what is read from the vectors with golden files, which were checked against the vectors' README by hand.
 func TestVectors(t *testing.T) {
 	t.Parallel()
@@ -63,7 +43,7 @@ func TestVectors(t *testing.T) {
 	for _, file := range files {
 		t.Run(filepath.Base(file), func(t *testing.T) {
 			t.Parallel()
-			golden(t, strings.TrimSuffix(file, ".pcap")+".golden", printAll(t, file, pflog.Auto))
+			golden.Check(t, strings.TrimSuffix(file, ".pcap")+".golden", printAll(t, file, pflog.Auto))
 		})
 	}
 }
@@ -79,20 +59,6 @@ func TestDarwinNames(t *testing.T) {
 	if !strings.Contains(got, `"action":"block","reason":"state-locked"`) {
 		t.Errorf("not resolved:\n%s", got)
 	}
-}
-
-// shared returns a file beside the project that may not be part of it, or skips the test.
-func shared(t *testing.T, path string) string {
-	t.Helper()
-	root := os.Getenv("PFWARDEN_SHARED")
-	if root == "" {
-		root = "../../../shared"
-	}
-	path = filepath.Join(root, path)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("%s is not here", path)
-	}
-	return path
 }
 
 // TestRealCaptures reads captures of outside people and compares with what tcpdump said of them.
@@ -122,7 +88,7 @@ func TestRealCaptures(t *testing.T) {
 		t.Run(test.file, func(t *testing.T) {
 			t.Parallel()
 			var lines []string
-			for line := range strings.Lines(printAll(t, shared(t, filepath.Join("data/pflog", test.file)), pflog.Auto)) {
+			for line := range strings.Lines(printAll(t, testkit.Recorded(t, "data/pflog/"+test.file), pflog.Auto)) {
 				if !strings.HasPrefix(line, "{") {
 					lines = append(lines, line)
 				}

@@ -4,9 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -18,9 +16,8 @@ import (
 
 	"pfwarden/internal/control"
 	"pfwarden/internal/control/controltest"
+	"pfwarden/internal/testkit/golden"
 )
-
-var updateGolden = flag.Bool("update-golden", false, "rewrite the verbs' golden files")
 
 // moment is "now" in these tests.
 var moment = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
@@ -91,7 +88,7 @@ func serve(t *testing.T, s control.Service) (socket string) {
 	ctx, cancel := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() {
-		ended <- control.NewServer(s, slog.New(slog.NewTextHandler(io.Discard, nil)), control.Limits{}).Serve(ctx, l)
+		ended <- control.NewServer(s, slog.New(slog.DiscardHandler), control.Limits{}).Serve(ctx, l)
 	}()
 	t.Cleanup(func() {
 		cancel()
@@ -110,27 +107,6 @@ func invoke(args ...string) (out, complaints string, exit int) {
 		fmt.Fprintf(&e, "pfwarden: %v\n", err)
 	}
 	return o.String(), e.String(), exitCode(err)
-}
-
-// golden compares with testdata/verbs/NAME.txt.
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", "verbs", name+".txt")
-	if *updateGolden {
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("%s (go test ./cmd/pfwarden -update-golden rewrites it):\n%s", path, diff)
-	}
 }
 
 func TestClientVerbs(t *testing.T) {
@@ -215,7 +191,7 @@ func TestClientVerbs(t *testing.T) {
 			if diff := cmp.Diff(tt.calls, s.Calls()); diff != "" {
 				t.Errorf("asked of the daemon:\n%s", diff)
 			}
-			golden(t, tt.name, "$ pfwarden "+strings.Join(tt.args, " ")+"\n"+out+mark(complaints)+fmt.Sprintf("exit %d\n", exit))
+			golden.Check(t, filepath.Join("testdata", "verbs", tt.name+".txt"), "$ pfwarden "+strings.Join(tt.args, " ")+"\n"+out+mark(complaints)+fmt.Sprintf("exit %d\n", exit))
 		})
 	}
 }

@@ -5,10 +5,8 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"io"
 	"log/slog"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -17,52 +15,9 @@ import (
 
 	"pfwarden/internal/config"
 	"pfwarden/internal/daemon"
+	"pfwarden/internal/testkit/debian"
 	"pfwarden/pfctl/pftest"
 )
-
-// debianFail2ban gives the folder into which Debian's package fail2ban is unpacked. PFWARDEN_FAIL2BAN names those that are there already,
-// of which the first is taken;
-// else the package is fetched, and where that cannot be done the test is skipped. Nothing of it is part of this project.
-func debianFail2ban(t testing.TB) string {
-	t.Helper()
-	if dirs := filepath.SplitList(os.Getenv("PFWARDEN_FAIL2BAN")); len(dirs) > 0 {
-		return dirs[0]
-	}
-	if testing.Short() {
-		t.Skip("fetches a package")
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		cache = t.TempDir()
-	}
-	dir := filepath.Join(cache, "pfwarden", "fail2ban")
-	root := filepath.Join(dir, "root")
-	if _, err := os.Stat(filepath.Join(root, "etc", "fail2ban", "jail.conf")); err == nil {
-		return root
-	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		t.Skip(err)
-	}
-	run := func(args ...string) {
-		t.Helper()
-		cmd := exec.Command(args[0], args[1:]...)
-		cmd.Dir = dir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Skipf("%v: %v: %s", args, err, out)
-		}
-	}
-	run("apt-get", "download", "fail2ban")
-	packages, err := filepath.Glob(filepath.Join(dir, "*.deb"))
-	if err != nil || len(packages) == 0 {
-		t.Skip("no package came")
-	}
-	unpacked := t.TempDir()
-	run("dpkg", "-x", packages[len(packages)-1], unpacked)
-	if err := os.Rename(unpacked, root); err != nil { // another file system, or another test was first
-		return unpacked
-	}
-	return root
-}
 
 // answer is what a program said, and its exit status.
 type answer struct {
@@ -115,14 +70,9 @@ for line in sys.stdin:
 // startReal starts it, or skips the test where that is impossible.
 func startReal(t testing.TB) (r *realFail2ban, root string) {
 	t.Helper()
-	root = debianFail2ban(t)
-	modules, err := filepath.Glob(filepath.Join(root, "usr/lib/python3*/dist-packages"))
-	python, look := exec.LookPath("/usr/bin/python3")
-	if err != nil || look != nil || len(modules) == 0 {
-		t.Skip("needs Python to run the package's programs")
-	}
-	cmd := exec.Command(python, "-W", "ignore", "-c", nursery)
-	cmd.Env = append(os.Environ(), "PATH="+filepath.Join(root, "usr/bin")+":"+os.Getenv("PATH"), "PYTHONPATH="+modules[0], "LANG=C.UTF-8", "LC_ALL=C.UTF-8", "PYTHONDONTWRITEBYTECODE=1")
+	root = debian.Fail2ban(t)
+	cmd := debian.Python(t, root, "-W", "ignore", "-c", nursery)
+	cmd.Env = append(cmd.Env, "PATH="+filepath.Join(root, "usr/bin")+":"+os.Getenv("PATH"), "LANG=C.UTF-8", "LC_ALL=C.UTF-8")
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -214,7 +164,7 @@ func startOurs(t testing.TB, dir string) (socket string) {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	d, err := daemon.New(ctx, daemon.Options{Config: c, Load: load, Runner: pf, Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Level: new(slog.LevelVar), Tick: 20 * time.Millisecond, Watch: []string{}})
+	d, err := daemon.New(ctx, daemon.Options{Config: c, Load: load, Runner: pf, Log: slog.New(slog.DiscardHandler), Level: new(slog.LevelVar), Tick: 20 * time.Millisecond, Watch: []string{}})
 	if err != nil {
 		cancel()
 		t.Fatal(err)
@@ -228,19 +178,4 @@ func startOurs(t testing.TB, dir string) (socket string) {
 		}
 	})
 	return socket
-}
-
-// soon waits until other processes have come so far.
-func soon(t testing.TB, what string, done func() bool) {
-	t.Helper()
-	deadline := time.After(60 * time.Second)
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for !done() {
-		select {
-		case <-deadline:
-			t.Fatalf("waited in vain for %s", what)
-		case <-tick.C:
-		}
-	}
 }

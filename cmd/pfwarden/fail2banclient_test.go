@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"pfwarden/internal/testkit"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -112,7 +114,7 @@ func TestClientBeside(t *testing.T) {
 	ours := func(args ...string) answer {
 		return timeless(ourFail2ban("fail2ban-client", append([]string{"-c", dir, "-s", socket}, args...)...))
 	}
-	soon(t, "our daemon", func() bool { return ours("ping").Exit == 0 })
+	testkit.Within(t, time.Minute, "our daemon", func() bool { return ours("ping").Exit == 0 })
 	log, err := os.OpenFile(filepath.Join(dir, "app.log"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -127,7 +129,7 @@ func TestClientBeside(t *testing.T) {
 	}
 	log.Close()
 	for _, who := range []func(...string) answer{theirs, ours} {
-		soon(t, "all lines", func() bool {
+		testkit.Within(t, time.Minute, "all lines", func() bool {
 			a, b := who("status", "app").Out, who("status", "web").Out
 			return strings.Contains(a, "Total failed:\t7") && strings.Contains(a, "Total banned:\t2") && strings.Contains(b, "Total banned:\t1") && strings.Contains(b, "Total failed:\t3")
 		})

@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"pfwarden/internal/testkit"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -20,14 +22,8 @@ type recorded struct {
 // transcript reads the calls of a session with fail2ban 1.1.2, where it is at hand.
 func transcript(t *testing.T) (list []recorded) {
 	t.Helper()
-	dir := os.Getenv("PFWARDEN_SHARED")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared")
-	}
-	text, err := os.ReadFile(filepath.Join(dir, "data/fail2ban/client_transcript.txt"))
-	if err != nil {
-		t.Skip(err)
-	}
+	text, err := os.ReadFile(testkit.Recorded(t, "data/fail2ban/client_transcript.txt"))
+	testkit.Must(t, err)
 	for line := range strings.Lines(string(text)) {
 		line = strings.TrimSuffix(line, "\n")
 		if command, ok := strings.CutPrefix(line, "$ fail2ban-client "); ok {
@@ -111,7 +107,7 @@ func TestClientTranscript(t *testing.T) {
 		a := timeless(ourFail2ban("fail2ban-client", append([]string{"-c", dir, "-s", socket}, words(line)...)...))
 		return a.Err + a.Out + fmt.Sprintf("[rc=%d]\n", a.Exit)
 	}
-	soon(t, "our daemon", func() bool { return strings.Contains(ours("ping"), "pong") })
+	testkit.Within(t, time.Minute, "our daemon", func() bool { return strings.Contains(ours("ping"), "pong") })
 	// What was written into the log before the status of sshd was asked for the second and the third time.
 	lines := map[int][]string{2: {"app: login of root failed from 192.0.2.7"}, 3: {
 		"app: login of root failed from 192.0.2.7", "sub: 198.51.100.0/24 bad", "sub: 198.51.100.0/24 bad",
@@ -126,7 +122,7 @@ func TestClientTranscript(t *testing.T) {
 				fmt.Fprintf(log, "%s %s\n", now, l)
 				written++
 			}
-			soon(t, "the lines", func() bool {
+			testkit.Within(t, time.Minute, "the lines", func() bool {
 				return strings.Contains(ours("status sshd"), fmt.Sprintf("Total failed:\t%d\n", written)) && strings.Contains(ours("status web"), fmt.Sprintf("Total failed:\t%d\n", written))
 			})
 		}

@@ -1,54 +1,14 @@
 package filter
 
 import (
-	"bufio"
-	"encoding/json"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"pfwarden/capture"
+	"pfwarden/internal/testkit"
 )
-
-// shared finds a file of the working group's data folder, or skips the test.
-func shared(t testing.TB, name string) string {
-	t.Helper()
-	dir := os.Getenv("PFWARDEN_SHARED")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared")
-	}
-	path := filepath.Join(dir, filepath.FromSlash(name))
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("needs %s (set PFWARDEN_SHARED): %v", name, err)
-	}
-	return path
-}
-
-// eachRecord decodes a JSON Lines file.
-func eachRecord[T any](t *testing.T, path string, do func(t *testing.T, n int, r T)) {
-	t.Helper()
-	file, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	scanner := bufio.NewScanner(file)
-	scanner.Buffer(nil, 1<<20)
-	n := 0
-	for ; scanner.Scan(); n++ {
-		var r T
-		if err := json.Unmarshal(scanner.Bytes(), &r); err != nil {
-			t.Fatal(err)
-		}
-		do(t, n, r)
-	}
-	if n == 0 || scanner.Err() != nil {
-		t.Fatalf("%s: %d records, %v", path, n, scanner.Err())
-	}
-}
 
 // data is a candidate's fields as fail2ban shows them.
 func data(c Candidate) map[string]any {
@@ -76,7 +36,7 @@ func TestRecordedEngine(t *testing.T) {
 		Results                 [][][]any
 	}
 	now := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
-	eachRecord(t, shared(t, "data/fail2ban/units_engine.jsonl"), func(t *testing.T, _ int, r record) {
+	testkit.EachRecord(t, "data/fail2ban/units_engine.jsonl", func(_ int, r record) {
 		t.Run(r.Name, func(t *testing.T) {
 			f, err := Compile(Definition{Failregex: r.Failregex, Ignoreregex: r.Ignoreregex, Prefregex: r.Prefregex, UseDNS: r.Usedns, MaxLines: r.Maxlines},
 				Options{Location: time.UTC})
@@ -112,7 +72,7 @@ func TestRecordedTimeRule(t *testing.T) {
 		Result      any
 	}
 	now := time.Unix(1795355459, 0)
-	eachRecord(t, shared(t, "data/fail2ban/units_timerule.jsonl"), func(t *testing.T, n int, r record) {
+	testkit.EachRecord(t, "data/fail2ban/units_timerule.jsonl", func(n int, r record) {
 		rule := TimeRule{FindTime: time.Duration(r.Findtime) * time.Second}
 		if r.InOperation {
 			rule.Phase = Operation
@@ -142,7 +102,7 @@ func TestRecordedTimesOfManyLines(t *testing.T) {
 		Lines       [][2]any
 		Times       []*float64
 	}
-	eachRecord(t, shared(t, "data/fail2ban/units_mltime.jsonl"), func(t *testing.T, n int, r record) {
+	testkit.EachRecord(t, "data/fail2ban/units_mltime.jsonl", func(n int, r record) {
 		f, err := Compile(Definition{Failregex: []string{r.Failregex}, Datepattern: r.Datepattern}, Options{FindTime: time.Duration(r.Findtime) * time.Second})
 		if err != nil {
 			t.Fatal(err)

@@ -14,6 +14,10 @@ func mayImport(from, to string) bool {
 	switch {
 	case in(to, "cmd"):
 		return false // nobody imports the command
+	case in(to, "internal/testkit"):
+		return in(from, "internal/testkit", "internal/livetest") // only tests, and the commands that measure the house
+	case from == "internal/testkit":
+		return false // the tests of every room use it
 	case in(from, "capture"):
 		return in(to, "capture")
 	case in(from, "pfctl"):
@@ -52,6 +56,10 @@ func TestMayImport(t *testing.T) {
 		{"cmd/pfwarden", "internal/engine", true},
 		{"internal/engine", "capture/pflog", true},
 		{"internal/engine", "cmd/pfwarden", false},
+		{"internal/engine", "internal/testkit", false},
+		{"cmd/pfwarden", "internal/testkit/golden", false},
+		{"internal/livetest/bench", "internal/testkit/gateway", true},
+		{"internal/testkit", "pfctl", false},
 		{"detect", "detect/filter", false},
 		{"detect", "capture", false},
 		{"detect/filter", "capture", true},
@@ -75,7 +83,7 @@ func TestMayImport(t *testing.T) {
 func TestWhoRunsPrograms(t *testing.T) {
 	itself := []string{"internal/privsep/ask.go", "internal/privsep/parent.go", "internal/privsep/companion.go", "cmd/pfwarden/fail2banclient.go"}
 	for _, f := range sources(t) {
-		if f.isTest || in(f.folder, "pfctl", "internal/hooks", "internal/screen", "internal/livetest") || slices.Contains(itself, f.name) {
+		if f.isTest || in(f.folder, "pfctl", "internal/hooks", "internal/screen", "internal/livetest", "internal/testkit") || slices.Contains(itself, f.name) {
 			continue
 		}
 		for _, imported := range f.imports() {

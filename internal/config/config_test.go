@@ -2,7 +2,6 @@ package config
 
 import (
 	"errors"
-	"flag"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -10,12 +9,12 @@ import (
 	"testing"
 	"time"
 
+	"pfwarden/internal/testkit/golden"
+
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"github.com/pelletier/go-toml/v2"
 )
-
-var update = flag.Bool("update", false, "rewrite golden files")
 
 var systemNames = []string{"openbsd", "freebsd", "netbsd", "dragonfly", "darwin", "linux"}
 
@@ -123,22 +122,7 @@ func uncomment(sample string) string {
 func TestSampleFiles(t *testing.T) {
 	t.Parallel()
 	for _, goos := range []string{"openbsd", "freebsd", "netbsd"} {
-		path := filepath.Join("..", "..", "etc", goos, "pfwarden.toml")
-		if *update {
-			if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(path, []byte(Sample(goos)), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		got, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if diff := cmp.Diff(Sample(goos), string(got)); diff != "" {
-			t.Errorf("%s is not what the keys say (go test ./internal/config -update writes it):\n%s", path, diff)
-		}
+		golden.Check(t, filepath.Join("..", "..", "etc", goos, "pfwarden.toml"), Sample(goos))
 	}
 }
 

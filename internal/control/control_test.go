@@ -3,7 +3,6 @@ package control
 import (
 	"context"
 	"errors"
-	"io"
 	"io/fs"
 	"log/slog"
 	"net"
@@ -89,7 +88,7 @@ func (r *recorder) Explain(context.Context, netip.Addr) (Explanation, error) {
 func (r *recorder) PF(context.Context) (PFView, error)           { return PFView{}, r.err }
 func (r *recorder) Health(context.Context) ([]HealthItem, error) { return nil, r.err }
 
-func quiet() *slog.Logger { return slog.New(slog.NewTextHandler(io.Discard, nil)) }
+func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
 
 // ask sends one request to a server's handler as peer.
 func ask(s *Server, peer *Peer, method, target, body string) *httptest.ResponseRecorder {

@@ -14,6 +14,7 @@ import (
 	"pfwarden/internal/config"
 	"pfwarden/internal/control"
 	"pfwarden/internal/daemon"
+	"pfwarden/internal/testkit"
 	"pfwarden/pfctl"
 	"pfwarden/pfctl/pftest"
 )
@@ -83,21 +84,21 @@ func TestClockSteps(t *testing.T) {
 					fmt.Fprintf(log, "%s gw sshd[%d]: Failed password for root from %s port %d ssh2\n", now().Format("Jan _2 15:04:05"), 1000+i, address, 40000+i)
 				}
 			}
-			await(t, "the daemon answers", func() bool {
+			testkit.Within(t, 10*time.Second, "the daemon answers", func() bool {
 				_, err := control.NewClient(conf.Control.Socket).Status(ctx, "")
 				return err == nil
 			})
 			fail("198.51.100.7")
-			await(t, "a ban before the step", func() bool { return strings.Contains(table(), " 198.51.100.7 ") })
+			testkit.Within(t, 10*time.Second, "a ban before the step", func() bool { return strings.Contains(table(), " 198.51.100.7 ") })
 			offset.Add(int64(c.step))
 			fail("198.51.100.8")
-			await(t, "a ban behind the step", func() bool {
+			testkit.Within(t, 10*time.Second, "a ban behind the step", func() bool {
 				in := table()
 				return strings.Contains(in, " 198.51.100.8 ") && strings.Contains(in, " 198.51.100.7 ") != c.gone
 			})
 			offset.Add(-int64(c.step))
 			fail("198.51.100.9")
-			await(t, "a ban when the clock is right again", func() bool { return strings.Contains(table(), " 198.51.100.9 ") })
+			testkit.Within(t, 10*time.Second, "a ban when the clock is right again", func() bool { return strings.Contains(table(), " 198.51.100.9 ") })
 			cancel()
 			if err := <-done; err != nil {
 				t.Fatal(err)

@@ -12,6 +12,7 @@ import (
 
 	"pfwarden/internal/config"
 	"pfwarden/internal/daemon"
+	"pfwarden/internal/testkit"
 	"pfwarden/pfctl"
 	"pfwarden/pfctl/pftest"
 )
@@ -104,7 +105,7 @@ func TestFail2banArticle(t *testing.T) {
 		}
 		return string(res.Stdout)
 	}
-	await(t, "the anchor's rules", func() bool { return strings.Contains(show("-a", "fail2ban", "-s", "rules"), "<fail2ban>") })
+	testkit.Within(t, 10*time.Second, "the anchor's rules", func() bool { return strings.Contains(show("-a", "fail2ban", "-s", "rules"), "<fail2ban>") })
 	f, err := os.OpenFile(logFile, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		t.Fatal(err)
@@ -114,26 +115,11 @@ func TestFail2banArticle(t *testing.T) {
 	for i := range 6 {
 		fmt.Fprintf(f, "[%s] [error] [client 192.0.2.7] script '/var/www/foo%d.php' not found or unable to stat\n", now, i+1)
 	}
-	await(t, "the address in the table", func() bool {
+	testkit.Within(t, 10*time.Second, "the address in the table", func() bool {
 		return strings.TrimSpace(show("-a", "fail2ban", "-t", "fail2ban", "-T", "show")) == "192.0.2.7"
 	})
 	cancel()
 	if err := <-done; err != nil {
 		t.Fatal(err)
-	}
-}
-
-// await waits until the daemon's other goroutines have come so far.
-func await(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	deadline := time.After(10 * time.Second)
-	tick := time.NewTicker(5 * time.Millisecond)
-	defer tick.Stop()
-	for !done() {
-		select {
-		case <-deadline:
-			t.Fatalf("waited in vain for %s", what)
-		case <-tick.C:
-		}
 	}
 }

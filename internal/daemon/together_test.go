@@ -14,6 +14,7 @@ import (
 	"pfwarden/internal/config"
 	"pfwarden/internal/control"
 	"pfwarden/internal/daemon"
+	"pfwarden/internal/testkit"
 	"pfwarden/pfctl/pftest"
 )
 
@@ -54,7 +55,7 @@ func TestSetTogether(t *testing.T) {
 		r, err := client.Fail2ban(ctx, argv)
 		return fmt.Sprint(string(r.Value), r.Error, err)
 	}
-	await(t, "the daemon answers", func() bool { return strings.Contains(say("status"), "web") })
+	testkit.Within(t, 10*time.Second, "the daemon answers", func() bool { return strings.Contains(say("status"), "web") })
 	var clients sync.WaitGroup
 	for n := range 4 {
 		clients.Go(func() {
@@ -86,9 +87,9 @@ func TestSetTogether(t *testing.T) {
 		}
 		return s.Jails[0].Observations
 	}
-	await(t, "the lines", func() bool { return total() >= 3 })
+	testkit.Within(t, 10*time.Second, "the lines", func() bool { return total() >= 3 })
 	lines("198.51.100.8") // whoever reads a second time has read the first ones by the time these are counted
-	await(t, "more lines", func() bool { return total() >= 6 })
+	testkit.Within(t, 10*time.Second, "more lines", func() bool { return total() >= 6 })
 	if n := total(); n != 6 {
 		t.Errorf("%d observations of 6 lines", n)
 	}

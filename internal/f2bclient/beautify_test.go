@@ -1,34 +1,20 @@
 package f2bclient
 
 import (
-	"bufio"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"testing"
+
+	"pfwarden/internal/testkit"
 )
 
 func TestRecordedBeautify(t *testing.T) {
-	dir := os.Getenv("PFWARDEN_SHARED")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared")
+	type call struct {
+		Test     string
+		Cmd      []string
+		Response json.RawMessage
+		Result   string
 	}
-	file, err := os.Open(filepath.Join(dir, "data/fail2ban/units_beautify.jsonl"))
-	if err != nil {
-		t.Skip(err)
-	}
-	defer file.Close()
-	n := 0
-	for lines := bufio.NewScanner(file); lines.Scan(); n++ {
-		var c struct {
-			Test     string
-			Cmd      []string
-			Response json.RawMessage
-			Result   string
-		}
-		if err := json.Unmarshal(lines.Bytes(), &c); err != nil {
-			t.Fatal(err)
-		}
+	testkit.EachRecord(t, "data/fail2ban/units_beautify.jsonl", func(_ int, c call) {
 		answer, err := Decode(c.Response)
 		if err != nil {
 			t.Fatal(err)
@@ -41,10 +27,7 @@ func TestRecordedBeautify(t *testing.T) {
 		if got := Beautify(c.Cmd, answer, Options{}); got != c.Result {
 			t.Errorf("%s %v:\n%s\nwant\n%s", c.Test, c.Cmd, got, c.Result)
 		}
-	}
-	if n == 0 {
-		t.Error("no case")
-	}
+	})
 }
 
 func TestRepr(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"pfwarden/internal/screen"
+	"pfwarden/internal/testkit"
 )
 
 // TestRecordedAddresses compares what addresses and networks come to, by the parser that ignore lists and candidates use.
@@ -17,7 +18,7 @@ func TestRecordedAddresses(t *testing.T) {
 		Cidr            *int
 		Plen            int
 	}
-	cases(t, "units_ipaddr.jsonl", func(t *testing.T, c row) {
+	testkit.EachRecord(t, "data/fail2ban/units_ipaddr.jsonl", func(_ int, c row) {
 		if c.Family == "raw" {
 			return // asked to take the text as it is
 		}
@@ -55,7 +56,7 @@ func TestRecordedNetworks(t *testing.T) {
 		Result  bool
 	}
 	seen := map[string]map[bool]bool{}
-	cases(t, "units_innet.jsonl", func(t *testing.T, c row) {
+	testkit.EachRecord(t, "data/fail2ban/units_innet.jsonl", func(_ int, c row) {
 		key := c.IP + " in " + c.Net
 		if seen[key] == nil {
 			seen[key] = map[bool]bool{}
@@ -66,7 +67,7 @@ func TestRecordedNetworks(t *testing.T) {
 			var held []netip.Prefix
 			for _, text := range named[c.Net] {
 				p, err := screen.ParsePrefix(text)
-				must(t, err)
+				testkit.Must(t, err)
 				held = append(held, p)
 			}
 			list.Put("name "+c.Net, held)

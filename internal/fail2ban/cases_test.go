@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"pfwarden/internal/testkit"
+
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -22,9 +24,9 @@ type effective struct {
 
 // TestConfCases compares the effective jails and the faults with those that fail2ban makes of the same files.
 func TestConfCases(t *testing.T) {
-	dir := shared(t, "conf_cases")
+	dir := testkit.Recorded(t, "data/fail2ban/conf_cases")
 	files, err := filepath.Glob(filepath.Join(dir, "*.json"))
-	must(t, err)
+	testkit.Must(t, err)
 	if len(files) == 0 {
 		t.Fatal("no cases")
 	}
@@ -37,8 +39,8 @@ func TestConfCases(t *testing.T) {
 				Stream [][]any
 			}
 			text, err := os.ReadFile(file)
-			must(t, err)
-			must(t, json.Unmarshal(text, &want))
+			testkit.Must(t, err)
+			testkit.Must(t, json.Unmarshal(text, &want))
 			setup, err := Load(strings.TrimSuffix(file, ".json"), Options{Strict: true, AllowMissingLogs: true})
 			if !want.OK {
 				var fault *Error
@@ -48,7 +50,7 @@ func TestConfCases(t *testing.T) {
 				t.Logf("fail2ban: %s\nours: %v", want.Error, err)
 				return
 			}
-			must(t, err)
+			testkit.Must(t, err)
 			jails, faults := parseStream(t, want.Stream)
 			got := make(map[string]*effective)
 			for _, j := range setup.Jails {

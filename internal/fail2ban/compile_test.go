@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pfwarden/internal/testkit"
 )
 
 // folder writes a fail2ban folder: file name, text, and so on.
@@ -14,8 +16,8 @@ func folder(t *testing.T, files ...string) string {
 	dir := t.TempDir()
 	for i := 0; i < len(files); i += 2 {
 		path := filepath.Join(dir, files[i])
-		must(t, os.MkdirAll(filepath.Dir(path), 0o755))
-		must(t, os.WriteFile(path, []byte(files[i+1]), 0o644))
+		testkit.Must(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		testkit.Must(t, os.WriteFile(path, []byte(files[i+1]), 0o644))
 	}
 	return dir
 }
@@ -24,14 +26,14 @@ func folder(t *testing.T, files ...string) string {
 // say what to do, and no other jail suffers.
 func TestNoJournal(t *testing.T) {
 	log := filepath.Join(t.TempDir(), "auth.log")
-	must(t, os.WriteFile(log, nil, 0o644))
+	testkit.Must(t, os.WriteFile(log, nil, 0o644))
 	dir := folder(t,
 		"jail.conf", "[DEFAULT]\nenabled = true\nfilter = x\nmaxretry = 3\n[plain]\nlogpath = "+log+
 			"\n[both]\nbackend = systemd\nlogpath = "+log+"\n[only]\nbackend = systemd[journalflags=1]\njournalmatch = _COMM=sshd\n"+
 			"[fallen]\nbackend = auto\nlogpath = /nonexistent/log\njournalmatch = _COMM=sshd\n",
 		"filter.d/x.conf", "[Definition]\nfailregex = ^<lt_<logtype>/head> bad <HOST>$\n[lt_file]\nhead = \\S+ file:\n[lt_journal]\nhead = \\S+ journal:\n")
 	setup, err := Load(dir, Options{NoJournal: true, AllowMissingLogs: true})
-	must(t, err)
+	testkit.Must(t, err)
 	r := setup.Compile(RunOptions{})
 	var texts []string
 	for _, j := range r.Jails {
@@ -52,7 +54,7 @@ func TestNoJournal(t *testing.T) {
 	}
 	// As fail2ban itself has it, the jail reads the journal.
 	setup, err = Load(dir, Options{AllowMissingLogs: true})
-	must(t, err)
+	testkit.Must(t, err)
 	if j := setup.Jails[1]; j.Backend != "systemd" || !strings.Contains(j.Filter.FailRegex[0], "journal:") {
 		t.Errorf("jail %s has backend %s and %v", j.Name, j.Backend, j.Filter.FailRegex)
 	}

@@ -14,6 +14,7 @@ import (
 
 	"pfwarden/capture"
 	"pfwarden/internal/ledger"
+	"pfwarden/internal/testkit"
 )
 
 // fail2banDB makes a database as fail2ban's version 4 has it.
@@ -24,7 +25,7 @@ func fail2banDB(t *testing.T, path string, statements ...string) {
 		t.Skip("this build has no SQLite")
 	}
 	db, err := sql.Open(drivers[0], "file:"+path)
-	must(t, err)
+	testkit.Must(t, err)
 	defer db.Close()
 	for _, s := range append([]string{
 		"CREATE TABLE fail2banDb(version INTEGER)", "INSERT INTO fail2banDb VALUES(4)", "CREATE TABLE jails(name TEXT UNIQUE, enabled INTEGER)",
@@ -41,14 +42,14 @@ func fail2banDB(t *testing.T, path string, statements ...string) {
 func TestImportDatabase(t *testing.T) {
 	dir := t.TempDir()
 	log := filepath.Join(dir, "app.log")
-	must(t, os.WriteFile(log, []byte("first line\nsecond\n"), 0o644))
-	must(t, os.MkdirAll(filepath.Join(dir, "filter.d"), 0o755))
-	must(t, os.MkdirAll(filepath.Join(dir, "action.d"), 0o755))
-	must(t, os.WriteFile(filepath.Join(dir, "jail.conf"), []byte("[web]\nenabled = true\nfilter = x\nbantime = 600\naction = table\nlogpath = "+log+"\n"), 0o644))
-	must(t, os.WriteFile(filepath.Join(dir, "filter.d", "x.conf"), []byte("[Definition]\nfailregex = bad <HOST>$\n"), 0o644))
-	must(t, os.WriteFile(filepath.Join(dir, "action.d", "table.conf"), []byte("[Definition]\nactionban = pfctl -a f2b -t bad -T add <ip>\n"), 0o644))
+	testkit.Must(t, os.WriteFile(log, []byte("first line\nsecond\n"), 0o644))
+	testkit.Must(t, os.MkdirAll(filepath.Join(dir, "filter.d"), 0o755))
+	testkit.Must(t, os.MkdirAll(filepath.Join(dir, "action.d"), 0o755))
+	testkit.Must(t, os.WriteFile(filepath.Join(dir, "jail.conf"), []byte("[web]\nenabled = true\nfilter = x\nbantime = 600\naction = table\nlogpath = "+log+"\n"), 0o644))
+	testkit.Must(t, os.WriteFile(filepath.Join(dir, "filter.d", "x.conf"), []byte("[Definition]\nfailregex = bad <HOST>$\n"), 0o644))
+	testkit.Must(t, os.WriteFile(filepath.Join(dir, "action.d", "table.conf"), []byte("[Definition]\nactionban = pfctl -a f2b -t bad -T add <ip>\n"), 0o644))
 	setup, err := Load(dir, Options{})
-	must(t, err)
+	testkit.Must(t, err)
 	r := setup.Compile(RunOptions{})
 	if len(r.Jails) != 1 {
 		t.Fatalf("jails %v, faults %v", r.Jails, r.Faults)
@@ -73,12 +74,12 @@ func TestImportDatabase(t *testing.T) {
 	}
 	ctx := context.Background()
 	got, err := r.Import(ctx, file, store, now, at)
-	must(t, err)
+	testkit.Must(t, err)
 	if got.Live != 2 || got.History != 2 || got.Logs != 1 || got.Skipped != 1 {
 		t.Errorf("imported %+v", got)
 	}
 	live, err := store.History(ctx, ledger.Query{LiveOnly: true, OldestFirst: true})
-	must(t, err)
+	testkit.Must(t, err)
 	var texts []string
 	for _, b := range live {
 		texts = append(texts, fmt.Sprint(b.Prefix, " ", b.Table, " ", b.Scope, " ", b.Count, " ", b.Until.Unix(), " ", b.Story.Failures, " ", len(b.Story.Evidence)))
@@ -91,12 +92,12 @@ func TestImportDatabase(t *testing.T) {
 		t.Errorf("evidence %q", live[1].Story.Evidence[1].Text)
 	}
 	snap, ok, err := store.LoadSnapshot(ctx)
-	must(t, err)
+	testkit.Must(t, err)
 	if !ok || len(snap.Positions) != 1 || snap.Positions[0].Offset != 11 {
 		t.Errorf("snapshot %+v", snap)
 	}
 	again, err := r.Import(ctx, file, store, now, at)
-	must(t, err)
+	testkit.Must(t, err)
 	if again.Live != 0 || again.History != 0 {
 		t.Errorf("a second import took over %+v", again)
 	}

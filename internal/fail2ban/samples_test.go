@@ -15,6 +15,8 @@ import (
 
 	"pfwarden/capture"
 	"pfwarden/detect/filter"
+	"pfwarden/internal/testkit"
+	"pfwarden/internal/testkit/debian"
 )
 
 // sampleNow is the moment at which fail2ban's own tests take place.
@@ -27,7 +29,7 @@ var exceptions = map[string]string{}
 
 // TestDebianSamples runs every filter of Debian's package with every option set of its annotated sample logs over these logs, and compares
 // what each line gives with what is written there.
-func TestDebianSamples(t *testing.T) { eachRelease(t, testSamples) }
+func TestDebianSamples(t *testing.T) { debian.EachFail2ban(t, testSamples) }
 
 func testSamples(t *testing.T, root string) {
 	tests := filepath.Join(root, "usr/lib/python3/dist-packages/fail2ban/tests")
@@ -37,10 +39,10 @@ func testSamples(t *testing.T, root string) {
 	// fail2ban's own test filters include files of its source tree by their relative place.
 	tree := t.TempDir()
 	place := filepath.Join(tree, "usr/lib/python3/dist-packages/fail2ban/tests")
-	must(t, os.MkdirAll(place, 0o755))
-	must(t, os.Symlink(filepath.Join(tests, "config"), filepath.Join(place, "config")))
+	testkit.Must(t, os.MkdirAll(place, 0o755))
+	testkit.Must(t, os.Symlink(filepath.Join(tests, "config"), filepath.Join(place, "config")))
 	for above := filepath.Dir(filepath.Dir(place)); above != filepath.Dir(tree); above = filepath.Dir(above) {
-		must(t, os.Symlink(filepath.Join(root, "etc/fail2ban"), filepath.Join(above, "config")))
+		testkit.Must(t, os.Symlink(filepath.Join(root, "etc/fail2ban"), filepath.Join(above, "config")))
 	}
 	zone, err := time.LoadLocation("Europe/Berlin")
 	if err != nil {
@@ -49,7 +51,7 @@ func testSamples(t *testing.T, root string) {
 	total := tally{}
 	for dir, pattern := range map[string]string{filepath.Join(root, "etc/fail2ban"): "*.conf", filepath.Join(place, "config"): "zzz-*.conf"} {
 		files, err := filepath.Glob(filepath.Join(dir, "filter.d", pattern))
-		must(t, err)
+		testkit.Must(t, err)
 		for _, file := range files {
 			name := strings.TrimSuffix(filepath.Base(file), ".conf")
 			if strings.HasSuffix(name, "common") {
@@ -109,17 +111,17 @@ func (s *samples) run(t *testing.T) {
 			case m == nil:
 			case m[1] == "addFILE":
 				var file string
-				must(t, json.Unmarshal([]byte(m[2]), &file))
+				testkit.Must(t, json.Unmarshal([]byte(m[2]), &file))
 				files = append(files, file)
 				continue
 			case m[1] == "fileOptions":
-				must(t, json.Unmarshal([]byte(m[2]), &common))
+				testkit.Must(t, json.Unmarshal([]byte(m[2]), &common))
 				continue
 			case m[1] == "filterOptions":
 				ignore = s.choose(t, m[2], common)
 				continue
 			default:
-				must(t, json.Unmarshal([]byte(m[2]), &expect))
+				testkit.Must(t, json.Unmarshal([]byte(m[2]), &expect))
 				i++
 			}
 			if ignore || i >= len(lines) {
@@ -145,7 +147,7 @@ func (s *samples) choose(t *testing.T, text string, common map[string]string) (i
 	var sets []map[string]string
 	if err := json.Unmarshal([]byte(text), &sets); err != nil {
 		var one map[string]string
-		must(t, json.Unmarshal([]byte(text), &one))
+		testkit.Must(t, json.Unmarshal([]byte(text), &one))
 		sets = []map[string]string{one}
 	}
 	s.active = nil

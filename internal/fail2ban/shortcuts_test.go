@@ -15,14 +15,16 @@ import (
 
 	"pfwarden/capture"
 	"pfwarden/detect/filter"
+	"pfwarden/internal/testkit"
+	"pfwarden/internal/testkit/debian"
 )
 
 // TestShortCuts: for every filter that has sample logs, the short cuts find in these logs and in mutilations of their lines what running
 // every pattern on every line finds, and nothing that is found points into the line.
 func TestShortCuts(t *testing.T) {
-	root := releases[0].unpacked(t)
+	root := debian.Fail2ban(t)
 	logs, err := filepath.Glob(filepath.Join(root, "usr/lib/python3/dist-packages/fail2ban/tests/files/logs/*"))
-	must(t, err)
+	testkit.Must(t, err)
 	dir, filters, found := filepath.Join(root, "etc/fail2ban"), 0, 0
 	for _, log := range logs {
 		name := filepath.Base(log)
@@ -30,7 +32,7 @@ func TestShortCuts(t *testing.T) {
 			continue
 		}
 		data, err := os.ReadFile(log)
-		must(t, err)
+		testkit.Must(t, err)
 		lines := slices.DeleteFunc(strings.Split(string(data), "\n"), func(l string) bool { return l == "" || strings.HasPrefix(l, "# ") })
 		specs := []string{name}
 		if name == "sshd" || name == "postfix" || name == "dovecot" {
@@ -51,7 +53,7 @@ func TestShortCuts(t *testing.T) {
 func compareShortCuts(t *testing.T, dir, spec string, lines []string) (found int) {
 	t.Helper()
 	def, err := FilterDefinition(dir, spec, "")
-	must(t, err)
+	testkit.Must(t, err)
 	set := func(exhaustive bool) *filter.Set {
 		f, err := filter.Compile(def, filter.Options{Location: time.UTC, Replay: true, Exhaustive: exhaustive, MatchTimeout: time.Minute})
 		if err != nil {

@@ -4,44 +4,37 @@ import (
 	"bytes"
 	"encoding/json"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"pfwarden/internal/testkit"
+	"pfwarden/internal/testkit/debian"
 
 	"github.com/google/go-cmp/cmp"
 )
 
 // TestStockJails enables every jail of Debian's package and compares what they come to with what that package's own client says.
-func TestStockJails(t *testing.T) { eachRelease(t, testStockJails) }
+func TestStockJails(t *testing.T) { debian.EachFail2ban(t, testStockJails) }
 
 func testStockJails(t *testing.T, root string) {
-	modules, err := filepath.Glob(filepath.Join(root, "usr/lib/python3*/dist-packages"))
-	must(t, err)
-	python, err := exec.LookPath("/usr/bin/python3")
-	if err != nil || len(modules) == 0 {
-		t.Skip("needs Python to run the package's client")
-	}
-	dir := filepath.Join(t.TempDir(), "fail2ban")
-	must(t, os.CopyFS(dir, os.DirFS(filepath.Join(root, "etc/fail2ban"))))
-	must(t, os.RemoveAll(filepath.Join(dir, "jail.d")))
+	dir := debian.Configuration(t, root)
 	stock, _, err := readTree(dir, "jail")
-	must(t, err)
+	testkit.Must(t, err)
 	var local strings.Builder
 	for _, name := range stock.order {
 		if name != "INCLUDES" {
 			local.WriteString("[" + name + "]\nenabled = true\nlogpath = /nonexistent\nbackend = polling\n")
 		}
 	}
-	must(t, os.WriteFile(filepath.Join(dir, "jail.local"), []byte(local.String()), 0o644))
+	testkit.Must(t, os.WriteFile(filepath.Join(dir, "jail.local"), []byte(local.String()), 0o644))
 	// Python prints lists of its own; it turns them into JSON as well.
-	cmd := exec.Command(python, "-c", `
+	cmd := debian.Python(t, root, "-c", `
 import sys, ast, json, subprocess
 out = subprocess.run([sys.executable, sys.argv[1], "-c", sys.argv[2], "-d"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout.decode()
 for l in out.splitlines():
     if l.startswith("["): print(json.dumps(ast.literal_eval(l)))
 `, filepath.Join(root, "usr/bin/fail2ban-client"), dir)
-	cmd.Env = append(os.Environ(), "PYTHONPATH="+modules[0])
 	out, err := cmd.Output()
 	if err != nil {
 		t.Skipf("the package's client does not run here: %v", err)
@@ -49,12 +42,12 @@ for l in out.splitlines():
 	var stream [][]any
 	for line := range bytes.Lines(out) {
 		var words []any
-		must(t, json.Unmarshal(line, &words))
+		testkit.Must(t, json.Unmarshal(line, &words))
 		stream = append(stream, words)
 	}
 	want, faults := parseStream(t, stream)
 	setup, err := Load(dir, Options{Strict: true, AllowMissingLogs: true})
-	must(t, err)
+	testkit.Must(t, err)
 	got := make(map[string]*effective)
 	for _, j := range setup.Jails {
 		got[j.Name] = effect(j)

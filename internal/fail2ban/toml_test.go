@@ -16,6 +16,8 @@ import (
 	"pfwarden/detect/filter/builtin"
 	"pfwarden/internal/config"
 	"pfwarden/internal/engine"
+	"pfwarden/internal/testkit"
+	"pfwarden/internal/testkit/debian"
 	"pfwarden/internal/warden"
 )
 
@@ -50,10 +52,10 @@ func imported(t *testing.T, r *Running) (*engine.Plan, string) {
 // and how long they ban.
 func TestImportDecidesTheSame(t *testing.T) {
 	if os.Getenv("PFWARDEN_FAIL2BAN") != "" {
-		eachRelease(t, testImport)
+		debian.EachFail2ban(t, testImport)
 		return
 	}
-	testImport(t, releases[0].unpacked(t))
+	testImport(t, debian.Fail2ban(t))
 }
 
 func testImport(t *testing.T, root string) {
@@ -62,11 +64,9 @@ func testImport(t *testing.T, root string) {
 	if len(tests) == 0 {
 		t.Skip("the package has no samples")
 	}
-	dir := filepath.Join(t.TempDir(), "fail2ban")
-	must(t, os.CopyFS(dir, os.DirFS(filepath.Join(root, "etc/fail2ban"))))
-	must(t, os.RemoveAll(filepath.Join(dir, "jail.d")))
+	dir := debian.Configuration(t, root)
 	stock, _, err := readTree(dir, "jail")
-	must(t, err)
+	testkit.Must(t, err)
 	var local strings.Builder
 	local.WriteString("[DEFAULT]\nbantime.increment = true\nbantime.maxtime = 5w\nbantime.rndtime = 10\nusedns = no\n")
 	for _, name := range stock.order {
@@ -74,9 +74,9 @@ func testImport(t *testing.T, root string) {
 			local.WriteString("[" + name + "]\nenabled = true\nlogpath = /nonexistent/" + name + "\nbackend = polling\n")
 		}
 	}
-	must(t, os.WriteFile(filepath.Join(dir, "jail.local"), []byte(local.String()), 0o644))
+	testkit.Must(t, os.WriteFile(filepath.Join(dir, "jail.local"), []byte(local.String()), 0o644))
 	setup, err := Load(dir, Options{AllowMissingLogs: true})
-	must(t, err)
+	testkit.Must(t, err)
 	r := setup.Compile(RunOptions{})
 	for _, f := range r.Faults {
 		t.Errorf("left out: %v", f)
@@ -133,7 +133,7 @@ func TestImportSaysWhatItCannot(t *testing.T) {
 		"filter.d/x.conf", "[Definition]\nprefregex = ^app: <F-CONTENT>.+</F-CONTENT>$\nfailregex = ^no 'quotes\" <HOST>$\n  ^nor \\S+ <HOST>$\nmaxlines = 3\ndatepattern = ^%%Y-%%m-%%d\n  {^LN-BEG}\n",
 		"action.d/run.conf", "[Definition]\nactionban = /bin/true <ip>\n")
 	setup, err := Load(dir, Options{AllowMissingLogs: true})
-	must(t, err)
+	testkit.Must(t, err)
 	r := setup.Compile(RunOptions{})
 	plan, text := imported(t, r)
 	for _, want := range []string{

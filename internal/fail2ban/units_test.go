@@ -1,53 +1,13 @@
 package fail2ban
 
 import (
-	"bufio"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"testing"
+
+	"pfwarden/internal/testkit"
 
 	"github.com/google/go-cmp/cmp"
 )
-
-// shared gives the path of a file of ../shared/data/fail2ban and skips the test where that is absent.
-func shared(t *testing.T, name string) string {
-	t.Helper()
-	dir := os.Getenv("PFWARDEN_SHARED")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared")
-	}
-	path := filepath.Join(dir, "data", "fail2ban", name)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("recorded cases are not here: %v", err)
-	}
-	return path
-}
-
-// cases calls f with every line of a recorded file.
-func cases[C any](t *testing.T, name string, f func(*testing.T, C)) {
-	t.Helper()
-	file, err := os.Open(shared(t, name))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer file.Close()
-	lines := bufio.NewScanner(file)
-	lines.Buffer(nil, 16<<20)
-	n := 0
-	for lines.Scan() {
-		var c C
-		if err := json.Unmarshal(lines.Bytes(), &c); err != nil {
-			t.Fatal(err)
-		}
-		f(t, c)
-		n++
-	}
-	if n == 0 {
-		t.Fatal("no case")
-	}
-	t.Logf("%s: %d cases", name, n)
-}
 
 func TestRecordedSeconds(t *testing.T) {
 	type row struct {
@@ -55,7 +15,7 @@ func TestRecordedSeconds(t *testing.T) {
 		Result float64
 		Error  *string
 	}
-	cases(t, "units_str2sec.jsonl", func(t *testing.T, c row) {
+	testkit.EachRecord(t, "data/fail2ban/units_str2sec.jsonl", func(_ int, c row) {
 		got, err := Seconds(c.In)
 		if (err != nil) != (c.Error != nil) || got != c.Result {
 			t.Errorf("Seconds(%q) = %v, %v; want %v", c.In, got, err, c.Result)
@@ -70,7 +30,7 @@ func TestRecordedOptions(t *testing.T) {
 		Result json.RawMessage
 		Error  *string
 	}
-	cases(t, "units_options.jsonl", func(t *testing.T, c row) {
+	testkit.EachRecord(t, "data/fail2ban/units_options.jsonl", func(_ int, c row) {
 		switch c.Fn {
 		case "extractOptions":
 			name, given, err := extractOptions(c.Args[0])
@@ -81,7 +41,7 @@ func TestRecordedOptions(t *testing.T) {
 				return
 			}
 			var want [2]any
-			must(t, json.Unmarshal(c.Result, &want))
+			testkit.Must(t, json.Unmarshal(c.Result, &want))
 			got := map[string]any{}
 			for _, p := range given {
 				got[p.key] = p.value
@@ -91,7 +51,7 @@ func TestRecordedOptions(t *testing.T) {
 			}
 		case "splitWithOptions":
 			var want []string
-			must(t, json.Unmarshal(c.Result, &want))
+			testkit.Must(t, json.Unmarshal(c.Result, &want))
 			if got := splitWithOptions(c.Args[0]); !cmp.Equal(got, want) && len(got)+len(want) > 0 {
 				t.Errorf("splitWithOptions(%q) = %q, want %q", c.Args[0], got, want)
 			}
@@ -107,7 +67,7 @@ func TestRecordedWords(t *testing.T) {
 		Kw     struct{ IgnoreComments bool }
 		Result []string
 	}
-	cases(t, "units_splitwords.jsonl", func(t *testing.T, c row) {
+	testkit.EachRecord(t, "data/fail2ban/units_splitwords.jsonl", func(_ int, c row) {
 		in := ""
 		if c.Args[0] != nil {
 			in = *c.Args[0]
@@ -124,7 +84,7 @@ func TestRecordedTags(t *testing.T) {
 		Result json.RawMessage
 		Error  *string
 	}
-	cases(t, "units_tags.jsonl", func(t *testing.T, c row) {
+	testkit.EachRecord(t, "data/fail2ban/units_tags.jsonl", func(_ int, c row) {
 		var in, want map[string]string
 		if json.Unmarshal(c.Args[0], &in) != nil {
 			return // a Python object of its tests, no configuration
@@ -140,16 +100,9 @@ func TestRecordedTags(t *testing.T) {
 			}
 			return
 		}
-		must(t, json.Unmarshal(c.Result, &want))
+		testkit.Must(t, json.Unmarshal(c.Result, &want))
 		if err != nil || !cmp.Equal(set.values, want) {
 			t.Errorf("%s: got %v, %v", c.Args[0], cmp.Diff(want, set.values), err)
 		}
 	})
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
-	}
 }

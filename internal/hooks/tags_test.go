@@ -1,49 +1,26 @@
 package hooks
 
 import (
-	"bufio"
-	"encoding/json"
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
-)
 
-func sharedFile(t *testing.T, name string) string {
-	t.Helper()
-	dir := os.Getenv("PFWARDEN_SHARED")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared")
-	}
-	path := filepath.Join(dir, "data", "fail2ban", name)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("recorded cases are not here: %v", err)
-	}
-	return path
-}
+	"pfwarden/internal/testkit"
+)
 
 // TestRecordedReplaceTag compares with what fail2ban makes of the same commands.
 func TestRecordedReplaceTag(t *testing.T) {
-	file, err := os.Open(sharedFile(t, "units_replacetag.jsonl"))
-	if err != nil {
-		t.Fatal(err)
+	type replacement struct {
+		Test, Query, Conditional string
+		Tags                     map[string]any
+		Result                   string
+		Error                    *string
 	}
-	defer file.Close()
-	n := 0
-	for lines := bufio.NewScanner(file); lines.Scan(); n++ {
-		var c struct {
-			Test, Query, Conditional string
-			Tags                     map[string]any
-			Result                   string
-			Error                    *string
-		}
-		if err := json.Unmarshal(lines.Bytes(), &c); err != nil {
-			t.Fatal(err)
-		}
+	testkit.EachRecord(t, "data/fail2ban/units_replacetag.jsonl", func(_ int, c replacement) {
 		tags := make(map[string]string)
 		if len(c.Tags) == 0 && c.Result != c.Query {
 			// Of an ignore command: its ticket was not recorded; the address in it was that which stands first in the outcome.
@@ -63,11 +40,7 @@ func TestRecordedReplaceTag(t *testing.T) {
 		if (err != nil) != (c.Error != nil) || got != c.Result {
 			t.Errorf("%s: %q with %v %q:\n got %q, %v\nwant %q, %v", c.Test, c.Query, c.Tags, c.Conditional, got, err, c.Result, c.Error)
 		}
-	}
-	t.Logf("%d cases", n)
-	if n == 0 {
-		t.Error("no case")
-	}
+	})
 }
 
 // TestHostileValues lets a shell run commands with values that would be commands.

@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pfwarden/internal/testkit"
 )
 
 // TestActions runs fail2ban jails with actions of every kind.
@@ -32,7 +34,7 @@ func actionJail(name, log, options string) string {
 func emptyLog(t *testing.T) string {
 	t.Helper()
 	log := filepath.Join(t.TempDir(), "auth.log")
-	must(t, os.WriteFile(log, nil, 0o644))
+	testkit.Must(t, os.WriteFile(log, nil, 0o644))
 	return log
 }
 
@@ -45,7 +47,7 @@ func lines(path string) []string {
 // hostsDeny has Debian's hostsdeny write its file, and take out of it again.
 func hostsDeny(t *testing.T, g *gateway) {
 	log, file := emptyLog(t), filepath.Join(t.TempDir(), "hosts.deny")
-	must(t, os.WriteFile(file, []byte("ALL: 203.0.113.9\n"), 0o644))
+	testkit.Must(t, os.WriteFile(file, []byte("ALL: 203.0.113.9\n"), 0o644))
 	dir := fail2banFolder(t, map[string]string{"jail.local": actionJail("deny", log, fmt.Sprintf("action = hostsdeny[file=%s]", file))})
 	g.runFail2ban(dir, true)
 	const bad, bad6, mapped = "198.51.100.7", "2001:db8::7", "198.51.100.70"
@@ -54,13 +56,13 @@ func hostsDeny(t *testing.T, g *gateway) {
 	}
 	want := []string{"ALL: 203.0.113.9", "ALL: 198.51.100.7", "ALL: [2001:db8::7]", "ALL: 198.51.100.70"}
 	sorted := func(l []string) []string { l = slices.Clone(l); slices.Sort(l); return l }
-	within(t, 5*time.Second, "all three lines are in the file", func() bool { return slices.Equal(sorted(lines(file)), sorted(want)) })
+	testkit.Within(t, 5*time.Second, "all three lines are in the file", func() bool { return slices.Equal(sorted(lines(file)), sorted(want)) })
 	for _, a := range []string{bad, bad6} {
 		if out, err := g.client("set", "deny", "unbanip", a); err != nil {
 			t.Errorf("unbanip %s: %v\n%s", a, err, out)
 		}
 	}
-	within(t, 5*time.Second, "two lines are gone", func() bool {
+	testkit.Within(t, 5*time.Second, "two lines are gone", func() bool {
 		return slices.Equal(lines(file), []string{"ALL: 203.0.113.9", "ALL: 198.51.100.70"})
 	})
 	g.stop()
@@ -82,7 +84,7 @@ func observe(t *testing.T, g *gateway) {
 	g.runFail2ban(dir, false)
 	const bad = "198.51.100.7"
 	g.fail(log, bad)
-	within(t, 5*time.Second, "the verdict is told", func() bool { return g.bans()[bad].Jail == "ssh" })
+	testkit.Within(t, 5*time.Second, "the verdict is told", func() bool { return g.bans()[bad].Jail == "ssh" })
 	g.stop()
 	if _, err := os.Stat(filepath.Join(dir, "banned")); err == nil || len(g.held()) > 0 {
 		t.Errorf("observing banned: %v", g.held())
@@ -97,7 +99,7 @@ func observe(t *testing.T, g *gateway) {
 
 // mail lets Debian's sendmail-whois send a message through a real mail program to a real SMTP server.
 func mail(t *testing.T, g *gateway) {
-	msmtp := tool(t, "msmtp")
+	msmtp := testkit.Tool(t, "msmtp")
 	log, s := emptyLog(t), newSink(t)
 	dir := fail2banFolder(t, map[string]string{
 		"msmtprc": fmt.Sprintf("account default\nhost 127.0.0.1\nport %d\nauth off\ntls off\n", s.port),
@@ -105,10 +107,10 @@ func mail(t *testing.T, g *gateway) {
 			`_whois_command="echo registry of <ip>", mailcmd='%s -C DIR/msmtprc -f "<sender>" "<dest>"']`, msmtp)),
 	})
 	g.runFail2ban(dir, false)
-	within(t, 10*time.Second, "a message tells of the start", func() bool { return len(s.with("Subject: [Fail2Ban] mail: started on ")) == 1 })
+	testkit.Within(t, 10*time.Second, "a message tells of the start", func() bool { return len(s.with("Subject: [Fail2Ban] mail: started on ")) == 1 })
 	const bad = "198.51.100.7"
 	g.fail(log, bad)
-	within(t, 10*time.Second, "a message tells of the ban", func() bool { return len(s.with("Subject: [Fail2Ban] mail: banned "+bad)) == 1 })
+	testkit.Within(t, 10*time.Second, "a message tells of the ban", func() bool { return len(s.with("Subject: [Fail2Ban] mail: banned "+bad)) == 1 })
 	m := s.with("banned " + bad)[0]
 	for _, w := range []string{"MAIL FROM:<watch@example.org>", "RCPT TO:<admin@example.org>", "From: Watch <watch@example.org>", "To: admin@example.org", "registry of " + bad, "5 attempts against mail"} {
 		if !strings.Contains(m, w) {
@@ -116,11 +118,11 @@ func mail(t *testing.T, g *gateway) {
 		}
 	}
 	g.stop()
-	within(t, 10*time.Second, "a message tells of the stop", func() bool { return len(s.with("Subject: [Fail2Ban] mail: stopped on ")) == 1 })
+	testkit.Within(t, 10*time.Second, "a message tells of the stop", func() bool { return len(s.with("Subject: [Fail2Ban] mail: stopped on ")) == 1 })
 	g.again()
-	within(t, 10*time.Second, "a message tells of the second start", func() bool { return len(s.with("mail: started on ")) == 2 })
+	testkit.Within(t, 10*time.Second, "a message tells of the second start", func() bool { return len(s.with("mail: started on ")) == 2 })
 	g.fail(log, "198.51.100.8")
-	within(t, 10*time.Second, "a message tells of the next ban", func() bool { return len(s.with("mail: banned 198.51.100.8")) == 1 })
+	testkit.Within(t, 10*time.Second, "a message tells of the next ban", func() bool { return len(s.with("mail: banned 198.51.100.8")) == 1 })
 	if n := len(s.with("mail: banned " + bad)); n != 1 {
 		t.Errorf("%d messages tell of a ban that was restored, want 1", n)
 	}
@@ -157,7 +159,7 @@ actionunban = rm "DIR/out/<ip>.user"
 		return string(text)
 	}
 	for i, name := range names {
-		within(t, 10*time.Second, name+" is dealt with", func() bool { return strings.Count(read(i, "matches"), "\n") == 1 })
+		testkit.Within(t, 10*time.Second, name+" is dealt with", func() bool { return strings.Count(read(i, "matches"), "\n") == 1 })
 		if got := read(i, "user"); got != name {
 			t.Errorf("the command got %q, want %q", got, name)
 		}
@@ -171,7 +173,7 @@ actionunban = rm "DIR/out/<ip>.user"
 	if out, err := g.client("unban", "--all"); err != nil {
 		t.Errorf("unban: %v\n%s", err, out)
 	}
-	within(t, 10*time.Second, "all are let go", func() bool { return read(0, "user") == "" && read(len(names)-1, "user") == "" })
+	testkit.Within(t, 10*time.Second, "all are let go", func() bool { return read(0, "user") == "" && read(len(names)-1, "user") == "" })
 	g.stop()
 }
 
@@ -192,21 +194,21 @@ func badActions(t *testing.T, g *gateway) {
 	for i := range addresses {
 		g.fail(log, address(i))
 	}
-	within(t, 3*time.Second, "all are in PF's table", func() bool { return len(g.held()) == addresses })
+	testkit.Within(t, 3*time.Second, "all are in PF's table", func() bool { return len(g.held()) == addresses })
 	inPF := time.Since(began)
-	within(t, 4*time.Second, "the good action has seen all", func() bool { return len(lines(filepath.Join(dir, "good"))) == addresses })
+	testkit.Within(t, 4*time.Second, "the good action has seen all", func() bool { return len(lines(filepath.Join(dir, "good"))) == addresses })
 	t.Logf("PF had all %d addresses after %v, the good action after %v", addresses, inPF, time.Since(began))
 	if hung := lines(filepath.Join(dir, "hung")); len(hung) == 0 || len(hung) >= 2*addresses {
 		t.Errorf("the hanging action does not hang: %q", hung)
 	}
 	g.client("set", "ssh", "unbanip", address(0))
-	within(t, 3*time.Second, "one is out of PF's table", func() bool { return !g.held()[address(0)] })
-	within(t, time.Minute, "the hanging action is given up for all", func() bool { return len(lines(filepath.Join(dir, "hung"))) >= 2*addresses-2 })
-	within(t, 10*time.Second, "the metrics tell of it", func() bool {
+	testkit.Within(t, 3*time.Second, "one is out of PF's table", func() bool { return !g.held()[address(0)] })
+	testkit.Within(t, time.Minute, "the hanging action is given up for all", func() bool { return len(lines(filepath.Join(dir, "hung"))) >= 2*addresses-2 })
+	testkit.Within(t, 10*time.Second, "the metrics tell of it", func() bool {
 		return g.metric(`pfwarden_action_failures_total{operation="ban"}`) >= 2*addresses-2 && g.metric(`pfwarden_action_dropped_total`) == 0
 	})
 	g.fail(log, "198.51.100.200")
-	within(t, 3*time.Second, "the next one is in PF's table", func() bool { return g.held()["198.51.100.200"] })
+	testkit.Within(t, 3*time.Second, "the next one is in PF's table", func() bool { return g.held()["198.51.100.200"] })
 	g.stop()
 }
 
@@ -230,17 +232,17 @@ func recidive(t *testing.T, g *gateway) {
 				continue
 			}
 			g.fail(log, a)
-			within(t, 5*time.Second, a+" is banned", func() bool { return banned("ssh", a) && g.held()[a] })
+			testkit.Within(t, 5*time.Second, a+" is banned", func() bool { return banned("ssh", a) && g.held()[a] })
 			if i == 2 {
 				break
 			}
 			if out, err := g.client("set", "ssh", "unbanip", a); err != nil {
 				t.Fatalf("unbanip: %v\n%s", err, out)
 			}
-			within(t, 5*time.Second, a+" is let go", func() bool { return !g.held()[a] })
+			testkit.Within(t, 5*time.Second, a+" is let go", func() bool { return !g.held()[a] })
 		}
 	}
-	within(t, 5*time.Second, "the third ban makes a recidivist", func() bool { return banned("recidive", bad) })
+	testkit.Within(t, 5*time.Second, "the third ban makes a recidivist", func() bool { return banned("recidive", bad) })
 	if banned("recidive", twice) {
 		t.Error("two bans make a recidivist too")
 	}

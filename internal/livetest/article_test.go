@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pfwarden/internal/testkit"
 )
 
 // articleAction is the action that "Integrating PF with Fail2ban" makes, with the file that it loads.
@@ -44,7 +46,7 @@ func TestArticle(t *testing.T) {
 		t.Skip("starts real servers")
 	}
 	n := newNetwork(t)
-	tool(t, "curl")
+	testkit.Tool(t, "curl")
 	base := build(t)
 	tests := []struct {
 		name, log string
@@ -107,9 +109,9 @@ func article(t *testing.T, g *gateway, n network, dir, log string, byFlag bool) 
 		}
 		request(n, good, "/index.html", "")
 	}
-	took := within(t, 3*time.Second, "the prober is in the table of the anchor", func() bool { return g.held()[bad] })
+	took := testkit.Within(t, 3*time.Second, "the prober is in the table of the anchor", func() bool { return g.held()[bad] })
 	t.Logf("in the table %v after the last answer", took)
-	within(t, 2*time.Second, "its states are killed", func() bool { return !strings.Contains(g.standIn("-ss"), bad+":") })
+	testkit.Within(t, 2*time.Second, "its states are killed", func() bool { return !strings.Contains(g.standIn("-ss"), bad+":") })
 	if !strings.Contains(g.standIn("-ss"), good+":") {
 		t.Error("the states of an innocent address are gone")
 	}
@@ -120,7 +122,7 @@ func article(t *testing.T, g *gateway, n network, dir, log string, byFlag bool) 
 		t.Errorf("PF lets a banned address through: %s", got)
 	}
 	articleCommands(t, g, dir, log, bad)
-	within(t, 15*time.Second, "the ban ends by itself", func() bool { return !g.held()[bad] })
+	testkit.Within(t, 15*time.Second, "the ban ends by itself", func() bool { return !g.held()[bad] })
 
 	if out, err := g.client("set", "apache-auth", "bantime", "600"); err != nil {
 		t.Errorf("set bantime: %v\n%s", err, out)
@@ -130,7 +132,7 @@ func article(t *testing.T, g *gateway, n network, dir, log string, byFlag bool) 
 			t.Fatalf("status %d, want 401", got)
 		}
 	}
-	within(t, 3*time.Second, "the guesser is in the table", func() bool { return g.held()[guesser] })
+	testkit.Within(t, 3*time.Second, "the guesser is in the table", func() bool { return g.held()[guesser] })
 	if out, err := g.client("set", "apache-overflows", "bantime", "600"); err != nil {
 		t.Errorf("set bantime: %v\n%s", err, out)
 	}
@@ -139,7 +141,7 @@ func article(t *testing.T, g *gateway, n network, dir, log string, byFlag bool) 
 			t.Fatalf("status %d, want 501", got)
 		}
 	}
-	within(t, 3*time.Second, "who uses a method that there is not is in the table", func() bool { return g.held()[writer] })
+	testkit.Within(t, 3*time.Second, "who uses a method that there is not is in the table", func() bool { return g.held()[writer] })
 
 	g.stop()
 	g.again()
@@ -148,7 +150,7 @@ func article(t *testing.T, g *gateway, n network, dir, log string, byFlag bool) 
 	}
 	g.answers("fail2ban-client", []string{"-c", dir, "status", "apache-auth"}, guesser)
 	g.answers("fail2ban-client", []string{"-c", dir, "set", "apache-auth", "unbanip", guesser})
-	within(t, 2*time.Second, "the guesser is let go", func() bool { return !g.held()[guesser] })
+	testkit.Within(t, 2*time.Second, "the guesser is let go", func() bool { return !g.held()[guesser] })
 	if !g.connect(guesser) || !g.held()[writer] {
 		t.Error("unbanning one touched the other, or did not work")
 	}
@@ -196,7 +198,7 @@ func articleCommands(t *testing.T, g *gateway, dir, log, bad string) {
 	g.answers("fail2ban-regex", []string{"-c", dir, log, "apache-noscript"}, "6 matched")
 	g.answers("fail2ban-regex", []string{log, dir + "/filter.d/apache-noscript.conf"}, "6 matched")
 	text, err := os.ReadFile(log)
-	must(t, err)
+	testkit.Must(t, err)
 	for _, line := range strings.Split(string(text), "\n") {
 		if strings.Contains(line, "foo1.php") {
 			g.answers("fail2ban-regex", []string{line, dir + "/filter.d/apache-noscript.conf"}, "1 matched")

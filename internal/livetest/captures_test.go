@@ -4,26 +4,12 @@ import (
 	"bytes"
 	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-)
 
-// shared finds the data that lies beside the checkout and not in it.
-func shared(t *testing.T, name string) string {
-	t.Helper()
-	dir := os.Getenv("PFWARDEN_SHARED")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared")
-	}
-	path := filepath.Join(dir, "data", "captures", name)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("no captures here: %v", err)
-	}
-	return path
-}
+	"pfwarden/internal/testkit"
+)
 
 // TestCaptures: real traffic, every packet of it wrapped as if PF had blocked it on its way in, the replies too: browsing, a flood of SYNs on one
 // port and a single probe ban nobody; guessed passwords do, once the server's log is there, which is made from what the capture shows of the
@@ -43,7 +29,7 @@ func TestCaptures(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.file, func(t *testing.T) {
-			list := frames(t, shared(t, tt.file))
+			list := frames(t, testkit.Recorded(t, "data/captures/"+tt.file))
 			pflog := wrap(t, list, func(*frame) bool { return true })
 			if banned, r := verdicts(t, pflog, ""); len(banned) > 0 || int(r.Packets) != len(list) || len(list) == 0 {
 				t.Errorf("by packets alone: %v; %d of %d packets were read", banned, r.Packets, len(list))

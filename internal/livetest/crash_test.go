@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"pfwarden/internal/ledger"
+	"pfwarden/internal/testkit"
 )
 
 // failures appends n failed log-ins of an address to an auth log, as sshd through syslogd writes them.
@@ -21,7 +22,7 @@ func failures(t *testing.T, log *os.File, address string, n int) {
 		fmt.Fprintf(&b, "%s gw sshd[%d]: Failed password for root from %s port %d ssh2\n", time.Now().Format("Jan _2 15:04:05"), 1000+i, address, 40000+i)
 	}
 	_, err := log.WriteString(b.String())
-	must(t, err)
+	testkit.Must(t, err)
 }
 
 // TestCrash kills the daemon in the middle of a thousand bans, several times, while the log goes on growing.
@@ -32,11 +33,11 @@ func TestCrash(t *testing.T) {
 	g := build(t)
 	path := filepath.Join(g.dir, "authlog")
 	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	must(t, err)
+	testkit.Must(t, err)
 	defer log.Close()
 	g.run(fmt.Sprintf("[defaults]\nladder = [\"1h\"]\n[jail.sshd]\nlogs = [%q]\n", path))
 	// The first snapshot, taken within a tick of the start, says where the log was found.
-	within(t, 5*time.Second, "a first snapshot", func() bool { return strings.Contains(g.scrape(), "pfwarden_last_snapshot_timestamp_seconds 1") })
+	testkit.Within(t, 5*time.Second, "a first snapshot", func() bool { return strings.Contains(g.scrape(), "pfwarden_last_snapshot_timestamp_seconds 1") })
 
 	const bans, crashes = 1000, 4
 	address := func(i int) string { return fmt.Sprintf("198.51.%d.%d", 100+i/250, 1+i%250) }
@@ -46,14 +47,14 @@ func TestCrash(t *testing.T) {
 		failures(t, log, address(i), 5)
 		if i%(bans/crashes) == bans/crashes/2 {
 			// Somewhere in what was written last: some of it read, some banned, some of that in PF.
-			within(t, 10*time.Second, "bans are being made", func() bool { return len(g.table("banned")) > i/2 })
+			testkit.Within(t, 10*time.Second, "bans are being made", func() bool { return len(g.table("banned")) > i/2 })
 			g.kill()
 			failures(t, log, "198.51.200.78", 1) // nobody is watching
 			g.again()
 		}
 	}
 	failures(t, log, straddler, 2)
-	within(t, 30*time.Second, "all are in the table", func() bool { return len(g.table("banned")) == bans+1 })
+	testkit.Within(t, 30*time.Second, "all are in the table", func() bool { return len(g.table("banned")) == bans+1 })
 	in := g.table("banned")
 	for i := range bans {
 		if !in[address(i)] {
@@ -63,17 +64,17 @@ func TestCrash(t *testing.T) {
 	if !in[straddler] {
 		t.Error("three failures before the crashes and two behind them are no ban")
 	}
-	must(t, g.daemon.Process.Signal(syscall.SIGTERM))
+	testkit.Must(t, g.daemon.Process.Signal(syscall.SIGTERM))
 	_, _ = g.daemon.Process.Wait()
 	if got := len(g.table("banned")); got != bans+1 {
 		t.Errorf("stopping changed the table: %d addresses, want %d", got, bans+1)
 	}
 	db, err := ledger.Open(filepath.Join(g.dir, "pfwarden.db"), ledger.Options{})
-	must(t, err)
+	testkit.Must(t, err)
 	defer db.Close()
 	made := make(map[string]int)
 	history, err := db.History(context.Background(), ledger.Query{Limit: 10 * bans})
-	must(t, err)
+	testkit.Must(t, err)
 	for i := range history {
 		made[history[i].Prefix.Addr().String()]++
 	}

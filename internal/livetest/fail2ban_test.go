@@ -8,51 +8,22 @@ import (
 	"strings"
 	"testing"
 	"time"
-)
 
-// debian gives the folder into which Debian's package fail2ban is unpacked. PFWARDEN_FAIL2BAN names one that is there already; else the package
-// is fetched, and where that cannot be done the test is skipped. Nothing of it is part of this project.
-func debian(t *testing.T) string {
-	t.Helper()
-	if dir := os.Getenv("PFWARDEN_FAIL2BAN"); dir != "" {
-		return dir
-	}
-	cache, err := os.UserCacheDir()
-	if err != nil {
-		cache = t.TempDir()
-	}
-	root := filepath.Join(cache, "pfwarden", "fail2ban", "root")
-	if _, err := os.Stat(filepath.Join(root, "etc", "fail2ban", "jail.conf")); err == nil {
-		return root
-	}
-	dir := t.TempDir()
-	unpacked := filepath.Join(dir, "root")
-	for _, args := range [][]string{{"apt-get", "download", "fail2ban"}, {"sh", "-c", "exec dpkg -x fail2ban_*.deb root"}} {
-		cmd := exec.Command(args[0], args[1:]...)
-		cmd.Dir = dir
-		if out, err := cmd.CombinedOutput(); err != nil {
-			t.Skipf("Debian's package fail2ban is not to be had: %v: %v: %s", args, err, out)
-		}
-	}
-	if os.MkdirAll(filepath.Dir(root), 0o755) == nil && os.Rename(unpacked, root) == nil {
-		return root
-	}
-	return unpacked // another file system, or another test was first
-}
+	"pfwarden/internal/testkit"
+	"pfwarden/internal/testkit/debian"
+)
 
 // fail2banFolder makes a configuration folder of Debian's, with files of the test's own laid over it. In their text DIR stands for the folder,
 // which is returned.
 func fail2banFolder(t *testing.T, files map[string]string) string {
 	t.Helper()
-	dir := filepath.Join(t.TempDir(), "fail2ban")
-	must(t, os.CopyFS(dir, os.DirFS(filepath.Join(debian(t), "etc", "fail2ban"))))
-	must(t, os.RemoveAll(filepath.Join(dir, "jail.d"))) // Debian's own choice of jails
+	dir := debian.Configuration(t, debian.Fail2ban(t))
 	// What Debian's fail2ban.conf names lies outside the folder.
 	files["fail2ban.local"] += "[DEFAULT]\nlogtarget = DIR/fail2ban.log\ndbfile = None\nsocket = DIR/sock\npidfile = DIR/pid\n"
 	for name, text := range files {
 		path := filepath.Join(dir, name)
-		must(t, os.MkdirAll(filepath.Dir(path), 0o755))
-		must(t, os.WriteFile(path, []byte(strings.ReplaceAll(text, "DIR", dir)), 0o644))
+		testkit.Must(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		testkit.Must(t, os.WriteFile(path, []byte(strings.ReplaceAll(text, "DIR", dir)), 0o644))
 	}
 	return dir
 }
@@ -92,7 +63,7 @@ func (g *gateway) shim(name string, args ...string) (string, error) {
 	g.t.Helper()
 	path := filepath.Join(g.dir, name)
 	if _, err := os.Lstat(path); err != nil {
-		must(g.t, os.Symlink(g.bin, path))
+		testkit.Must(g.t, os.Symlink(g.bin, path))
 	}
 	cmd := exec.Command(path, args...)
 	cmd.Env = append(os.Environ(), "PFWARDEN_SOCKET="+g.socket, "PFWARDEN_CONFIG="+g.config)
@@ -119,10 +90,10 @@ func (g *gateway) answers(name string, args []string, words ...string) string {
 func appendLine(t *testing.T, path, format string, args ...any) {
 	t.Helper()
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	must(t, err)
+	testkit.Must(t, err)
 	defer f.Close()
 	_, err = fmt.Fprintf(f, format+"\n", args...)
-	must(t, err)
+	testkit.Must(t, err)
 }
 
 // fail logs as many failed log-ins of an address as make a ban of five, each of a process of its own: the filter takes lines of one process for one story.

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"pfwarden/internal/testkit"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -25,7 +27,7 @@ func (g *gateway) under(t *testing.T) (n *gateway, log *os.File, jail string) {
 	n = g.like(t, "openbsd", callUs)
 	path := filepath.Join(n.dir, "authlog")
 	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	must(t, err)
+	testkit.Must(t, err)
 	t.Cleanup(func() { _ = log.Close() })
 	return n, log, fmt.Sprintf("[jail.sshd]\nlogs = [%q]\n", path)
 }
@@ -82,7 +84,7 @@ func TestMachineFaults(t *testing.T) {
 func diskFull(t *testing.T, base *gateway) {
 	g, log, jail := base.under(t)
 	disk := filepath.Join(g.dir, "disk")
-	must(t, os.Mkdir(disk, 0o755))
+	testkit.Must(t, os.Mkdir(disk, 0o755))
 	if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=2m,mode=0755"); err != nil {
 		t.Skipf("no file system of our own can be mounted: %v", err)
 	}
@@ -91,18 +93,18 @@ func diskFull(t *testing.T, base *gateway) {
 	g.run(jail)
 	ballast := filepath.Join(disk, "ballast")
 	f, err := os.Create(ballast)
-	must(t, err)
+	testkit.Must(t, err)
 	for err == nil {
 		_, err = f.Write(make([]byte, 4096))
 	}
-	must(t, f.Close())
+	testkit.Must(t, f.Close())
 	const bans = 200
 	for i := range bans {
 		failures(t, log, fmt.Sprintf("198.51.101.%d", 1+i), 5)
 	}
-	within(t, 20*time.Second, "all bans are in the table", func() bool { return len(g.table("banned")) == bans })
+	testkit.Within(t, 20*time.Second, "all bans are in the table", func() bool { return len(g.table("banned")) == bans })
 	g.unwell("ledger")
-	must(t, os.Remove(ballast))
+	testkit.Must(t, os.Remove(ballast))
 	g.well()
 	g.kill() // what was only in memory would be gone
 	g.again()
@@ -115,20 +117,20 @@ func diskFull(t *testing.T, base *gateway) {
 func ledgerLocked(t *testing.T, base *gateway) {
 	g, log, jail := base.under(t)
 	g.run(jail)
-	within(t, 10*time.Second, "a first snapshot", func() bool { return strings.Contains(g.scrape(), "pfwarden_last_snapshot_timestamp_seconds 1") })
+	testkit.Within(t, 10*time.Second, "a first snapshot", func() bool { return strings.Contains(g.scrape(), "pfwarden_last_snapshot_timestamp_seconds 1") })
 	db, err := sql.Open("sqlite", filepath.Join(g.dir, "pfwarden.db"))
-	must(t, err)
+	testkit.Must(t, err)
 	defer db.Close()
 	conn, err := db.Conn(t.Context())
-	must(t, err)
+	testkit.Must(t, err)
 	defer conn.Close()
 	_, err = conn.ExecContext(t.Context(), "BEGIN IMMEDIATE")
-	must(t, err)
+	testkit.Must(t, err)
 	failures(t, log, "198.51.100.9", 5)
-	within(t, 20*time.Second, "the ban is in the table", func() bool { return g.table("banned")["198.51.100.9"] })
+	testkit.Within(t, 20*time.Second, "the ban is in the table", func() bool { return g.table("banned")["198.51.100.9"] })
 	g.unwell("ledger")
 	_, err = conn.ExecContext(t.Context(), "ROLLBACK")
-	must(t, err)
+	testkit.Must(t, err)
 	g.well()
 	g.kill()
 	g.again()
@@ -144,16 +146,16 @@ func noDescriptors(t *testing.T, base *gateway) {
 	g.well()
 	pid := g.daemon.Process.Pid
 	var old unix.Rlimit
-	must(t, unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &old))
-	must(t, unix.Prlimit(pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 4, Max: old.Max}, nil))
+	testkit.Must(t, unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &old))
+	testkit.Must(t, unix.Prlimit(pid, unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: 4, Max: old.Max}, nil))
 	failures(t, log, "198.51.100.9", 5)
-	within(t, 20*time.Second, "the daemon says so", func() bool { return strings.Contains(g.said(), "too many open files") })
-	within(t, 10*time.Second, "the health page says so", func() bool {
+	testkit.Within(t, 20*time.Second, "the daemon says so", func() bool { return strings.Contains(g.said(), "too many open files") })
+	testkit.Within(t, 10*time.Second, "the health page says so", func() bool {
 		status, bad := g.healthz()
 		return status == http.StatusServiceUnavailable && len(bad) > 0
 	})
-	must(t, unix.Prlimit(pid, unix.RLIMIT_NOFILE, &old, nil))
-	within(t, 20*time.Second, "the ban is in the table", func() bool { return g.table("banned")["198.51.100.9"] })
+	testkit.Must(t, unix.Prlimit(pid, unix.RLIMIT_NOFILE, &old, nil))
+	testkit.Within(t, 20*time.Second, "the ban is in the table", func() bool { return g.table("banned")["198.51.100.9"] })
 	g.well()
 }
 
@@ -170,11 +172,11 @@ func stopped(t *testing.T, base *gateway) {
 	}
 	failures(t, log, "198.51.100.9", 5)
 	over := time.Now().Add(2 * time.Second)
-	within(t, 10*time.Second, "the ban's time is over", func() bool { return time.Now().After(over) })
+	testkit.Within(t, 10*time.Second, "the ban's time is over", func() bool { return time.Now().After(over) })
 	for _, pid := range all {
 		_ = syscall.Kill(pid, syscall.SIGCONT)
 	}
-	within(t, 10*time.Second, "what happened meanwhile is dealt with", func() bool {
+	testkit.Within(t, 10*time.Second, "what happened meanwhile is dealt with", func() bool {
 		in := g.table("banned")
 		return in["198.51.100.9"] && !in["198.51.100.8"]
 	})
@@ -185,24 +187,24 @@ func stopped(t *testing.T, base *gateway) {
 func manyLogs(t *testing.T, base *gateway) {
 	g, _, _ := base.under(t)
 	dir := filepath.Join(g.dir, "vhosts")
-	must(t, os.Mkdir(dir, 0o755))
+	testkit.Must(t, os.Mkdir(dir, 0o755))
 	const files = 10_000
 	name := func(i int) string { return filepath.Join(dir, fmt.Sprintf("auth%05d.log", i)) }
 	for i := range files {
-		must(t, os.WriteFile(name(i), nil, 0o644))
+		testkit.Must(t, os.WriteFile(name(i), nil, 0o644))
 	}
 	g.run(fmt.Sprintf("[jail.sshd]\nlogs = [%q]\n", filepath.Join(dir, "*.log")))
-	within(t, 60*time.Second, "all are watched", func() bool {
+	testkit.Within(t, 60*time.Second, "all are watched", func() bool {
 		return g.metric("pfwarden_logs") >= files || strings.Count(g.cli("status", "-o", "json"), ".log") >= files
 	})
 	// Five failures in five files are one guesser.
 	for i := range 5 {
 		f, err := os.OpenFile(name(i*files/5), os.O_APPEND|os.O_WRONLY, 0)
-		must(t, err)
+		testkit.Must(t, err)
 		failures(t, f, "198.51.100.9", 1)
-		must(t, f.Close())
+		testkit.Must(t, f.Close())
 	}
-	took := within(t, 20*time.Second, "the guesser is in the table", func() bool { return g.table("banned")["198.51.100.9"] })
+	took := testkit.Within(t, 20*time.Second, "the guesser is in the table", func() bool { return g.table("banned")["198.51.100.9"] })
 	g.well()
 	t.Logf("ban after %v, %d MiB resident", took, g.resident()>>10)
 }
@@ -226,11 +228,11 @@ func floods(t *testing.T, base *gateway) {
 	}
 	before := g.resident()
 	failures(t, log, "198.51.100.9", 5)
-	took := within(t, 5*time.Second, "the ban is in the table", func() bool { return g.table("banned")["198.51.100.9"] })
+	took := testkit.Within(t, 5*time.Second, "the ban is in the table", func() bool { return g.table("banned")["198.51.100.9"] })
 	for _, c := range held {
 		_ = c.Close()
 	}
-	within(t, 20*time.Second, "the daemon answers again", func() bool {
+	testkit.Within(t, 20*time.Second, "the daemon answers again", func() bool {
 		return exec.Command(g.bin, "--socket", g.socket, "status").Run() == nil
 	})
 	g.well()
@@ -245,17 +247,17 @@ func bomb(t *testing.T, base *gateway) {
 	var member bytes.Buffer
 	z := gzip.NewWriter(&member)
 	_, err := z.Write(make([]byte, 4<<20))
-	must(t, err)
-	must(t, z.Close())
+	testkit.Must(t, err)
+	testkit.Must(t, z.Close())
 	log, packets := filepath.Join(t.TempDir(), "authlog.0.gz"), filepath.Join(t.TempDir(), "pflog.0.gz")
 	zeros := bytes.Repeat(member.Bytes(), 2500)
-	must(t, os.WriteFile(log, zeros, 0o600))
+	testkit.Must(t, os.WriteFile(log, zeros, 0o600))
 	member.Reset()
 	z.Reset(&member)
 	_, err = z.Write([]byte{0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 116, 0, 0, 0, 117, 0, 0, 0}) // a pcap file of DLT_PFLOG
-	must(t, err)
-	must(t, z.Close())
-	must(t, os.WriteFile(packets, append(member.Bytes(), zeros...), 0o600))
+	testkit.Must(t, err)
+	testkit.Must(t, z.Close())
+	testkit.Must(t, os.WriteFile(packets, append(member.Bytes(), zeros...), 0o600))
 	for _, args := range [][]string{{"replay", log}, {"test", log, "sshd"}, {"replay", packets}, {"pflog", packets}} {
 		cmd := exec.Command(base.bin, args...)
 		out, err := cmd.CombinedOutput()
@@ -281,11 +283,11 @@ func hostileLines(t *testing.T, base *gateway) {
 		source := fmt.Sprintf("198.51.101.%d", 1+i)
 		for n := range 5 {
 			_, err := fmt.Fprintf(log, "%s gw sshd[%d]: Failed password for invalid user %s from %s port %d ssh2\n", time.Now().Format("Jan _2 15:04:05"), 100*i+n, name, source, 4000+n)
-			must(t, err)
+			testkit.Must(t, err)
 		}
 	}
 	failures(t, log, "198.51.100.9", 5)
-	within(t, 10*time.Second, "the last is in the table", func() bool { return g.table("banned")["198.51.100.9"] })
+	testkit.Within(t, 10*time.Second, "the last is in the table", func() bool { return g.table("banned")["198.51.100.9"] })
 	in := g.table("banned")
 	for _, friend := range []string{"203.0.113.99", "1.1.1.1"} {
 		if in[friend] || g.table("suspects")[friend] {

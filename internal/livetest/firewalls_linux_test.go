@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pfwarden/internal/testkit"
 )
 
 // firewall says how a fail2ban action of another packet filter is tried.
@@ -41,7 +43,7 @@ func TestFirewalls(t *testing.T) {
 	base := build(t)
 	for _, fw := range firewalls {
 		t.Run(fw.jail, func(t *testing.T) {
-			tool(t, fw.tool)
+			testkit.Tool(t, fw.tool)
 			n := newNetwork(t)
 			if out, err := exec.Command("ip", in(n.server, fw.probe...)[1:]...).CombinedOutput(); err != nil {
 				t.Skipf("this kernel lacks what %s needs: %v: %s", fw.action, err, out)
@@ -53,7 +55,7 @@ func TestFirewalls(t *testing.T) {
 			listenInside(t, n.server, 80)
 			listenInside(t, n.server, 82)
 			log := filepath.Join(t.TempDir(), "auth.log")
-			must(t, os.WriteFile(log, nil, 0o644))
+			testkit.Must(t, os.WriteFile(log, nil, 0o644))
 			dir := fail2banFolder(t, map[string]string{
 				"jail.local": fmt.Sprintf("[DEFAULT]\nignoreself = false\n[%s]\nenabled = true\nfilter = sshd\nbackend = polling\naction = %s\nlogpath = %s\n", fw.jail, fw.action, log),
 			})
@@ -70,7 +72,7 @@ func TestFirewalls(t *testing.T) {
 					t.Fatalf("%s or %s does not reach the server before any ban", bad, good)
 				}
 				g.fail(log, bad)
-				took := within(t, 5*time.Second, bad+" is stopped", func() bool { return !reaches(t, n, bad, 80) })
+				took := testkit.Within(t, 5*time.Second, bad+" is stopped", func() bool { return !reaches(t, n, bad, 80) })
 				t.Logf("%s is stopped %v after its last failure", bad, took)
 				if !reaches(t, n, good, 80) {
 					t.Errorf("%s, innocent, is stopped too", good)
@@ -83,27 +85,27 @@ func TestFirewalls(t *testing.T) {
 				if out, err := g.client("set", fw.jail, "unbanip", v[0]); err != nil {
 					t.Errorf("unbanip: %v\n%s", err, out)
 				}
-				within(t, 5*time.Second, v[0]+" is let go", func() bool { return reaches(t, n, v[0], 80) })
+				testkit.Within(t, 5*time.Second, v[0]+" is let go", func() bool { return reaches(t, n, v[0], 80) })
 			}
 			g.fail(log, victims[0][0])
-			within(t, 5*time.Second, "banned again", func() bool { return !reaches(t, n, victims[0][0], 80) })
+			testkit.Within(t, 5*time.Second, "banned again", func() bool { return !reaches(t, n, victims[0][0], 80) })
 			// What somebody else takes away is put back with the next ban, for those banned before as well.
 			command(t, in(n.server, "sh", "-c", "iptables -F; iptables -X; ip6tables -F; ip6tables -X; nft flush ruleset")...)
-			within(t, 5*time.Second, "nothing is stopped without rules", func() bool { return reaches(t, n, victims[0][0], 80) })
+			testkit.Within(t, 5*time.Second, "nothing is stopped without rules", func() bool { return reaches(t, n, victims[0][0], 80) })
 			g.fail(log, victims[0][1])
-			within(t, 5*time.Second, "the next one is stopped", func() bool { return !reaches(t, n, victims[0][1], 80) })
-			within(t, 5*time.Second, "the one before is stopped again", func() bool { return !reaches(t, n, victims[0][0], 80) })
+			testkit.Within(t, 5*time.Second, "the next one is stopped", func() bool { return !reaches(t, n, victims[0][1], 80) })
+			testkit.Within(t, 5*time.Second, "the one before is stopped again", func() bool { return !reaches(t, n, victims[0][0], 80) })
 			// A crash leaves the bans in force; the next run neither makes them twice nor forgets those that it ends.
 			g.kill()
 			if reaches(t, n, victims[0][0], 80) {
 				t.Error("a crash lets a banned address go")
 			}
 			g.again()
-			within(t, 5*time.Second, "the bans stand behind a crash", func() bool { return !reaches(t, n, victims[0][0], 80) && !reaches(t, n, victims[0][1], 80) })
+			testkit.Within(t, 5*time.Second, "the bans stand behind a crash", func() bool { return !reaches(t, n, victims[0][0], 80) && !reaches(t, n, victims[0][1], 80) })
 			if out, err := g.client("set", fw.jail, "unbanip", victims[0][0]); err != nil {
 				t.Errorf("unbanip: %v\n%s", err, out)
 			}
-			within(t, 5*time.Second, "one is let go behind a crash, and one stays stopped", func() bool {
+			testkit.Within(t, 5*time.Second, "one is let go behind a crash, and one stays stopped", func() bool {
 				return reaches(t, n, victims[0][0], 80) && !reaches(t, n, victims[0][1], 80)
 			})
 			g.stop()

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"pfwarden/capture/pflog/pflogwrite"
+	"pfwarden/internal/testkit"
 )
 
 // TestJournal: the journal of a live run, with a restart of the detector's settings in its midst, replays to the verdicts of that run, byte by byte,
@@ -20,7 +21,7 @@ import (
 func TestJournal(t *testing.T) {
 	g := build(t)
 	journal := filepath.Join(g.dir, "journal")
-	must(t, os.WriteFile(g.config, fmt.Appendf(nil, `[pf]
+	testkit.Must(t, os.WriteFile(g.config, fmt.Appendf(nil, `[pf]
 backend = "memory"
 [pflog]
 interface = ""
@@ -37,25 +38,25 @@ group = ""
 target = "stderr"
 `, g.pflog, filepath.Join(g.dir, "pfwarden.db"), g.socket), 0o600))
 	f, err := os.OpenFile(g.pflog, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	must(t, err)
+	testkit.Must(t, err)
 	defer f.Close()
 	_, err = f.Write(pflogwrite.Format{}.Header())
-	must(t, err)
+	testkit.Must(t, err)
 	g.daemon = start(t, "pfwarden", g.env, g.bin, "run", "-f", g.config, "--single-process", "--journal", journal)
 	up := func() bool { return exec.Command(g.bin, "--socket", g.socket, "status").Run() == nil }
-	within(t, 10*time.Second, "the daemon answers", up)
+	testkit.Within(t, 10*time.Second, "the daemon answers", up)
 	ports := []uint16{21, 22, 23, 25, 80, 110, 443, 445, 3389, 5900}
 	banned := func(source string) func() bool {
 		return func() bool { return strings.Contains(g.cli("bans", "-o", "json"), `"`+source+`"`) }
 	}
 	scan := func(source string) {
 		appendRecords(t, f, pflogwrite.Format{}, netip.MustParseAddr(source), ports)
-		within(t, 20*time.Second, source+" is banned", banned(source))
+		testkit.Within(t, 20*time.Second, source+" is banned", banned(source))
 	}
 	scan("203.0.113.66")
-	must(t, g.daemon.Process.Signal(syscall.SIGHUP)) // reads the configuration again
+	testkit.Must(t, g.daemon.Process.Signal(syscall.SIGHUP)) // reads the configuration again
 	scan("203.0.113.67")
-	must(t, g.daemon.Process.Signal(syscall.SIGTERM))
+	testkit.Must(t, g.daemon.Process.Signal(syscall.SIGTERM))
 	_, _ = g.daemon.Process.Wait()
 	replay := func() []byte {
 		cmd := exec.Command(g.bin, "replay", "-o", "json", journal)

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pfwarden/internal/testkit"
 )
 
 // TestDamagedLedger destroys the ledger under a daemon that is down: the next start puts it aside and makes bans of what PF's
@@ -18,16 +20,16 @@ func TestDamagedLedger(t *testing.T) {
 	g := build(t)
 	path := filepath.Join(g.dir, "authlog")
 	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	must(t, err)
+	testkit.Must(t, err)
 	defer log.Close()
 	g.run(fmt.Sprintf("[jail.sshd]\nlogs = [%q]\n", path))
 	failures(t, log, "198.51.100.9", 5)
-	within(t, 10*time.Second, "the ban is in the table", func() bool { return g.table("banned")["198.51.100.9"] })
+	testkit.Within(t, 10*time.Second, "the ban is in the table", func() bool { return g.table("banned")["198.51.100.9"] })
 	g.kill()
 	for _, end := range []string{"", "-wal", "-shm"} {
 		_ = os.Remove(filepath.Join(g.dir, "pfwarden.db"+end))
 	}
-	must(t, os.WriteFile(filepath.Join(g.dir, "pfwarden.db"), []byte(strings.Repeat("no database. ", 300)), 0o600))
+	testkit.Must(t, os.WriteFile(filepath.Join(g.dir, "pfwarden.db"), []byte(strings.Repeat("no database. ", 300)), 0o600))
 	g.again()
 	if in := g.table("banned"); !in["198.51.100.9"] {
 		t.Errorf("the table holds %v after the ledger was lost", in)

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"pfwarden/capture/pflog/pflogwrite"
+	"pfwarden/internal/testkit"
 )
 
 // gateway is a running pfwarden over the stand-in pfctl.
@@ -51,7 +52,7 @@ func build(t *testing.T) *gateway {
 		}
 	}
 	state := filepath.Join(dir, "pf")
-	must(t, os.Mkdir(state, 0o700))
+	testkit.Must(t, os.Mkdir(state, 0o700))
 	g.env = []string{"PFTEST_STATE=" + state, "PFTEST_PROFILE=openbsd"}
 	g.standIn("-e")
 	g.load("anchor \"pfwarden\"\npass all\n")
@@ -129,7 +130,7 @@ group = ""
 [log]
 target = "stderr"
 `, g.pfctl, g.pf, g.pflog, g.metrics, cmp.Or(g.store, filepath.Join(g.dir, "pfwarden.db")), g.socket) + config
-	must(g.t, os.WriteFile(g.config, []byte(config), 0o600))
+	testkit.Must(g.t, os.WriteFile(g.config, []byte(config), 0o600))
 }
 
 // again starts the daemon with the configuration that it had.
@@ -140,7 +141,7 @@ func (g *gateway) again() {
 		args = in(g.namespace, args...)
 	}
 	g.daemon = start(g.t, "pfwarden", g.env, args...)
-	within(g.t, 10*time.Second, "the daemon answers", func() bool {
+	testkit.Within(g.t, 10*time.Second, "the daemon answers", func() bool {
 		return exec.Command(g.bin, "--socket", g.socket, "status").Run() == nil
 	})
 }
@@ -148,7 +149,7 @@ func (g *gateway) again() {
 // kill ends the daemon as a crash would.
 func (g *gateway) kill() {
 	g.t.Helper()
-	must(g.t, g.daemon.Process.Kill())
+	testkit.Must(g.t, g.daemon.Process.Kill())
 	_, _ = g.daemon.Process.Wait()
 }
 
@@ -203,7 +204,7 @@ func (g *gateway) scrape() string {
 	}
 	defer resp.Body.Close()
 	text, err := io.ReadAll(resp.Body)
-	must(g.t, err)
+	testkit.Must(g.t, err)
 	return string(text)
 }
 
@@ -212,7 +213,7 @@ func (g *gateway) scan(source string, ports ...uint16) {
 	g.t.Helper()
 	format := pflogwrite.Format{}
 	f, err := os.OpenFile(g.pflog, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	must(g.t, err)
+	testkit.Must(g.t, err)
 	defer f.Close()
 	appendRecords(g.t, f, format, netip.MustParseAddr(source), ports)
 }
@@ -223,7 +224,7 @@ func TestLive(t *testing.T) {
 		t.Skip("starts real servers")
 	}
 	n := newNetwork(t)
-	tool(t, "curl")
+	testkit.Tool(t, "curl")
 	errorLog, authLog := apache(t, n, modernLog), sshd(t, n)
 	g := build(t)
 	g.run(fmt.Sprintf(`[defaults]
@@ -249,25 +250,25 @@ enabled = false
 				t.Fatalf("status %d, want 401", got)
 			}
 		}
-		took := within(t, time.Second, "the guesser is in the table", func() bool { return g.table("banned")[attacker(0)] })
+		took := testkit.Within(t, time.Second, "the guesser is in the table", func() bool { return g.table("banned")[attacker(0)] })
 		t.Logf("in the table %v after the last answer", took)
 	})
 	t.Run("sshd", func(t *testing.T) {
 		for range 5 {
 			guess(t, n, attacker(1), "root")
 		}
-		within(t, time.Second, "the guesser is in the table", func() bool { return g.table("banned")[attacker(1)] })
+		testkit.Within(t, time.Second, "the guesser is in the table", func() bool { return g.table("banned")[attacker(1)] })
 	})
 	t.Run("scan", func(t *testing.T) {
 		g.scan(attacker(2), 21, 22, 23, 25, 80, 110, 143, 443)
-		within(t, 2*time.Second, "the scanner is a suspect", func() bool { return g.table("suspects")[attacker(2)] })
+		testkit.Within(t, 2*time.Second, "the scanner is a suspect", func() bool { return g.table("suspects")[attacker(2)] })
 	})
 	t.Run("half and half", func(t *testing.T) {
 		g.scan(attacker(3), 1001, 1002, 1003, 1004)
 		for range 3 {
 			guess(t, n, attacker(3), "admin")
 		}
-		within(t, 2*time.Second, "the sum of both is a ban", func() bool { return g.table("suspects")[attacker(3)] })
+		testkit.Within(t, 2*time.Second, "the sum of both is a ban", func() bool { return g.table("suspects")[attacker(3)] })
 		b := g.bans()[attacker(3)]
 		if b.Table != "suspects" || b.Proven || !strings.Contains(b.Reason, "portscan") || !strings.Contains(b.Reason, "sshd") {
 			t.Errorf("the ban does not say what it rests on: %+v", b)
@@ -282,13 +283,13 @@ enabled = false
 			t.Errorf("bans shows %d packets, want 7", b.Packets)
 		}
 		want := fmt.Sprintf(`pfwarden_pf_address_packets_total{action="block",address=%q,direction="in",table="banned"} 7`, attacker(4))
-		within(t, 2*time.Second, "metrics show the counter", func() bool { return strings.Contains(g.scrape(), want) })
+		testkit.Within(t, 2*time.Second, "metrics show the counter", func() bool { return strings.Contains(g.scrape(), want) })
 		if s := g.cli("status"); !strings.Contains(s, "banned") {
 			t.Errorf("status:\n%s", s)
 		}
 	})
 	t.Run("expiry", func(t *testing.T) {
-		within(t, 12*time.Second, "bans of 6 s end", func() bool { return !g.table("banned")[attacker(0)] && !g.table("suspects")[attacker(2)] })
+		testkit.Within(t, 12*time.Second, "bans of 6 s end", func() bool { return !g.table("banned")[attacker(0)] && !g.table("suspects")[attacker(2)] })
 	})
 	t.Run("unban", func(t *testing.T) {
 		g.cli("unban", attacker(4))

@@ -8,19 +8,16 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pfwarden/internal/testkit"
+	"pfwarden/internal/testkit/debian"
 )
 
 // original runs a program of Debian's fail2ban itself.
 func original(t *testing.T, name string, args ...string) *exec.Cmd {
 	t.Helper()
-	root := debian(t)
-	python := "/usr/bin/python3" // Debian's own, for which the package is made
-	if _, err := os.Stat(python); err != nil {
-		python = tool(t, "python3")
-	}
-	cmd := exec.Command(python, append([]string{filepath.Join(root, "usr", "bin", name)}, args...)...)
-	cmd.Env = append(os.Environ(), "PYTHONPATH="+filepath.Join(root, "usr", "lib", "python3", "dist-packages"))
-	return cmd
+	root := debian.Fail2ban(t)
+	return debian.Python(t, root, append([]string{filepath.Join(root, "usr", "bin", name)}, args...)...)
 }
 
 // TestMove moves from fail2ban as a user does: fail2ban itself runs a jail and bans; it is stopped, its database is taken over, and pfwarden goes on
@@ -35,10 +32,10 @@ func TestMove(t *testing.T) {
 		"jail.local":         actionJail("ssh", log, "bantime = 1h\naction = note"),
 	})
 	database := filepath.Join(dir, "db.sqlite3")
-	must(t, os.WriteFile(filepath.Join(dir, "fail2ban.local"), fmt.Appendf(nil,
+	testkit.Must(t, os.WriteFile(filepath.Join(dir, "fail2ban.local"), fmt.Appendf(nil,
 		"[DEFAULT]\nlogtarget = %[1]s/fail2ban.log\ndbfile = %[2]s\nsocket = %[1]s/sock\npidfile = %[1]s/pid\n", dir, database), 0o644))
 	server := original(t, "fail2ban-server", "-c", dir, "-f", "start")
-	must(t, server.Start())
+	testkit.Must(t, server.Start())
 	ended := make(chan error, 1)
 	go func() { ended <- server.Wait() }()
 	t.Cleanup(func() { _ = server.Process.Kill() })
@@ -60,7 +57,7 @@ func TestMove(t *testing.T) {
 	g := build(t)
 	const before, after, partly = "198.51.100.7", "198.51.100.8", "198.51.100.9"
 	g.fail(log, before)
-	within(t, 30*time.Second, "fail2ban bans", func() bool { return strings.Contains(ask("status", "ssh"), "Banned IP list:\t"+before) })
+	testkit.Within(t, 30*time.Second, "fail2ban bans", func() bool { return strings.Contains(ask("status", "ssh"), "Banned IP list:\t"+before) })
 	ask("stop")
 	select {
 	case <-ended:
@@ -69,23 +66,23 @@ func TestMove(t *testing.T) {
 	}
 	g.fail(log, after) // while nobody watches
 	notes := filepath.Join(dir, "notes")
-	must(t, os.Remove(notes))
+	testkit.Must(t, os.Remove(notes))
 
 	g.head = fmt.Sprintf("fail2ban = %q\n", dir)
 	g.folder = dir
 	g.configure(onlyFail2ban)
 	command(t, g.bin, "import", "-f", g.config, "--database", database, dir)
 	g.again()
-	within(t, 10*time.Second, "both are banned", func() bool {
+	testkit.Within(t, 10*time.Second, "both are banned", func() bool {
 		b := g.bans()
 		return b[before].Jail == "ssh" && b[after].Jail == "ssh"
 	})
 	if b := g.bans(); len(b) != 2 || !strings.Contains(b[before].Reason, "taken over") {
 		t.Errorf("bans: %+v", b)
 	}
-	within(t, 10*time.Second, "the action is told of both", func() bool { return len(lines(notes)) == 2 })
+	testkit.Within(t, 10*time.Second, "the action is told of both", func() bool { return len(lines(notes)) == 2 })
 	g.fail(log, partly)
-	within(t, 10*time.Second, "what comes is banned too", func() bool { return g.bans()[partly].Jail == "ssh" })
+	testkit.Within(t, 10*time.Second, "what comes is banned too", func() bool { return g.bans()[partly].Jail == "ssh" })
 	g.answers("fail2ban-client", []string{"-c", dir, "status", "ssh"}, before, after, partly)
 	g.stop()
 }

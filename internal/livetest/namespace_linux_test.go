@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"pfwarden/internal/testkit"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -53,7 +55,7 @@ func inside(t *testing.T, namespace string, f func() error) error {
 func listenInside(t *testing.T, namespace string, port int) {
 	t.Helper()
 	var l net.Listener
-	must(t, inside(t, namespace, func() (err error) {
+	testkit.Must(t, inside(t, namespace, func() (err error) {
 		l, err = net.Listen("tcp", fmt.Sprintf(":%d", port))
 		return err
 	}))

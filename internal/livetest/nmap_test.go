@@ -10,20 +10,22 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"pfwarden/internal/testkit"
 )
 
 // TestNmap lets a real nmap scan a host in network namespaces of the test's own, captures it with tcpdump and wraps it as if PF had blocked it: the
 // scanner is a suspect whatever the technique; a decoy with which our side has a connection is not, and a UDP scan is only told of. With
 // PFWARDEN_FULL=1 the slow scan takes nmap's -T1, 15 seconds a port, else one second.
 func TestNmap(t *testing.T) {
-	nmap, tcpdump := tool(t, "nmap"), tool(t, "tcpdump")
+	nmap, tcpdump := testkit.Tool(t, "nmap"), testkit.Tool(t, "tcpdump")
 	if testing.Short() {
 		t.Skip("takes half a minute")
 	}
 	n := newNetwork(t)
 	file := filepath.Join(t.TempDir(), "scan.pcap")
 	dump := start(t, "tcpdump", nil, in(n.server, tcpdump, "-i", "em0", "-Q", "in", "-U", "-w", file, "-s", "0", "ip and dst host "+serverAddress)...)
-	within(t, 10*time.Second, "tcpdump captures", func() bool { info, err := os.Stat(file); return err == nil && info.Size() >= 24 })
+	testkit.Within(t, 10*time.Second, "tcpdump captures", func() bool { info, err := os.Stat(file); return err == nil && info.Size() >= 24 })
 
 	slow := []string{"-sS", "--scan-delay", "1s"}
 	if os.Getenv("PFWARDEN_FULL") != "" {
@@ -61,7 +63,7 @@ func TestNmap(t *testing.T) {
 		})
 	}
 	running.Wait()
-	must(t, dump.Process.Signal(os.Interrupt))
+	testkit.Must(t, dump.Process.Signal(os.Interrupt))
 	_, _ = dump.Process.Wait()
 	list := frames(t, file)
 	if len(list) == 0 {

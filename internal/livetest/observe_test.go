@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pfwarden/internal/testkit"
 )
 
 // TestObserve lets the daemon only observe, over an anchor that an earlier life has filled: bans are told as what would be, and of
@@ -26,13 +28,13 @@ func TestObserve(t *testing.T) {
 			g.more = []string{shape}
 			path := filepath.Join(g.dir, "authlog")
 			log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-			must(t, err)
+			testkit.Must(t, err)
 			defer log.Close()
 			jail := fmt.Sprintf("[jail.sshd]\nlogs = [%q]\n", path)
 			const before, guesser, byHand = "198.51.100.7", "198.51.100.8", "198.51.100.9"
 			g.run(jail)
 			g.cli("ban", before)
-			within(t, 5*time.Second, "the real ban is in the table", func() bool { return g.table("banned")[before] })
+			testkit.Within(t, 5*time.Second, "the real ban is in the table", func() bool { return g.table("banned")[before] })
 			g.stop()
 
 			runs := filepath.Join(g.dir, "runs")
@@ -40,7 +42,7 @@ func TestObserve(t *testing.T) {
 			g.head = "observe = true\n"
 			g.run(jail)
 			failures(t, log, guesser, 5)
-			within(t, 5*time.Second, "the guesser would be banned", func() bool { return g.bans()[guesser].Observed })
+			testkit.Within(t, 5*time.Second, "the guesser would be banned", func() bool { return g.bans()[guesser].Observed })
 			if out := g.cli("ban", "--for", "1h", byHand); !strings.HasPrefix(out, "would ban "+byHand+" in table banned for 1h,") {
 				t.Errorf("ban says %q", out)
 			}
@@ -70,7 +72,7 @@ func TestObserve(t *testing.T) {
 				t.Errorf("the table was touched: %v", in)
 			}
 			text, err := os.ReadFile(runs)
-			must(t, err)
+			testkit.Must(t, err)
 			for line := range strings.Lines(string(text)) {
 				command := strings.Split(line, "\t")[1]
 				if strings.HasPrefix(command, "-f ") { // our own load above
@@ -84,7 +86,7 @@ func TestObserve(t *testing.T) {
 			g.head = ""
 			g.load(callUs)
 			g.run(jail)
-			within(t, 5*time.Second, "the table is as the real bans want it", func() bool {
+			testkit.Within(t, 5*time.Second, "the table is as the real bans want it", func() bool {
 				in := g.table("banned")
 				return !in[before] && !in[guesser] && !in[byHand]
 			})

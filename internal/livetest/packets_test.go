@@ -9,6 +9,7 @@ import (
 
 	"pfwarden/capture"
 	"pfwarden/capture/pflog/pflogwrite"
+	"pfwarden/internal/testkit"
 )
 
 func listenLoopback() (net.Listener, error) { return net.Listen("tcp", "127.0.0.1:0") }
@@ -17,7 +18,7 @@ func listenLoopback() (net.Listener, error) { return net.Listen("tcp", "127.0.0.
 func appendRecords(t *testing.T, f *os.File, format pflogwrite.Format, source netip.Addr, ports []uint16) {
 	t.Helper()
 	info, err := f.Stat()
-	must(t, err)
+	testkit.Must(t, err)
 	var out []byte
 	if info.Size() == 0 {
 		out = format.Header()
@@ -30,8 +31,8 @@ func appendRecords(t *testing.T, f *os.File, format pflogwrite.Format, source ne
 				pflogwrite.IP{Source: source, Destination: netip.MustParseAddr(serverAddress), TTL: 60},
 				pflogwrite.TCP{SourcePort: uint16(40000 + i), DestinationPort: port, Flags: capture.FlagSYN, Seq: uint32(7919 * (i + 1))}),
 		})
-		must(t, err)
+		testkit.Must(t, err)
 	}
 	_, err = f.Write(out)
-	must(t, err)
+	testkit.Must(t, err)
 }

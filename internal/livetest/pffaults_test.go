@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pfwarden/internal/testkit"
 )
 
 // TestFaults lets everything go wrong with PF that its stand-in can do, under the real daemon, as two processes and, where that may
@@ -44,7 +46,7 @@ func TestFaults(t *testing.T) {
 		{"limit seen in time", "openbsd", func(g *gateway) { g.faults("limit:1"); g.unwell("pf_limit") }, "pf_limit", []string{"set limit table-entries"}, fault("limit:200000")},
 		{"add asleep at the limit", "openbsd", fault("limit:1"), "pf_stuck", []string{"pfctl has been running for"}, fault("limit:200000")},
 		{"request cap", "freebsd12", fault("request:1"), "pf_tables", []string{"net.pf.request_maxcount"}, fault("request:65535")},
-		{"no pfctl", "netbsd", func(g *gateway) { must(g.t, os.Rename(g.pfctl, g.pfctl+".gone")) }, "pf_rights", []string{"pf.pfctl"}, func(g *gateway) { must(g.t, os.Rename(g.pfctl+".gone", g.pfctl)) }},
+		{"no pfctl", "netbsd", func(g *gateway) { testkit.Must(g.t, os.Rename(g.pfctl, g.pfctl+".gone")) }, "pf_rights", []string{"pf.pfctl"}, func(g *gateway) { testkit.Must(g.t, os.Rename(g.pfctl+".gone", g.pfctl)) }},
 	}
 	alone := []string{"not root", "hang", "killed half-way", "no pfctl", "rules gone"} // what also runs as one process
 	for _, shape := range []string{"one process", "two processes"} {
@@ -61,7 +63,7 @@ func TestFaults(t *testing.T) {
 				}
 				g.run("")
 				g.cli("ban", "--for", "1h", kept)
-				within(t, 5*time.Second, "the first ban is in the table", func() bool { return g.table("banned")[kept] })
+				testkit.Within(t, 5*time.Second, "the first ban is in the table", func() bool { return g.table("banned")[kept] })
 				g.well()
 
 				c.begin(g)
@@ -69,7 +71,7 @@ func TestFaults(t *testing.T) {
 				ban := exec.Command(g.bin, "--socket", g.socket, "ban", "--for", "1h", during)
 				var out bytes.Buffer
 				ban.Stdout, ban.Stderr = &out, &out
-				must(t, ban.Start())
+				testkit.Must(t, ban.Start())
 				if c.item != "" {
 					said := g.unwell(c.item)
 					for _, s := range c.says {
@@ -87,9 +89,9 @@ func TestFaults(t *testing.T) {
 				}
 
 				c.end(g)
-				within(t, 30*time.Second, "both bans are in the table", func() bool { in := g.table("banned"); return in[kept] && in[during] })
+				testkit.Within(t, 30*time.Second, "both bans are in the table", func() bool { in := g.table("banned"); return in[kept] && in[during] })
 				g.wellWithin(30 * time.Second)
-				within(t, 5*time.Second, "packets are filtered", func() bool { return strings.HasPrefix(g.cli("pf"), "Yes: ") })
+				testkit.Within(t, 5*time.Second, "packets are filtered", func() bool { return strings.HasPrefix(g.cli("pf"), "Yes: ") })
 				for _, a := range []string{kept, during} {
 					if got := g.packets(a, 2); got != "pass=0 drop=2" {
 						t.Errorf("behind the fault PF lets %s through: %s", a, got)
@@ -110,7 +112,7 @@ func (g *gateway) noFaults() { g.faults("") }
 func (g *gateway) ownPfctl() {
 	g.t.Helper()
 	own := filepath.Join(g.dir, "pfctl")
-	must(g.t, os.Link(g.pfctl, own))
+	testkit.Must(g.t, os.Link(g.pfctl, own))
 	g.pfctl = own
 }
 
@@ -118,7 +120,7 @@ func (g *gateway) ownPfctl() {
 func (g *gateway) wellWithin(d time.Duration) {
 	g.t.Helper()
 	var bad map[string]string
-	within(g.t, d, "all is well again", func() bool {
+	testkit.Within(g.t, d, "all is well again", func() bool {
 		var status int
 		status, bad = g.healthz()
 		return status == 200

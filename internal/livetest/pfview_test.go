@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"pfwarden/internal/testkit"
 	"pfwarden/pfctl/pftest"
 )
 
@@ -40,7 +41,7 @@ func TestView(t *testing.T) {
 				}
 				g.run("")
 				g.cli("ban", "--for", "1h", bad, net6)
-				within(t, 5*time.Second, "the states are gone", func() bool { return g.standIn("-s", "states") == "" })
+				testkit.Within(t, 5*time.Second, "the states are gone", func() bool { return g.standIn("-s", "states") == "" })
 
 				for p, want := range map[string]string{
 					"in 4 " + bad + " 203.0.113.1 6 4000 22 60 2 7": "pass=0 drop=7", "in 6 " + in6 + " 2001:db8::1 17 53 53 100 0 3": "pass=0 drop=3",
@@ -65,7 +66,7 @@ func TestView(t *testing.T) {
 					}
 					Problems []any
 				}
-				must(t, json.Unmarshal([]byte(g.cli("pf", "-o", "json")), &view))
+				testkit.Must(t, json.Unmarshal([]byte(g.cli("pf", "-o", "json")), &view))
 				if !view.Filtering || !view.Enabled || !view.Called || len(view.Problems) != 0 || fmt.Sprint(view.Anchors) != "[pfwarden]" ||
 					fmt.Sprint(view.Tables) != "[{banned 2 10} {suspects 0 0}]" || fmt.Sprint(view.Addresses) != "[{banned "+bad+" {7 420}} {banned "+net6+" {3 300}}]" {
 					t.Errorf("pf -o json: %+v", view)
@@ -98,6 +99,6 @@ func (g *gateway) packet(args string) string {
 	cmd := exec.Command(g.pfpkt, strings.Fields(args)...)
 	cmd.Env = append(os.Environ(), g.env...)
 	out, err := cmd.Output()
-	must(g.t, err)
+	testkit.Must(g.t, err)
 	return strings.TrimSpace(string(out))
 }

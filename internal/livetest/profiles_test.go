@@ -14,6 +14,7 @@ import (
 	"testing"
 	"time"
 
+	"pfwarden/internal/testkit"
 	"pfwarden/pfctl/pftest"
 )
 
@@ -24,7 +25,7 @@ func (g *gateway) like(t *testing.T, profile, main string) *gateway {
 	n := &gateway{t: t, dir: dir, bin: g.bin, pfctl: g.pfctl, pfpkt: g.pfpkt, config: filepath.Join(dir, "pfwarden.toml"),
 		socket: filepath.Join(dir, "s"), pflog: filepath.Join(dir, "pflog"), metrics: freeAddress(t), pf: `reconcile = "1s"`}
 	state := filepath.Join(dir, "pf")
-	must(t, os.Mkdir(state, 0o700))
+	testkit.Must(t, os.Mkdir(state, 0o700))
 	n.env = []string{"PFTEST_STATE=" + state, "PFTEST_PROFILE=" + profile}
 	n.standIn("-e")
 	n.load(main)
@@ -34,13 +35,13 @@ func (g *gateway) like(t *testing.T, profile, main string) *gateway {
 // faults sets the stand-in's faults while the daemon runs.
 func (g *gateway) faults(text string) {
 	g.t.Helper()
-	must(g.t, os.WriteFile(filepath.Join(g.dir, "pf", "faults"), []byte(text), 0o600))
+	testkit.Must(g.t, os.WriteFile(filepath.Join(g.dir, "pf", "faults"), []byte(text), 0o600))
 }
 
 // stop ends the daemon as an administrator does.
 func (g *gateway) stop() {
 	g.t.Helper()
-	must(g.t, g.daemon.Process.Signal(syscall.SIGTERM))
+	testkit.Must(g.t, g.daemon.Process.Signal(syscall.SIGTERM))
 	_, _ = g.daemon.Process.Wait()
 }
 
@@ -50,7 +51,7 @@ func (g *gateway) to(port, from string, count int) string {
 	cmd := exec.Command(g.pfpkt, "in", "4", from, serverAddress, "6", "40000", port, "60", "2", fmt.Sprint(count))
 	cmd.Env = append(os.Environ(), g.env...)
 	out, err := cmd.Output()
-	must(g.t, err)
+	testkit.Must(g.t, err)
 	return strings.TrimSpace(string(out))
 }
 
@@ -58,17 +59,17 @@ func (g *gateway) to(port, from string, count int) string {
 func (g *gateway) healthz() (status int, bad map[string]string) {
 	g.t.Helper()
 	resp, err := http.Get("http://" + g.metrics + "/healthz")
-	must(g.t, err)
+	testkit.Must(g.t, err)
 	defer resp.Body.Close()
 	body, err := io.ReadAll(resp.Body)
-	must(g.t, err)
+	testkit.Must(g.t, err)
 	var page struct {
 		Items []struct {
 			Item, Text, Remedy string
 			OK                 bool
 		}
 	}
-	must(g.t, json.Unmarshal(body, &page))
+	testkit.Must(g.t, json.Unmarshal(body, &page))
 	bad = make(map[string]string)
 	for _, i := range page.Items {
 		if !i.OK {
@@ -82,7 +83,7 @@ func (g *gateway) healthz() (status int, bad map[string]string) {
 func (g *gateway) unwell(item string) string {
 	g.t.Helper()
 	var said string
-	within(g.t, 10*time.Second, item+" is red", func() bool {
+	testkit.Within(g.t, 10*time.Second, item+" is red", func() bool {
 		status, bad := g.healthz()
 		said = bad[item]
 		return status == http.StatusServiceUnavailable && said != ""
@@ -105,7 +106,7 @@ func (g *gateway) well() {
 			g.t.Logf("health: %d %v", status, bad)
 		}
 	}()
-	within(g.t, 10*time.Second, "all is well again", func() bool {
+	testkit.Within(g.t, 10*time.Second, "all is well again", func() bool {
 		status, bad = g.healthz()
 		return status == http.StatusOK
 	})
@@ -153,13 +154,13 @@ func TestProfiles(t *testing.T) {
 			g := base.like(t, profile, callUs)
 			path := filepath.Join(g.dir, "authlog")
 			log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-			must(t, err)
+			testkit.Must(t, err)
 			defer log.Close()
 			jail := fmt.Sprintf("[jail.sshd]\nlogs = [%q]\n", path)
 			g.run(jail)
 			const bad, good, other = "198.51.100.9", "198.51.100.10", "203.0.113.99"
 			failures(t, log, bad, 5)
-			within(t, 2*time.Second, "the guesser is in the table", func() bool { return g.table("banned")[bad] })
+			testkit.Within(t, 2*time.Second, "the guesser is in the table", func() bool { return g.table("banned")[bad] })
 			g.well()
 
 			if got := g.packets(bad, 7); got != "pass=0 drop=7" {
@@ -169,7 +170,7 @@ func TestProfiles(t *testing.T) {
 				t.Errorf("PF stops an address that is not banned: %s", got)
 			}
 			series := fmt.Sprintf(`pfwarden_pf_address_packets_total{action="block",address=%q,direction="in",table="banned"}`, bad)
-			within(t, 2*time.Second, "the metrics equal PF's counters", func() bool { return g.metric(series) == 7 && g.counted("banned", bad) == "7" })
+			testkit.Within(t, 2*time.Second, "the metrics equal PF's counters", func() bool { return g.metric(series) == 7 && g.counted("banned", bad) == "7" })
 			if b := g.bans()[bad]; b.Packets != 7 || b.Table != "banned" || b.Jail != "sshd" || !b.Proven {
 				t.Errorf("bans shows %+v", b)
 			}
@@ -178,13 +179,13 @@ func TestProfiles(t *testing.T) {
 			}
 
 			g.standIn("-a", "pfwarden", "-F", "Tables")
-			within(t, 10*time.Second, "flushed tables are back", func() bool {
+			testkit.Within(t, 10*time.Second, "flushed tables are back", func() bool {
 				return g.table("banned")[bad] && g.metric(`pfwarden_pf_resyncs_total{cause="table"}`) >= 1
 			})
 			if got := g.packets(bad, 2); got != "pass=0 drop=2" {
 				t.Errorf("behind the healing PF lets a banned address through: %s", got)
 			}
-			within(t, 5*time.Second, "the ban's count goes on", func() bool { return g.bans()[bad].Packets == 9 })
+			testkit.Within(t, 5*time.Second, "the ban's count goes on", func() bool { return g.bans()[bad].Packets == 9 })
 
 			g.load("pass all\n")
 			if said := g.unwell("pf_anchor"); !strings.Contains(said, `anchor "pfwarden"`) {
@@ -213,7 +214,7 @@ func TestProfiles(t *testing.T) {
 			g.well()
 
 			g.standIn("-a", "pfwarden", "-t", "banned", "-T", "add", other)
-			within(t, 10*time.Second, "the entry of somebody else is shown", func() bool { return g.metric(`pfwarden_pf_foreign_addresses{table="banned"}`) == 1 })
+			testkit.Within(t, 10*time.Second, "the entry of somebody else is shown", func() bool { return g.metric(`pfwarden_pf_foreign_addresses{table="banned"}`) == 1 })
 			if !strings.Contains(g.cli("pf"), other) {
 				t.Error("pf does not show the entry of somebody else")
 			}
@@ -233,7 +234,7 @@ func TestProfiles(t *testing.T) {
 				t.Error("the entry of somebody else is gone")
 			}
 			failures(t, log, good, 5)
-			within(t, 2*time.Second, "the next guesser is in the table", func() bool { return g.table("banned")[good] })
+			testkit.Within(t, 2*time.Second, "the next guesser is in the table", func() bool { return g.table("banned")[good] })
 			g.cli("unban", bad)
 			if g.table("banned")[bad] {
 				t.Error("still in the table behind unban")
@@ -262,7 +263,7 @@ func TestProfiles(t *testing.T) {
 		g.faults("")
 		g.cli("ban", "--for", "1h", "198.51.100.9")
 		g.well()
-		within(t, 10*time.Second, "the ban is in the table", func() bool { return g.table("banned")["198.51.100.9"] })
+		testkit.Within(t, 10*time.Second, "the ban is in the table", func() bool { return g.table("banned")["198.51.100.9"] })
 	})
 	t.Run("no PF", func(t *testing.T) {
 		g := base.like(t, "freebsd15", callUs)
@@ -285,7 +286,7 @@ func TestRulesFile(t *testing.T) {
 		t.Run(profile, func(t *testing.T) {
 			g := base.like(t, profile, "anchor \"fail2ban\"\npass all\n")
 			rules := filepath.Join(g.dir, "rules")
-			must(t, os.WriteFile(rules, []byte("table <fail2ban> persist\nblock drop in quick from <fail2ban> to any"), 0o600))
+			testkit.Must(t, os.WriteFile(rules, []byte("table <fail2ban> persist\nblock drop in quick from <fail2ban> to any"), 0o600))
 			g.pf = fmt.Sprintf("reconcile = \"1s\"\nanchor = \"fail2ban\"\nbanned = \"fail2ban\"\nrules_file = %q", rules)
 			g.run("")
 			g.cli("ban", "--for", "1h", "198.51.100.9")
@@ -293,7 +294,7 @@ func TestRulesFile(t *testing.T) {
 				t.Errorf("PF lets a banned address through: %s", got)
 			}
 			g.scan("198.51.100.11", 21, 22, 23, 25, 80, 110, 143, 443)
-			within(t, 3*time.Second, "the scanner is in the same table", func() bool {
+			testkit.Within(t, 3*time.Second, "the scanner is in the same table", func() bool {
 				return strings.Contains(g.standIn("-a", "fail2ban", "-t", "fail2ban", "-T", "show"), "198.51.100.11\n")
 			})
 			g.cli("unban", "198.51.100.9")
@@ -302,7 +303,7 @@ func TestRulesFile(t *testing.T) {
 			}
 			g.well()
 			g.standIn("-a", "fail2ban", "-F", "Tables")
-			within(t, 10*time.Second, "the table is back", func() bool {
+			testkit.Within(t, 10*time.Second, "the table is back", func() bool {
 				return strings.Contains(g.standIn("-a", "fail2ban", "-t", "fail2ban", "-T", "show"), "198.51.100.11\n")
 			})
 		})
@@ -320,12 +321,12 @@ func TestPorts(t *testing.T) {
 			g := base.like(t, profile, callUs)
 			path := filepath.Join(g.dir, "authlog")
 			log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-			must(t, err)
+			testkit.Must(t, err)
 			defer log.Close()
 			g.run(fmt.Sprintf("[jail.sshd]\nlogs = [%q]\nports = [22, 2222]\n", path))
 			const bad = "198.51.100.9"
 			failures(t, log, bad, 5)
-			within(t, 2*time.Second, "the guesser is in the jail's table", func() bool { return g.table("ports-sshd")[bad] })
+			testkit.Within(t, 2*time.Second, "the guesser is in the jail's table", func() bool { return g.table("ports-sshd")[bad] })
 			for port, want := range map[string]string{"22": "pass=0 drop=3", "2222": "pass=0 drop=3", "80": "pass=3 drop=0"} {
 				if got := g.to(port, bad, 3); got != want {
 					t.Errorf("port %s: %s, want %s", port, got, want)

@@ -2,7 +2,6 @@ package livetest
 
 import (
 	"bytes"
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"pfwarden/internal/testkit"
 )
 
 // Addresses of the little network: one server and a handful of attackers behind one link.
@@ -21,19 +22,6 @@ const (
 
 // network is a pair of network namespaces joined by a veth link.
 type network struct{ server, outside string }
-
-// tool skips the test if a program that it needs is not installed.
-func tool(t *testing.T, name string) string {
-	t.Helper()
-	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/sbin") {
-		path := filepath.Join(dir, name)
-		if info, err := os.Stat(path); err == nil && info.Mode()&0o111 != 0 {
-			return path
-		}
-	}
-	t.Skipf("%s is not installed", name)
-	return ""
-}
 
 // command runs a program to its end and fails the test if it does.
 func command(t *testing.T, args ...string) string {
@@ -50,7 +38,7 @@ func newNetwork(t *testing.T) network {
 	if os.Geteuid() != 0 {
 		t.Skip("network namespaces need root")
 	}
-	ip := tool(t, "ip")
+	ip := testkit.Tool(t, "ip")
 	n := network{server: fmt.Sprintf("pfws%d", os.Getpid()), outside: fmt.Sprintf("pfwo%d", os.Getpid())}
 	if out, err := exec.Command(ip, "netns", "add", n.server).CombinedOutput(); err != nil {
 		t.Skipf("no network namespaces here: %v: %s", err, out)
@@ -103,32 +91,12 @@ func start(t *testing.T, name string, env []string, args ...string) *exec.Cmd {
 	return cmd
 }
 
-// within waits until done answers true, asking often, and fails the test after the limit.
-func within(t *testing.T, limit time.Duration, what string, done func() bool) time.Duration {
-	t.Helper()
-	began := time.Now()
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
-	defer cancel()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		if done() {
-			return time.Since(began)
-		}
-		select {
-		case <-ctx.Done():
-			t.Fatalf("%s: not within %v", what, limit)
-		case <-tick.C:
-		}
-	}
-}
-
 // openDir is a temporary folder that servers running as other users can read.
 func openDir(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
-	must(t, os.Chmod(filepath.Dir(dir), 0o755))
-	must(t, os.Chmod(dir, 0o755))
+	testkit.Must(t, os.Chmod(filepath.Dir(dir), 0o755))
+	testkit.Must(t, os.Chmod(dir, 0o755))
 	return dir
 }
 
@@ -144,18 +112,18 @@ ErrorLog "|$exec sed -uE -f DIR/old.sed >>DIR/error_log"
 // apache starts a real httpd with Basic authentication on /priv/ and returns the path of its error log.
 func apache(t *testing.T, n network, settings string) string {
 	t.Helper()
-	bin := tool(t, "apache2")
+	bin := testkit.Tool(t, "apache2")
 	modules := "/usr/lib/apache2/modules"
 	if _, err := os.Stat(modules); err != nil {
 		t.Skip("Apache's modules are not where Debian puts them")
 	}
 	dir := openDir(t)
-	must(t, os.MkdirAll(filepath.Join(dir, "htdocs", "priv"), 0o755))
-	must(t, os.WriteFile(filepath.Join(dir, "htdocs", "index.html"), []byte("hello\n"), 0o644))
+	testkit.Must(t, os.MkdirAll(filepath.Join(dir, "htdocs", "priv"), 0o755))
+	testkit.Must(t, os.WriteFile(filepath.Join(dir, "htdocs", "index.html"), []byte("hello\n"), 0o644))
 	// bob's password is "secret", hashed by openssl passwd -apr1
-	hash := strings.TrimSpace(command(t, tool(t, "openssl"), "passwd", "-apr1", "secret"))
-	must(t, os.WriteFile(filepath.Join(dir, "users"), []byte("bob:"+hash+"\n"), 0o644))
-	must(t, os.WriteFile(filepath.Join(dir, "old.sed"), []byte(`s/\] \[[a-z]+\] (\[client [0-9.]+):[0-9]+\] (AH[0-9]+: )?/] [error] \1] /`+"\n"), 0o644))
+	hash := strings.TrimSpace(command(t, testkit.Tool(t, "openssl"), "passwd", "-apr1", "secret"))
+	testkit.Must(t, os.WriteFile(filepath.Join(dir, "users"), []byte("bob:"+hash+"\n"), 0o644))
+	testkit.Must(t, os.WriteFile(filepath.Join(dir, "old.sed"), []byte(`s/\] \[[a-z]+\] (\[client [0-9.]+):[0-9]+\] (AH[0-9]+: )?/] [error] \1] /`+"\n"), 0o644))
 	errorLog := filepath.Join(dir, "error_log")
 	showOnFailure(t, errorLog)
 	conf := strings.NewReplacer("DIR", dir, "MODULES", modules, "ADDRESS", serverAddress).Replace(`ServerRoot DIR
@@ -182,9 +150,9 @@ LogLevel info
   Require valid-user
 </Directory>
 ` + settings)
-	must(t, os.WriteFile(filepath.Join(dir, "httpd.conf"), []byte(conf), 0o644))
+	testkit.Must(t, os.WriteFile(filepath.Join(dir, "httpd.conf"), []byte(conf), 0o644))
 	start(t, "apache2", nil, in(n.server, bin, "-X", "-f", filepath.Join(dir, "httpd.conf"))...)
-	within(t, 10*time.Second, "httpd answers", func() bool { return request(n, attacker(attackers-1), "/index.html", "") == 200 })
+	testkit.Within(t, 10*time.Second, "httpd answers", func() bool { return request(n, attacker(attackers-1), "/index.html", "") == 200 })
 	return errorLog
 }
 
@@ -204,8 +172,8 @@ func request(n network, from, path, userpass string, more ...string) int {
 // sshd starts a real sshd that logs through a real syslogd, and returns the path of the auth log.
 func sshd(t *testing.T, n network) string {
 	t.Helper()
-	bin, syslogd := tool(t, "sshd"), tool(t, "rsyslogd")
-	tool(t, "sshpass")
+	bin, syslogd := testkit.Tool(t, "sshd"), testkit.Tool(t, "rsyslogd")
+	testkit.Tool(t, "sshpass")
 	if _, err := os.Stat("/dev/log"); err == nil {
 		t.Skip("a syslogd of this machine's own holds /dev/log")
 	}
@@ -218,17 +186,17 @@ $WorkDirectory %[1]s
 $ActionFileDefaultTemplate RSYSLOG_TraditionalFileFormat
 *.* %[1]s/auth.log
 `, dir)
-	must(t, os.WriteFile(filepath.Join(dir, "rsyslog.conf"), []byte(conf), 0o644))
+	testkit.Must(t, os.WriteFile(filepath.Join(dir, "rsyslog.conf"), []byte(conf), 0o644))
 	start(t, "rsyslogd", nil, syslogd, "-n", "-f", filepath.Join(dir, "rsyslog.conf"), "-i", filepath.Join(dir, "pid"))
 	t.Cleanup(func() { _ = os.Remove("/dev/log") })
-	within(t, 10*time.Second, "syslogd listens", func() bool { _, err := os.Stat("/dev/log"); return err == nil })
+	testkit.Within(t, 10*time.Second, "syslogd listens", func() bool { _, err := os.Stat("/dev/log"); return err == nil })
 	key := filepath.Join(dir, "hostkey")
-	command(t, tool(t, "ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", key)
-	must(t, os.MkdirAll("/run/sshd", 0o755))
+	command(t, testkit.Tool(t, "ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-f", key)
+	testkit.Must(t, os.MkdirAll("/run/sshd", 0o755))
 	sshdConf := fmt.Sprintf("ListenAddress %s\nPort 22\nHostKey %s\nPidFile %s/sshd.pid\nUsePAM no\nPasswordAuthentication yes\nKbdInteractiveAuthentication no\nMaxAuthTries 6\nMaxStartups 100\nUseDNS no\n", serverAddress, key, dir)
-	must(t, os.WriteFile(filepath.Join(dir, "sshd_config"), []byte(sshdConf), 0o600))
+	testkit.Must(t, os.WriteFile(filepath.Join(dir, "sshd_config"), []byte(sshdConf), 0o600))
 	start(t, "sshd", nil, in(n.server, bin, "-D", "-f", filepath.Join(dir, "sshd_config"))...)
-	within(t, 10*time.Second, "sshd listens", func() bool {
+	testkit.Within(t, 10*time.Second, "sshd listens", func() bool {
 		text, _ := os.ReadFile(authlog)
 		return bytes.Contains(text, []byte("Server listening"))
 	})
@@ -253,12 +221,5 @@ func guess(t *testing.T, n network, from, user string) {
 		"-o", "PreferredAuthentications=password", "-o", "LogLevel=ERROR", user+"@"+serverAddress, "true")
 	if err := exec.Command(args[0], args[1:]...).Run(); err == nil {
 		t.Fatal("a wrong password was accepted")
-	}
-}
-
-func must(t *testing.T, err error) {
-	t.Helper()
-	if err != nil {
-		t.Fatal(err)
 	}
 }

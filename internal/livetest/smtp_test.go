@@ -7,6 +7,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"pfwarden/internal/testkit"
 )
 
 // sink is an SMTP server on loopback that takes every message and keeps it.
@@ -20,7 +22,7 @@ type sink struct {
 func newSink(t *testing.T) *sink {
 	t.Helper()
 	l, err := listenLoopback()
-	must(t, err)
+	testkit.Must(t, err)
 	t.Cleanup(func() { _ = l.Close() })
 	s := &sink{port: l.Addr().(*net.TCPAddr).Port}
 	go func() {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"pfwarden/internal/testkit"
 	"pfwarden/pfctl/pftest"
 )
 
@@ -30,13 +31,13 @@ func TestStates(t *testing.T) {
 			}
 			g.run("")
 			// The states are read at the start, beside everything else.
-			within(t, 5*time.Second, "the states were read", func() bool {
+			testkit.Within(t, 5*time.Second, "the states were read", func() bool {
 				return g.metric(`pfwarden_pfctl_runs_total{operation="show-states"}`) >= 1
 			})
 			ports := []uint16{21, 22, 23, 25, 80, 110, 143, 443, 8080}
 			g.scan(friend, ports...)
 			g.scan(stranger, ports...)
-			within(t, 3*time.Second, "the stranger is a suspect", func() bool { return g.table("suspects")[stranger] })
+			testkit.Within(t, 3*time.Second, "the stranger is a suspect", func() bool { return g.table("suspects")[stranger] })
 			if g.table("suspects")[friend] {
 				t.Error("a host that our side talks to was banned for what anybody can forge")
 			}
@@ -55,28 +56,28 @@ func TestLastCounters(t *testing.T) {
 	g := build(t).like(t, "openbsd", callUs)
 	path := filepath.Join(g.dir, "authlog")
 	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	must(t, err)
+	testkit.Must(t, err)
 	defer log.Close()
 	g.run(fmt.Sprintf("[defaults]\nladder = [\"4s\", \"1h\"]\n[portscan]\nban = \"4s\"\n[jail.sshd]\nlogs = [%q]\nprolong = true\n", path))
 	const hit, quiet, suspect = "198.51.100.31", "198.51.100.32", "198.51.100.33"
 	failures(t, log, hit, 5)
 	failures(t, log, quiet, 5)
 	g.scan(suspect, 21, 22, 23, 25, 80, 110, 143, 443)
-	within(t, 3*time.Second, "all three are banned", func() bool {
+	testkit.Within(t, 3*time.Second, "all three are banned", func() bool {
 		return g.table("banned")[hit] && g.table("banned")[quiet] && g.table("suspects")[suspect]
 	})
 	g.packets(quiet, 3)
 	g.packets(suspect, 5)
 	// Counted as having been hit at the last reading before now; the other goes on being hit until its end.
-	within(t, 2*time.Second, "the hits are counted", func() bool { return g.bans()[quiet].Packets == 3 })
+	testkit.Within(t, 2*time.Second, "the hits are counted", func() bool { return g.bans()[quiet].Packets == 3 })
 	hits := 0
-	within(t, 12*time.Second, "the others' bans end", func() bool {
+	testkit.Within(t, 12*time.Second, "the others' bans end", func() bool {
 		g.packets(hit, 1)
 		g.packets(suspect, 1)
 		hits++
 		return !g.table("suspects")[suspect]
 	})
-	within(t, 3*time.Second, "the hit one's ban goes on", func() bool {
+	testkit.Within(t, 3*time.Second, "the hit one's ban goes on", func() bool {
 		return strings.Contains(g.scrape(), `pfwarden_bans_prolonged_total{jail="sshd"} 1`) || g.metric(`pfwarden_bans_prolonged_total{jail="sshd"}`) > 1
 	})
 	if !g.table("banned")[hit] {
@@ -91,7 +92,7 @@ func TestLastCounters(t *testing.T) {
 				Ended   *time.Time
 			}
 		}
-		must(t, json.Unmarshal([]byte(g.cli("explain", "-o", "json", a)), &x))
+		testkit.Must(t, json.Unmarshal([]byte(g.cli("explain", "-o", "json", a)), &x))
 		if len(x.Bans) != 1 || x.Bans[0].Ended == nil || x.Bans[0].Packets < uint64(hits)/2 || x.Bans[0].Packets == 0 {
 			t.Errorf("%s: behind its end %+v, after %d hits", a, x.Bans, hits)
 		}

@@ -15,6 +15,7 @@ import (
 	"pfwarden/internal/engine"
 	"pfwarden/internal/replay"
 	"pfwarden/internal/report"
+	"pfwarden/internal/testkit"
 	"pfwarden/internal/warden"
 )
 
@@ -29,7 +30,7 @@ type frame struct {
 func frames(t *testing.T, name string) []frame {
 	t.Helper()
 	b, err := os.ReadFile(name)
-	must(t, err)
+	testkit.Must(t, err)
 	var order binary.ByteOrder = binary.LittleEndian
 	if len(b) < 24 || binary.BigEndian.Uint32(b) == 0xa1b2c3d4 {
 		order = binary.BigEndian
@@ -82,7 +83,7 @@ func wrap(t *testing.T, list []frame, blocked func(f *frame) bool) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	w, err := pflogwrite.NewWriter(&b, pflogwrite.Format{})
-	must(t, err)
+	testkit.Must(t, err)
 	for i := range list {
 		r := pflogwrite.Record{
 			Dialect: 100, Action: capture.ActionBlock, Direction: capture.In, Interface: "em0", Rule: 3, Subrule: capture.NoRule,
@@ -91,9 +92,9 @@ func wrap(t *testing.T, list []frame, blocked func(f *frame) bool) []byte {
 		if !blocked(&list[i]) {
 			r.Action, r.Direction, r.Rule = capture.ActionPass, capture.Out, 15
 		}
-		must(t, w.Write(list[i].at, &r))
+		testkit.Must(t, w.Write(list[i].at, &r))
 	}
-	must(t, w.Flush())
+	testkit.Must(t, w.Flush())
 	return b.Bytes()
 }
 
@@ -118,7 +119,7 @@ func verdicts(t *testing.T, pflog []byte, log string) (map[netip.Addr]string, re
 			}
 		},
 	})
-	must(t, err)
+	testkit.Must(t, err)
 	for _, fault := range totals.Faults {
 		t.Error(fault)
 	}

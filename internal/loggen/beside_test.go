@@ -46,14 +46,14 @@ func number(b *testing.B, name string, otherwise int) int {
 }
 
 // BenchmarkBesideFail2ban matches generated logs with fail2ban's own filters: by a filter set, by pfwarden test and by fail2ban-regex,
-// in turns, and prints the medians. .ci/bench-filter.sh sets what it needs: PFWARDEN_FAIL2BAN_DIR, PFWARDEN_FAIL2BAN_REGEX (the
+// in turns, and prints the medians. .ci/bench-filter.sh sets what it needs: PFWARDEN_FAIL2BAN, PFWARDEN_FAIL2BAN_REGEX (the
 // command, in words), PFWARDEN_BINARY; FILTER_LINES and FILTER_ROUNDS.
 func BenchmarkBesideFail2ban(b *testing.B) {
 	command, binary := strings.Fields(os.Getenv("PFWARDEN_FAIL2BAN_REGEX")), os.Getenv("PFWARDEN_BINARY")
 	if len(command) == 0 || binary == "" {
 		b.Skip("run .ci/bench-filter.sh")
 	}
-	dir := os.Getenv("PFWARDEN_FAIL2BAN_DIR")
+	dir := stockFolder(b)
 	lines, rounds := number(b, "FILTER_LINES", 1_000_000), number(b, "FILTER_ROUNDS", 3)
 	fmt.Printf("\nlines a second of processor time, %d lines with 5%% failures, median of %d; matcher: the library alone, test: the whole process of pfwarden test\n", lines, rounds)
 	fmt.Printf("%-16s %12s %14s %15s %9s %9s\n", "filter", "matcher", "pfwarden test", "fail2ban-regex", "matcher", "test")

@@ -32,11 +32,17 @@ func generate(t testing.TB, kind string, lines int) ([]string, int) {
 	return strings.Split(strings.TrimSuffix(b.String(), "\n"), "\n"), failures
 }
 
+// newSet compiles our own filters.
 func newSet(t testing.TB, specs ...string) *filter.Set {
+	t.Helper()
+	return compile(t, builtin.Lookup, specs)
+}
+
+func compile(t testing.TB, lookup func(spec string) (filter.Definition, error), specs []string) *filter.Set {
 	t.Helper()
 	var filters []*filter.Filter
 	for _, spec := range specs {
-		def, err := builtin.Lookup(spec)
+		def, err := lookup(spec)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,7 +1,6 @@
 package loggen
 
 import (
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -11,31 +10,23 @@ import (
 	"pfwarden/capture"
 	"pfwarden/detect/filter"
 	"pfwarden/internal/fail2ban"
+	"pfwarden/internal/testkit/debian"
 )
 
 // stockFilters are fail2ban's filters that read the logs written here.
 var stockFilters = map[string]string{"sshd": "sshd", "apache": "apache-auth", "nginx": "nginx-http-auth", "postfix": "postfix"}
 
-// stockSet compiles filters of the fail2ban folder that PFWARDEN_FAIL2BAN_DIR names, which Debian's package holds as etc/fail2ban.
+// stockFolder is the configuration of Debian's package.
+func stockFolder(t testing.TB) string {
+	t.Helper()
+	return filepath.Join(debian.Fail2ban(t), "etc", "fail2ban")
+}
+
+// stockSet compiles filters of Debian's package.
 func stockSet(t testing.TB, specs ...string) *filter.Set {
 	t.Helper()
-	dir := os.Getenv("PFWARDEN_FAIL2BAN_DIR")
-	if dir == "" {
-		t.Skip("PFWARDEN_FAIL2BAN_DIR is not set")
-	}
-	var filters []*filter.Filter
-	for _, spec := range specs {
-		def, err := fail2ban.FilterDefinition(dir, spec, "")
-		if err != nil {
-			t.Fatal(err)
-		}
-		f, err := filter.Compile(def, filter.Options{Location: time.UTC, Year: 2026, Replay: true})
-		if err != nil {
-			t.Fatal(err)
-		}
-		filters = append(filters, f)
-	}
-	return filter.NewSet(filters)
+	dir := stockFolder(t)
+	return compile(t, func(spec string) (filter.Definition, error) { return fail2ban.FilterDefinition(dir, spec, "") }, specs)
 }
 
 // TestStockFiltersFindThem: fail2ban's own filters find the failures written.
@@ -70,10 +61,7 @@ func BenchmarkStock(b *testing.B) {
 // stockNames are all filters of the fail2ban folder that compile; the parts that others include do not.
 func stockNames(t testing.TB) (names []string) {
 	t.Helper()
-	dir := os.Getenv("PFWARDEN_FAIL2BAN_DIR")
-	if dir == "" {
-		t.Skip("PFWARDEN_FAIL2BAN_DIR is not set")
-	}
+	dir := stockFolder(t)
 	files, err := filepath.Glob(filepath.Join(dir, "filter.d", "*.conf"))
 	if err != nil || len(files) == 0 {
 		t.Fatalf("no filters in %s (%v)", dir, err)

@@ -3,14 +3,12 @@ package metrics
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
@@ -24,10 +22,9 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/testutil"
 
+	"pfwarden/internal/testkit/golden"
 	"pfwarden/pfctl"
 )
-
-var update = flag.Bool("update", false, "rewrite golden files")
 
 // quiet is a logger for tests in which nothing should be logged, or in which it does not matter.
 func quiet() *slog.Logger { return slog.New(slog.DiscardHandler) }
@@ -109,19 +106,7 @@ func scrape(t *testing.T, m *Metrics) string {
 
 func TestScrapeGolden(t *testing.T) {
 	got := strings.NewReplacer(runtime.Version(), "GOVERSION", `goos="`+runtime.GOOS+`"`, `goos="GOOS"`).Replace(scrape(t, full(t)))
-	golden := filepath.Join("testdata", "scrape.prom")
-	if *update {
-		if err := os.WriteFile(golden, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got); diff != "" {
-		t.Errorf("scrape differs from %s (-want +got); -update rewrites it:\n%s", golden, diff)
-	}
+	golden.Check(t, filepath.Join("testdata", "scrape.prom"), got)
 }
 
 // TestDefinitionsAreComplete compares the definitions with what a scrape really shows, in both directions.

@@ -1,7 +1,6 @@
 package privsep_test
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"net"
@@ -14,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"pfwarden/internal/testkit"
 )
 
 // programs builds pfwarden and the stand-in pfctl, once.
@@ -115,17 +116,7 @@ func newHouse(t *testing.T, prepare ...func(dir, config string) string) *house {
 
 func (h *house) await(what string, done func() bool) {
 	h.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !done() {
-		select {
-		case <-ctx.Done():
-			h.t.Fatalf("waited in vain: %s", what)
-		case <-tick.C:
-		}
-	}
+	testkit.Within(h.t, 20*time.Second, what, done)
 }
 
 func (h *house) answers() {

@@ -6,12 +6,10 @@ import (
 	"encoding/json"
 	"encoding/xml"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"math"
 	"net/netip"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -23,32 +21,11 @@ import (
 	"pfwarden/capture"
 	"pfwarden/detect"
 	"pfwarden/internal/ledger"
+	"pfwarden/internal/testkit/golden"
 	"pfwarden/internal/warden"
 )
 
-var update = flag.Bool("update", false, "rewrite golden files")
-
 var t0 = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.MkdirAll("testdata", 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(want), string(got)); d != "" {
-		t.Errorf("%s (-want +got):\n%s", path, d)
-	}
-}
 
 const hostile = "root\x1b[2J'\"><script>alert(1)</script>\u202e=cmd|' /C calc'!A0\x00\xff"
 
@@ -128,10 +105,10 @@ func TestGolden(t *testing.T) {
 	if err := errors.Join(r.Text(&text, TextOptions{}), r.HTML(&page), r.CSV(&table)); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "day.jsonl", events.Bytes())
-	golden(t, "day.txt", text.Bytes())
-	golden(t, "day.html", page.Bytes())
-	golden(t, "day.csv", table.Bytes())
+	golden.Check(t, filepath.Join("testdata", "day.jsonl"), events.String())
+	golden.Check(t, filepath.Join("testdata", "day.txt"), text.String())
+	golden.Check(t, filepath.Join("testdata", "day.html"), page.String())
+	golden.Check(t, filepath.Join("testdata", "day.csv"), table.String())
 	for _, line := range strings.Split(strings.TrimSpace(events.String()), "\n") {
 		if !json.Valid([]byte(line)) {
 			t.Errorf("no JSON: %s", line)

@@ -1,65 +1,42 @@
 package warden
 
 import (
-	"bufio"
-	"encoding/json"
 	"math"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
-)
 
-// shared finds a file of the project's shared folder, or skips the test.
-func shared(t *testing.T, name string) string {
-	t.Helper()
-	dir := os.Getenv("PFWARDEN_SHARED")
-	if dir == "" {
-		dir = filepath.Join("..", "..", "..", "shared")
-	}
-	path := filepath.Join(dir, name)
-	if _, err := os.Stat(path); err != nil {
-		t.Skipf("needs %s", path)
-	}
-	return path
-}
+	"pfwarden/internal/testkit"
+)
 
 // What fail2ban's own engine answered.
 func TestGrowthAsRecorded(t *testing.T) {
-	f, err := os.Open(shared(t, "data/fail2ban/units_bantime.jsonl"))
-	if err != nil {
-		t.Fatal(err)
+	type growth struct {
+		Extra struct {
+			Increment                    bool
+			MaxTime                      float64
+			Factor, Formula, Multipliers string
+		}
+		BanTime, Result float64
+		BanCount        int
+		Error           *string
 	}
-	defer f.Close()
-	n := 0
-	for lines := bufio.NewScanner(f); lines.Scan(); n++ {
-		var c struct {
-			Extra struct {
-				Increment                    bool
-				MaxTime                      float64
-				Factor, Formula, Multipliers string
-			}
-			BanTime, Result float64
-			BanCount        int
-			Error           *string
-		}
-		if err := json.Unmarshal(lines.Bytes(), &c); err != nil {
-			t.Fatal(err)
-		}
+	last := 0
+	testkit.EachRecord(t, "data/fail2ban/units_bantime.jsonl", func(n int, c growth) {
+		last = n
 		g, err := NewGrowth(GrowthOptions{
 			BanTime: c.BanTime, Increment: true, MaxTime: c.Extra.MaxTime, Factor: c.Extra.Factor, Formula: c.Extra.Formula, Multipliers: c.Extra.Multipliers,
 		})
 		if err != nil {
-			t.Errorf("%s: %v", lines.Text(), err)
-			continue
+			t.Errorf("%+v: %v", c, err)
+			return
 		}
 		got, err := g.Seconds(c.BanTime, c.BanCount)
 		if err != nil || math.Abs(got-c.Result) > 1e-9*math.Abs(c.Result) {
-			t.Errorf("%s: got %v, %v", lines.Text(), got, err)
+			t.Errorf("%+v: got %v, %v", c, got, err)
 		}
-	}
-	if n < 100 {
-		t.Errorf("only %d cases", n)
+	})
+	if last < 99 {
+		t.Errorf("only %d cases", last+1)
 	}
 }
 

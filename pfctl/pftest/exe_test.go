@@ -10,26 +10,10 @@ import (
 	"strings"
 	"testing"
 
+	"pfwarden/internal/testkit"
+
 	"github.com/google/go-cmp/cmp"
 )
-
-// sharedDir is where recorded data of other systems lies, outside the repository.
-func sharedDir(t *testing.T, sub string) string {
-	t.Helper()
-	dir := os.Getenv("PFWARDEN_SHARED")
-	if dir == "" {
-		dir = "../../../shared"
-	}
-	dir = filepath.Join(dir, sub)
-	if _, err := os.Stat(dir); err != nil {
-		t.Skipf("recorded data is not here: %v", err)
-	}
-	abs, err := filepath.Abs(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return abs
-}
 
 // build makes the two executables and returns their folder.
 func build(t *testing.T) string {
@@ -47,7 +31,7 @@ func build(t *testing.T) string {
 // TestTranscripts replays recorded sessions of two systems' own pfctl. What differs are lines that the recording itself printed
 // about ioctls and look-ups.
 func TestTranscripts(t *testing.T) {
-	data := sharedDir(t, "data/pfctl")
+	data := testkit.Recorded(t, "data/pfctl")
 	bin := build(t)
 	recorder := regexp.MustCompile(`^[<>] 2> \[(ioctl|DNS LOOKUP)`)
 	for _, c := range []struct{ dir, profile string }{{"openbsd76", "openbsd"}, {"freebsd121", "freebsd12"}} {
@@ -76,7 +60,7 @@ func TestTranscripts(t *testing.T) {
 // TestOpenBSDRegress runs OpenBSD's own table tests through its own script. Left out are the counts of the kernel's allocations, which the script
 // takes from vmstat(8).
 func TestOpenBSDRegress(t *testing.T) {
-	data := sharedDir(t, "data/pfctl/openbsd-regress")
+	data := testkit.Recorded(t, "data/pfctl/openbsd-regress")
 	bin := build(t)
 	work := t.TempDir()
 	// OpenBSD's shell expands \n in echo; bash does so when told. vmstat is made to print nothing.

@@ -1,7 +1,6 @@
 package pftest_test
 
 import (
-	"flag"
 	"fmt"
 	"net/netip"
 	"os"
@@ -11,13 +10,10 @@ import (
 	"testing"
 	"time"
 
+	"pfwarden/internal/testkit/golden"
 	"pfwarden/pfctl"
 	"pfwarden/pfctl/pftest"
-
-	"github.com/google/go-cmp/cmp"
 )
-
-var update = flag.Bool("update", false, "write the answers of testdata/sessions anew")
 
 // TestSessions runs the commands of testdata/sessions/*.in through the stand-in of each system and compares all that it prints with
 // NAME.PROFILE. The answers were checked against each system's pfctl.c, pfctl_table.c, pfctl_parser.c, parse.y and pf_table.c.
@@ -42,18 +38,7 @@ func TestSessions(t *testing.T) {
 				for line := range strings.Lines(string(script)) {
 					b.WriteString(m.session(strings.TrimSuffix(line, "\n")))
 				}
-				if *update {
-					if err := os.WriteFile(name, []byte(b.String()), 0o644); err != nil {
-						t.Fatal(err)
-					}
-				}
-				want, err := os.ReadFile(name)
-				if err != nil {
-					t.Fatal(err)
-				}
-				if diff := cmp.Diff(strings.Split(string(want), "\n"), strings.Split(b.String(), "\n")); diff != "" {
-					t.Errorf("-want +got\n%s", diff)
-				}
+				golden.Check(t, name, b.String())
 			})
 		}
 	}

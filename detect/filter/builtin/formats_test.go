@@ -3,9 +3,10 @@ package builtin
 import (
 	"bufio"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
+
+	"pfwarden/internal/testkit"
 
 	"github.com/google/go-cmp/cmp"
 )
@@ -209,14 +210,8 @@ func TestRealLogs(t *testing.T) {
 	} {
 		t.Run(c.log+" "+c.spec, func(t *testing.T) {
 			t.Parallel()
-			dir := os.Getenv("PFWARDEN_SHARED")
-			if dir == "" {
-				dir = filepath.Join("..", "..", "..", "..", "shared")
-			}
-			file, err := os.Open(filepath.Join(dir, "data", "logs", c.log))
-			if err != nil {
-				t.Skip(err)
-			}
+			file, err := os.Open(testkit.Recorded(t, "data/logs/"+c.log))
+			testkit.Must(t, err)
 			defer file.Close()
 			var lines []string
 			for s := bufio.NewScanner(file); s.Scan(); {

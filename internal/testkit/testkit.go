@@ -1,0 +1,68 @@
+// Package testkit is what tests of several rooms need: finding things, waiting for others, reading what was recorded. It imports nothing of
+// ours, so that the tests of every room can use it; what serves tests of a kind only lies in the packages beneath it. Nothing but tests, and the
+// commands that measure the house, may import any of them; internal/archtest looks after that.
+package testkit
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// Must fails the test at once if err is one.
+func Must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Within asks done again and again until it answers true, and returns how long that took. It is for waiting for other processes and for
+// goroutines that give no sign; it fails the test when limit is over, saying what it waited for.
+func Within(t testing.TB, limit time.Duration, what string, done func() bool) time.Duration {
+	t.Helper()
+	began := time.Now()
+	deadline := time.NewTimer(limit)
+	defer deadline.Stop()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-deadline.C:
+			t.Fatalf("%s: not within %v", what, limit)
+		case <-tick.C:
+		}
+	}
+	return time.Since(began)
+}
+
+// Root is the top folder of the repository: the nearest one above the test's own that has a go.mod.
+func Root(t testing.TB) string {
+	t.Helper()
+	dir, err := os.Getwd()
+	Must(t, err)
+	for {
+		if _, err := os.Stat(filepath.Join(dir, "go.mod")); err == nil {
+			return dir
+		}
+		above := filepath.Dir(dir)
+		if above == dir {
+			t.Fatal("the test does not run within the repository")
+		}
+		dir = above
+	}
+}
+
+// Tool gives the path of an installed program, and skips the test where there is none.
+func Tool(t testing.TB, name string) string {
+	t.Helper()
+	for _, dir := range append(filepath.SplitList(os.Getenv("PATH")), "/usr/sbin", "/sbin") {
+		path := filepath.Join(dir, name)
+		if info, err := os.Stat(path); err == nil && info.Mode()&0o111 != 0 {
+			return path
+		}
+	}
+	t.Skipf("%s is not installed", name)
+	return ""
+}
