@@ -3,6 +3,7 @@ package detect
 import (
 	"math/bits"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -22,8 +23,10 @@ type company struct {
 	hi, lo  uint64
 	part    uint32 // number of the newest part
 	doors   [companyParts]uint16
-	members [companyParts][4]uint64 // bits, by the last octet or by hash
+	members [companyParts]roll
 }
+
+func (c *company) is4() bool { return key{c.hi, c.lo}.is4() }
 
 func (c *company) turn(now uint32) {
 	part := now / companyPart
@@ -33,30 +36,54 @@ func (c *company) turn(now uint32) {
 	for n := min(part-c.part, companyParts); n > 0; n-- {
 		copy(c.doors[1:], c.doors[:])
 		copy(c.members[1:], c.members[:])
-		c.doors[0], c.members[0] = 0, [4]uint64{}
+		c.doors[0], c.members[0] = 0, roll{}
 	}
 	c.part = part
 }
 
-func (c *company) union() (all [4]uint64, members, doors int) {
+// knocked is how many doors its members knocked on.
+func (c *company) knocked() int { return int(c.doors[0]) + int(c.doors[1]) + int(c.doors[2]) }
+
+// sources is how many members there are; of an IPv6 prefix as far as its rolls go, which is said by more.
+func (c *company) sources() (n int, more bool) {
+	if !c.is4() {
+		var room [companyParts * rollIDs]uint32
+		ids, more := c.subnets(room[:0])
+		return len(ids), more
+	}
+	for i := range c.members[0] {
+		n += bits.OnesCount64(c.members[0][i] | c.members[1][i] | c.members[2][i])
+	}
+	return n, false
+}
+
+// subnets appends the members of an IPv6 prefix to ids, each once, and says whether a roll is full.
+func (c *company) subnets(ids []uint32) (_ []uint32, full bool) {
 	for i := range c.members {
-		for w := range all {
-			all[w] |= c.members[i][w]
+		r := &c.members[i]
+		for n := range rollIDs {
+			id, ok := r.id(n)
+			if !ok {
+				break
+			}
+			if !slices.Contains(ids, id) {
+				ids = append(ids, id)
+			}
 		}
-		doors += int(c.doors[i])
+		full = full || r.full()
 	}
-	for _, w := range all {
-		members += bits.OnesCount64(w)
-	}
-	return all, members, doors
+	return ids, full
 }
 
 func (c *company) strong() bool {
-	if int(c.doors[0])+int(c.doors[1])+int(c.doors[2]) < companyDoors {
+	if c.knocked() < companyDoors {
 		return false // as of nearly every prefix
 	}
-	_, members, doors := c.union()
-	return members >= companyMembers && doors >= companyDoors
+	if !c.is4() && c.members[0].full() {
+		return true
+	}
+	n, _ := c.sources()
+	return n >= companyMembers
 }
 
 // companies is a fixed table of prefixes. Where a bucket is full a newcomer has to gather some members first, and then the prefix with the
@@ -66,12 +93,29 @@ type companies struct {
 	gather gather
 	mask   uint64
 	hash   keyed
+	bits6  int // of IPv6 sources
 	walked uint32
 }
 
-func newCompanies(n int, hash keyed) *companies {
+func newCompanies(n, bits6 int, hash keyed) *companies {
 	n = max(ceilPower(n), companyWays)
-	return &companies{entry: make([]company, n), gather: newGather(16 * n), mask: uint64(n/companyWays - 1), hash: hash}
+	return &companies{entry: make([]company, n), gather: newGather(16 * n), mask: uint64(n/companyWays - 1), hash: hash, bits6: bits6}
+}
+
+// exact says whether an IPv6 member's number in its company tells its key.
+func (t *companies) exact() bool { return t.bits6 <= companyBits6+16 }
+
+// id numbers an IPv6 source within its company: by the bits behind the company's where these are few, as they are for /64s, else by hash.
+func (t *companies) id(source key) uint32 {
+	if t.exact() {
+		return uint32(source.hi&(1<<16-1)) >> (64 - max(t.bits6, companyBits6))
+	}
+	return uint32(t.hash.key(source) & (1<<20 - 1))
+}
+
+// member is the source with a number, where that is exact.
+func (t *companies) member(c *company, id uint32) key {
+	return key{c.hi | uint64(id)<<(64-max(t.bits6, companyBits6)), c.lo}
 }
 
 func companyKey(k key) key {
@@ -125,12 +169,13 @@ func (t *companies) knock(source key, now uint32, doors int) bool {
 	}
 	c.turn(now)
 	before := c.strong()
-	at := uint(t.hash.key(source) & 255)
-	if source.is4() {
-		at = uint(source.lo & 255)
-	}
 	part := min(c.part-min(now/companyPart, c.part), companyParts-1)
-	c.members[part][at>>6] |= 1 << (at & 63)
+	if source.is4() {
+		at := source.lo & 255
+		c.members[part][at>>6] |= 1 << (at & 63)
+	} else {
+		c.members[part].note(t.id(source))
+	}
 	if c.doors[part] < 1<<15 {
 		c.doors[part] += uint16(doors)
 	}
@@ -141,7 +186,7 @@ func (t *companies) worth(c *company, now uint32) int {
 	if c.part == 0 || now/companyPart >= c.part+companyParts {
 		return 0
 	}
-	return int(c.doors[0]) + int(c.doors[1]) + int(c.doors[2])
+	return c.knocked()
 }
 
 // judgeCompany judges the members of a prefix that has just become a company: what they did before counts against half the threshold too.
@@ -155,10 +200,21 @@ func (d *Detector) judgeCompany(source key, at int64, emit func(Verdict)) {
 		}
 		return
 	}
-	if now-d.scan.companies.walked < companyWalk {
+	t := d.scan.companies
+	if t.exact() {
+		if c := t.find(k); c != nil {
+			ids, _ := c.subnets(nil)
+			for _, id := range ids {
+				d.judgeMember(t.member(c, id), now, at, emit)
+			}
+		}
+		return
+	}
+	// The members' keys are not known, so those in the spill cannot be found.
+	if now-t.walked < companyWalk {
 		return // the members' next knocks will do
 	}
-	d.scan.companies.walked = now
+	t.walked = now
 	for i := range d.scan.table.slot {
 		if x := &d.scan.table.slot[i]; companyKey(x.key()) == k {
 			d.judgeMember(x.key(), now, at, emit)
@@ -279,7 +335,11 @@ func (d *Detector) companyText(k key) string {
 	if c == nil {
 		return ""
 	}
-	_, members, doors := c.union()
-	return plural(members, "source") + " of " + companyKey(k).prefix(companyBits4, companyBits6).String() + " knocked on " + plural(doors, "door") +
+	n, more := c.sources()
+	members := plural(n, "source")
+	if more {
+		members += " and more"
+	}
+	return members + " of " + companyKey(k).prefix(companyBits4, companyBits6).String() + " knocked on " + plural(c.knocked(), "door") +
 		" within " + span(companyParts*companyPart*time.Second)
 }

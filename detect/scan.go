@@ -37,7 +37,7 @@ func newScan(c *Config) scan {
 	p := &c.Portscan
 	s := scan{
 		config: p, table: newSlots(p.Slots, p.Threshold, p.HalfLife.Seconds()), door: newDoorkeeper(p.Doorkeeper), trails: newTrails(c.Limits.Trails),
-		companies: newCompanies(c.Limits.Companies, newKeyed(^c.Seed)), victims: newVictims(),
+		companies: newCompanies(c.Limits.Companies, p.Prefix6, newKeyed(^c.Seed)), victims: newVictims(),
 		hash: newKeyed(c.Seed), hosts: newHosts(p.Addresses), halfLife: p.HalfLife.Seconds(), forget: halfLives * p.HalfLife.Seconds(),
 	}
 	s.spill = newSpill(len(s.table.slot), s.forget, newKeyed(c.Seed^0x5b111).a)

@@ -145,10 +145,14 @@ func (t *twin) observe(obs []Observation) {
 	if o.Kind == Probe || o.Kind == Stealth {
 		// What makes a company judges its members.
 		if c := twinCompany(p); t.justCompany(p, now.Unix(), k) {
-			for i := range 256 {
-				b := c.Addr().As4()
-				b[3] = byte(i)
-				m := netip.PrefixFrom(netip.AddrFrom4(b), 32)
+			var members []netip.Prefix
+			for m := range t.knocks {
+				if c.Contains(m.Addr()) {
+					members = append(members, m)
+				}
+			}
+			slices.SortFunc(members, netip.Prefix.Compare)
+			for _, m := range members {
 				if len(t.knocks[m]) > 0 && t.portscan(m, now.Unix()) >= nearlyOne {
 					t.judge(m, now)
 				}
@@ -260,10 +264,12 @@ func TestTwin(t *testing.T) {
 			for range 40000 {
 				now += r.ExpFloat64()
 				a := netip.AddrFrom4([4]byte{198, byte(r.IntN(8)), byte(r.IntN(60)), byte(r.IntN(4))})
-				switch r.IntN(4) {
+				switch r.IntN(5) {
 				case 0: // a crowded /24
 					a = netip.AddrFrom4([4]byte{192, 0, byte(r.IntN(6)), byte(r.IntN(100))})
-				case 1:
+				case 1: // a crowded /48
+					a = netip.MustParseAddr(fmt.Sprintf("2001:db9:%x:%x::%x", r.IntN(6), r.IntN(100)*655, r.IntN(9)))
+				case 2:
 					a = netip.MustParseAddr(fmt.Sprintf("2001:db8:%x:%x::%x", r.IntN(100), r.IntN(3), r.IntN(9)))
 				}
 				var list []Observation
