@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"bytes"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -86,6 +87,52 @@ func TestGuesses(t *testing.T) {
 				t.Errorf("verdict %+v", v)
 			}
 		}
+	}
+}
+
+// Up to the least number of addresses that is a case by default they are counted exactly, whatever the secret seed: eleven are none, twelve are,
+// also after a restart.
+func TestGuessesExact(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		from func(i int) string
+		user func(i int) string
+		want string
+	}{
+		{"one user name", func(i int) string { return fmt.Sprintf("198.51.%d.7", i) }, func(int) string { return "oracle" }, `user "oracle"`},
+		{"a /24", func(i int) string { return fmt.Sprintf("198.51.100.%d", i*20) }, func(i int) string { return fmt.Sprint("u", i) }, "from 198.51.100.0/24"},
+		{"a /48", member6, func(i int) string { return fmt.Sprint("u", i) }, "from 2001:db8:7::/48"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for seed := range uint64(100) {
+				b := newBench(t, Config{Seed: seed, Jails: []JailConfig{jail("sshd", 5, time.Hour)}})
+				guess := func(i int) {
+					for n := range 3 {
+						o := fail("sshd", tt.from(i), float64(100*i+n))
+						o.User = tt.user(i)
+						b.feed(o)
+					}
+				}
+				for i := range 11 {
+					guess(i)
+				}
+				if list := b.Guesses(0); len(list) > 0 {
+					t.Fatalf("seed %d: eleven addresses: %v", seed, list)
+				}
+				var state bytes.Buffer
+				if err := b.Snapshot(&state); err != nil {
+					t.Fatal(err)
+				}
+				if err := b.Restore(&state, time.Time{}); err != nil {
+					t.Fatal(err)
+				}
+				guess(11)
+				list := b.Guesses(0)
+				if len(list) != 1 || list[0].String() != tt.want+": 36 failures by 12 addresses within 18 minutes" {
+					t.Fatalf("seed %d: %v", seed, list)
+				}
+			}
+		})
 	}
 }
 

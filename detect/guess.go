@@ -16,7 +16,7 @@ import (
 type Guess struct {
 	User        string       // the name that is tried; "" for a prefix
 	Prefix      netip.Prefix // the prefix the addresses are of; invalid for a user name
-	Addresses   int          // estimated by linear counting (Whang, Vander-Zanden, Taylor 1990) in 256 bits
+	Addresses   int          // up to GuessExact exact; more are estimated by linear counting (Whang, Vander-Zanden, Taylor 1990) in 256 bits
 	Failures    int
 	First, Last time.Time
 }
@@ -27,6 +27,9 @@ const (
 	guessSample = 8
 )
 
+// GuessExact is how many addresses of a Guess are counted exactly; more are an estimate, and not below this.
+const GuessExact = 16
+
 type guessKey struct {
 	user   string
 	prefix netip.Prefix
@@ -35,12 +38,24 @@ type guessKey struct {
 type guess struct {
 	key         guessKey
 	bits        [4]uint64
+	few         []uint32 // hashes of the first addresses
 	failures    int
 	first, last int64
 	told        bool // it was found to be a case
 }
 
+// note counts an address by its hash.
+func (g *guess) note(h uint64) {
+	g.bits[h>>6&3] |= 1 << (h & 63)
+	if id := uint32(h >> 8); len(g.few) < GuessExact && !slices.Contains(g.few, id) {
+		g.few = append(g.few, id)
+	}
+}
+
 func (g *guess) addresses() int {
+	if len(g.few) < GuessExact {
+		return len(g.few)
+	}
 	set := 0
 	for _, w := range g.bits {
 		set += bits.OnesCount64(w)
@@ -48,7 +63,7 @@ func (g *guess) addresses() int {
 	if set >= 256 {
 		set = 255
 	}
-	return int(math.Round(-256 * math.Log(1-float64(set)/256)))
+	return max(int(math.Round(-256*math.Log(1-float64(set)/256))), GuessExact)
 }
 
 // guesses counts who guesses what, for reports. Where it is full, of a few entries taken in turn the weakest goes.
@@ -148,7 +163,7 @@ func (g *guesses) note(k guessKey, h uint64, at int64) *guess {
 	if at-x.last > int64(guessLife) || at-x.first > int64(g.window) && x.addresses() < g.addresses {
 		*x = guess{key: x.key, first: at, last: at}
 	}
-	x.bits[h>>6&3] |= 1 << (h & 63)
+	x.note(h)
 	x.failures = min(x.failures+1, math.MaxInt32)
 	x.last = max(x.last, at)
 	return x
@@ -172,7 +187,11 @@ func (g *guesses) weakest(at int64) int {
 
 // String tells the case in one sentence.
 func (g Guess) String() string {
-	return fmt.Sprintf("%s: %s by some %d addresses within %s", g.What(), plural(g.Failures, "failure"), g.Addresses, span(g.Last.Sub(g.First)))
+	some := ""
+	if g.Addresses >= GuessExact {
+		some = "some "
+	}
+	return fmt.Sprintf("%s: %s by %s%d addresses within %s", g.What(), plural(g.Failures, "failure"), some, g.Addresses, span(g.Last.Sub(g.First)))
 }
 
 // What names what is guessed: a user name, or the prefix from which.

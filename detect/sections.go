@@ -360,6 +360,10 @@ func (d *Detector) saveGuesses(e *encoder, _ func() error) error {
 		for _, w := range g.bits {
 			e.word(w)
 		}
+		e.n(len(g.few))
+		for _, id := range g.few {
+			e.u(uint64(id))
+		}
 		e.n(g.failures)
 		e.i(g.first)
 		e.i(g.last)
@@ -376,6 +380,9 @@ func (d *Detector) loadGuesses(x *decoder) {
 		g := &guess{key: guessKey{user: strings.Clone(x.s()), prefix: x.prefix()}}
 		for w := range g.bits {
 			g.bits[w] = x.word()
+		}
+		for range x.n(GuessExact) {
+			g.few = append(g.few, uint32(x.n(math.MaxUint32)))
 		}
 		g.failures, g.first, g.last, g.told = x.n(math.MaxInt32), x.i(), x.i(), x.bool()
 		if x.err != nil {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pfwarden/detect"
 	"pfwarden/internal/control"
 )
 
@@ -150,7 +151,11 @@ func printGuesses(p *painter, h human, guesses []control.Guess) {
 		if g.User == "" {
 			what = "from " + g.Prefix
 		}
-		rows = append(rows, []cell{{what, plain}, {"~" + count(uint64(max(g.Addresses, 0))), plain}, {count(uint64(max(g.Failures, 0))), plain}, {h.ago(&g.Last), faint}})
+		addresses := count(uint64(max(g.Addresses, 0)))
+		if g.Addresses >= detect.GuessExact {
+			addresses = "~" + addresses
+		}
+		rows = append(rows, []cell{{what, plain}, {addresses, plain}, {count(uint64(max(g.Failures, 0))), plain}, {h.ago(&g.Last), faint}})
 	}
 	if n := len(guesses) - most; n > 0 {
 		rows = append(rows, []cell{{fmt.Sprintf("… and %d more", n), faint}})
