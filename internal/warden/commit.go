@@ -70,10 +70,16 @@ type work struct {
 	batch    ledger.Batch
 	versions map[int64]uint64
 	counted  []*held
-	touched  []*spot
+	touched  []wish
 	events   []Event
 	hear     func(Event)
 	skip     bool // the ledger is not to be tried now
+}
+
+// wish is what PF should hold at one place, by what the batch of the same work says.
+type wish struct {
+	*spot
+	wanted bool
 }
 
 func (w *Warden) take() work {
@@ -98,11 +104,13 @@ func (w *Warden) take() work {
 		}
 		clear(w.counted)
 	}
-	k.touched, w.touched = w.touched, nil
-	for _, s := range k.touched {
+	k.touched = make([]wish, len(w.touched))
+	for i, s := range w.touched {
 		s.touched = false
+		k.touched[i] = wish{s, w.wanted(s)}
 	}
-	slices.SortFunc(k.touched, func(a, b *spot) int {
+	w.touched = nil
+	slices.SortFunc(k.touched, func(a, b wish) int {
 		return cmp.Or(a.prefix.Compare(b.prefix), strings.Compare(a.table, b.table))
 	})
 	return k

@@ -12,13 +12,21 @@ import (
 	"pfwarden/internal/ledger"
 )
 
-// tellPF brings the touched places to what the bans in force want. The never-list is asked once more for each addition.
+// wanted tells whether PF should hold a place.
+func (w *Warden) wanted(s *spot) bool { return s.refs > 0 && !w.pause.Flushed }
+
+// tellPF brings the touched places to what the bans in force want. Where that has changed while the ledger was written, the ledger knows nothing of
+// it, and it is left to the next Commit. The never-list is asked once more for each addition, and waits for nothing.
 func (w *Warden) tellPF(ctx context.Context, k *work) error {
 	w.mu.Lock()
 	var add, drop []Entry
 	var adding, dropping, settled []*spot
-	for _, s := range k.touched {
-		want := s.refs > 0 && !w.pause.Flushed
+	for _, wish := range k.touched {
+		s, want := wish.spot, w.wanted(wish.spot)
+		if want != wish.wanted {
+			w.touch(s)
+			continue
+		}
 		if e, bad := w.never.Overlaps(s.prefix); bad && want {
 			w.cfg.Log.Error("a never-listed address was about to be banned", "prefix", short(s.prefix), "entry", e.String())
 			w.during(k, func() { w.endAll(w.now, w.overlapping(s.prefix), "never", byItself) })
