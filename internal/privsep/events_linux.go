@@ -14,9 +14,10 @@ import (
 // hasEvents says that the privileged process can watch folders for the worker.
 const hasEvents = true
 
-// maxWatchers bounds the inotify instances that a worker has at once; maxWatches what one path or glob may watch.
+// maxWatchers bounds the inotify instances that a worker is handed in its life: it may keep them all, and they count as root's, who has
+// 128 by default (inotify(7)). An honest worker needs one for its logs and one for pflog. maxWatches bounds what one path or glob may watch.
 const (
-	maxWatchers = 8
+	maxWatchers = 16
 	maxWatches  = 1000
 )
 
@@ -32,8 +33,11 @@ func (e *events) close() { e.file.Close() }
 const watchMask = unix.IN_MOVED_TO | unix.IN_MOVED_FROM | unix.IN_CREATE | unix.IN_ATTRIB | unix.IN_MODIFY | unix.IN_MOVE_SELF |
 	unix.IN_DELETE | unix.IN_DELETE_SELF
 
-// begin makes an inotify instance, hands over a copy, and says its number.
+// begin makes an inotify instance, hands over a copy, and says its number. A worker that had too many polls instead.
 func (s *session) begin() (*os.File, []byte, error) {
+	if len(s.events) >= maxWatchers {
+		return nil, nil, os.NewSyscallError("inotify_init1", unix.EMFILE)
+	}
 	fd, err := unix.InotifyInit1(unix.IN_CLOEXEC | unix.IN_NONBLOCK)
 	if err != nil {
 		return nil, nil, os.NewSyscallError("inotify_init1", err)
@@ -42,15 +46,8 @@ func (s *session) begin() (*os.File, []byte, error) {
 	if err != nil {
 		return nil, nil, errors.Join(err, unix.Close(fd))
 	}
-	number := 1
-	if n := len(s.events); n > 0 {
-		number = s.events[n-1].number + 1
-	}
+	number := len(s.events) + 1
 	s.events = append(s.events, &events{number, os.NewFile(uintptr(fd), "inotify")})
-	if len(s.events) > maxWatchers { // the worker has let go of it long ago
-		s.events[0].close()
-		s.events = s.events[1:]
-	}
 	return os.NewFile(uintptr(copied), "inotify"), binary.BigEndian.AppendUint32(nil, uint32(number)), nil //nolint:gosec // small
 }
 
@@ -97,11 +94,11 @@ func (s *session) watch(set *Settings, number int, path string) ([]byte, error) 
 		}
 		return b, nil
 	}
-	dirs, err := filepath.Glob(dir)
+	dirs, err := glob(dir, maxWatches)
 	if err != nil {
 		return nil, err
 	}
-	for _, d := range dirs[:min(len(dirs), maxWatches)] {
+	for _, d := range dirs {
 		p, err := walkDir(d)
 		if err == nil {
 			err = add(p, "")

@@ -101,12 +101,12 @@ func lookAt(path string) ([]byte, error) {
 
 // names lists what a configured glob matches.
 func names(pattern string) ([]byte, error) {
-	list, err := filepath.Glob(pattern)
+	list, err := glob(pattern, maxNames)
 	if err != nil {
 		return nil, err
 	}
 	var b []byte
-	for _, name := range list[:min(len(list), maxNames)] {
+	for _, name := range list {
 		if len(name) > maxPath || len(b)+len(name)+2 > maxReply {
 			break
 		}
@@ -123,14 +123,16 @@ func besides(set *Settings, dir string) ([]byte, error) {
 		return nil, err
 	}
 	defer p.close()
-	entries, err := p.dir.Readdirnames(-1)
-	if err != nil {
-		return nil, err
-	}
 	var b []byte
 	count := 0
-	for _, name := range entries {
-		if count >= maxNames || len(b) > maxReply-maxPath || !set.MayOpen(filepath.Join(dir, name)) {
+	for name, err := range entries(p.dir) {
+		if err != nil {
+			return nil, err
+		}
+		if count >= maxNames || len(b) > maxReply-maxPath {
+			break
+		}
+		if !set.MayOpen(filepath.Join(dir, name)) {
 			continue
 		}
 		one := place{dir: p.dir, name: name}

@@ -2,11 +2,14 @@ package privsep
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestFiles(t *testing.T) {
@@ -103,6 +106,28 @@ func TestUnsafePaths(t *testing.T) {
 		{"a second name of a file of root's in a user's folder", func(dir string) error {
 			return errors.Join(os.WriteFile(dir+"/secret", nil, 0o600), os.Link(dir+"/secret", dir+"/authlog"), os.Chown(dir, other, other))
 		}, false},
+		{"a user's file of two names in his folder", func(dir string) error {
+			return errors.Join(os.WriteFile(dir+"/old", nil, 0o600), os.Chown(dir+"/old", other, other), os.Link(dir+"/old", dir+"/authlog"), os.Chown(dir, other, other))
+		}, true},
+		{"the same where a group may change the folder", func(dir string) error {
+			return errors.Join(os.WriteFile(dir+"/old", nil, 0o600), os.Chown(dir+"/old", other, other), os.Link(dir+"/old", dir+"/authlog"), os.Chown(dir, other, other),
+				os.Chmod(dir, 0o770))
+		}, false},
+		{"a second name of a file of root's in root's folder that a group may change", func(dir string) error {
+			return errors.Join(os.WriteFile(dir+"/secret", nil, 0o600), os.Link(dir+"/secret", dir+"/authlog"), os.Chown(dir, 0, other), os.Chmod(dir, 0o775))
+		}, false},
+		{"a second name of a file of root's in a sticky folder", func(dir string) error {
+			return errors.Join(os.WriteFile(dir+"/secret", nil, 0o600), os.Link(dir+"/secret", dir+"/authlog"), os.Chmod(dir, 0o777|os.ModeSticky))
+		}, false},
+		{"a second name of a file of root's in root's folder", func(dir string) error {
+			return errors.Join(os.WriteFile(dir+"/old", nil, 0o600), os.Link(dir+"/old", dir+"/authlog"))
+		}, true},
+		{"root's file in a sticky folder", func(dir string) error {
+			return errors.Join(os.WriteFile(dir+"/authlog", nil, 0o600), os.Chmod(dir, 0o777|os.ModeSticky))
+		}, true},
+		{"a FIFO", func(dir string) error { return unix.Mkfifo(dir+"/authlog", 0o600) }, false},
+		{"a device", func(dir string) error { return os.Symlink("/dev/zero", dir+"/authlog") }, false},
+		{"proc", func(dir string) error { return os.Symlink("/proc/self/fd/0", dir+"/authlog") }, false},
 		{"a folder for everybody", func(dir string) error {
 			return errors.Join(os.WriteFile(dir+"/authlog", nil, 0o600), os.Chmod(dir, 0o777))
 		}, false},
@@ -125,5 +150,55 @@ func TestUnsafePaths(t *testing.T) {
 				t.Errorf("error %v", err)
 			}
 		})
+	}
+}
+
+// TestMayOpenRotated: rotation's names of a log are opened, and no other file of its folder.
+func TestMayOpenRotated(t *testing.T) {
+	t.Parallel()
+	s := &Settings{Files: []string{"/var/log/authlog", "/var/log/www/*.log", "/var/log/app.log", "/var/log/class/[ab.c]", "/var/log/.hidden"}}
+	for path, want := range map[string]bool{
+		"/var/log/authlog": true, "/var/log/authlog.0": true, "/var/log/authlog.0.gz": true, "/var/log/authlog-20260131": true,
+		"/var/log/auth": false, "/var/log/authlog/x": false, "/var/log/../log/authlog": false, "authlog": false, "": false, "/var/log/authlog/": false,
+		"/var/log/www/a.log": true, "/var/log/www/a.log.1": true, "/var/log/www/a-2026.log": true, "/var/log/www/a.log-2026.gz": true,
+		"/var/log/www/private.key": false, "/var/log/www/a": false, "/var/log/www/sub/a.log": false,
+		"/var/log/app.log.1.gz": true, "/var/log/app-2026.log.gz": true, "/var/log/app.1.log": true, "/var/log/app.conf": false, "/var/log/application": false,
+		"/var/log/class/a": true, "/var/log/class/a.1": true, "/var/log/class/d": false, "/var/log/boot": false, "/var/log/.hidden.1": true, "/var/log/.profile": false,
+	} {
+		if got := s.MayOpen(path); got != want {
+			t.Errorf("MayOpen(%q) = %v, want %v", path, got, want)
+		}
+	}
+}
+
+// TestGlob compares with filepath.Glob, and with the bound.
+func TestGlob(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	for _, name := range []string{"a/x.log", "a/y.log", "a/y.log.1", "b/x.log", "b/deep/z.log", "c.log", "[.log"} {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700), os.WriteFile(filepath.Join(dir, name), nil, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := errors.Join(os.Symlink("a", dir+"/link"), unix.Mkfifo(dir+"/fifo", 0o600), os.Symlink("nowhere", dir+"/a/dangling.log")); err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 * chunk {
+		if err := os.WriteFile(fmt.Sprintf("%s/b/n%04d.txt", dir, i), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, pattern := range []string{"/*.log", "/*/*.log", "/a/x.log", "/a/none", "/[ab]/x.log", "/*/*/*.log", "/b/n*.txt", "/\\[.log", "/fifo/*", "/*/", "/none/*", "/a/[", "/?/?.log"} {
+		got, err := glob(dir+pattern, 10000)
+		want, werr := filepath.Glob(dir + pattern)
+		if pattern == "/*/" {
+			want = nil // folders are no logs
+		}
+		if !slices.Equal(got, want) || (err != nil) != (werr != nil) {
+			t.Errorf("%s: %d names %v, want %d %v", pattern, len(got), err, len(want), werr)
+		}
+	}
+	if got, err := glob(dir+"/b/n*.txt", 100); err != nil || len(got) != 100 {
+		t.Errorf("%d names, %v; want the bound, 100", len(got), err)
 	}
 }

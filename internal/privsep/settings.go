@@ -119,7 +119,8 @@ func (a *Anchor) has(table string) bool {
 }
 
 // MayOpen tells whether a path is that of a configured file, or of a log that may be it under the name which rotation gave it:
-// a name in the same folder that begins as the configured one does without its extension.
+// a name in the same folder that begins as the configured one does, with something behind it (authlog.0.gz), or put between it and its
+// extension (access-20260131.log.gz).
 func (s *Settings) MayOpen(path string) bool {
 	if !filepath.IsAbs(path) || filepath.Clean(path) != path {
 		return false
@@ -131,7 +132,7 @@ func (s *Settings) MayOpen(path string) bool {
 		if f == path {
 			return true
 		}
-		for _, pattern := range []string{f, beside(f)} {
+		for _, pattern := range beside(f) {
 			if ok, _ := filepath.Match(pattern, path); ok { // patterns were checked
 				return true
 			}
@@ -140,14 +141,15 @@ func (s *Settings) MayOpen(path string) bool {
 	return false
 }
 
-// beside is the pattern of the names that rotation may give to files of a pattern.
-func beside(pattern string) string {
+// beside are the patterns of the names that rotation may give to files of a pattern, its own among them.
+func beside(pattern string) []string {
 	dir, base := filepath.Split(pattern)
-	stem := strings.TrimSuffix(base, filepath.Ext(base))
-	if stem == "" {
-		stem = base
+	ext := filepath.Ext(base)
+	stem := strings.TrimSuffix(base, ext)
+	if stem == "" || ext == "" || strings.ContainsAny(ext, `*?[]\`) || strings.ContainsAny(stem, `[\`) { // a point within a class parts nothing
+		return []string{pattern, pattern + "*"}
 	}
-	return dir + stem + "*"
+	return []string{pattern, pattern + "*", dir + stem + "*" + ext + "*"}
 }
 
 // mayGlob tells whether a glob is configured as it is.

@@ -142,30 +142,53 @@ func trustOf(dir *os.File) (trust, error) {
 // ours tells whether a file is root's or this process's own user's.
 func ours(uid uint64) bool { return uid == 0 || uid == uint64(os.Geteuid()) } //nolint:gosec // never negative
 
-// open opens what a walk found, for reading, if it is a regular file. Where others than root may change its folder, a file with a
-// second name is refused unless it is theirs: they could have linked any file there.
+// open opens what a walk found, for reading, if it is a regular file. A file with a second name is refused where others than root could
+// have linked any file there: see linked.
 func (p *place) open(path string) (*os.File, error) {
 	fd, err := unix.Openat(int(p.dir.Fd()), p.name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return nil, err
 	}
 	f := os.NewFile(uintptr(fd), path)
-	var st, folder unix.Stat_t
-	if err := errors.Join(unix.Fstat(fd, &st), unix.Fstat(int(p.dir.Fd()), &folder)); err != nil {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
 		f.Close()
 		return nil, err
 	}
 	switch {
 	case st.Mode&unix.S_IFMT != unix.S_IFREG:
 		err = fmt.Errorf("%s: %w: it is no regular file", path, errUnsafe)
-	case p.unsure && st.Nlink > 1 && st.Uid != folder.Uid:
-		err = fmt.Errorf("%s: %w: it has another name, and others than root may change its folder", path, errUnsafe)
+	case st.Nlink > 1:
+		if err = p.linked(&st); errors.Is(err, errUnsafe) {
+			err = fmt.Errorf("%s: %w", path, err)
+		}
 	}
 	if err != nil {
 		f.Close()
 		return nil, err
 	}
 	return f, nil
+}
+
+// linked says why a file with several names is not opened, nil if it is. link(2) lets whoever may change a folder put any file of the same
+// file system there: only a folder's own user, alone, may do so with files of his, since he could hand those over anyway.
+func (p *place) linked(st *unix.Stat_t) error {
+	var folder unix.Stat_t
+	if err := unix.Fstat(int(p.dir.Fd()), &folder); err != nil {
+		return err
+	}
+	trust, err := trustOf(p.dir)
+	if err != nil {
+		return err
+	}
+	own := st.Uid == folder.Uid
+	if trust != rootOnly {
+		own = own && !ours(uint64(folder.Uid)) && folder.Mode&0o022 == 0
+	}
+	if own || trust == rootOnly && !p.unsure {
+		return nil
+	}
+	return fmt.Errorf("%w: it has another name, and others than root may change its folder", errUnsafe)
 }
 
 // look gives the status of what a walk found.
