@@ -14,14 +14,18 @@ import (
 
 // TestActions runs fail2ban jails with actions of every kind.
 func TestActions(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("runs the daemon several times")
 	}
-	base := build(t)
+	programs := build(t)
 	for name, test := range map[string]func(*testing.T, *gateway){
 		"observe": observe, "hostsdeny": hostsDeny, "mail": mail, "hostile logs": hostileLogs, "bad actions": badActions, "recidive": recidive,
 	} {
-		t.Run(name, func(t *testing.T) { test(t, base.like(t, "openbsd", articleMain)) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, programs.gateway(t, "openbsd", articleMain))
+		})
 	}
 }
 

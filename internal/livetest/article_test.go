@@ -42,12 +42,12 @@ func articleJails(log, more string) string {
 
 // TestArticle is that set-up from end to end: a real httpd, a fail2ban folder with the files that the article makes, and PF.
 func TestArticle(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("starts real servers")
 	}
-	n := newNetwork(t)
 	testkit.Tool(t, "curl")
-	base := build(t)
+	programs := build(t)
 	tests := []struct {
 		name, log string
 		byFlag    bool
@@ -67,12 +67,14 @@ func TestArticle(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			n := newNetwork(t)
 			log := apache(t, n, tt.log)
 			files := tt.filters
 			files["action.d/pf-drop-all.conf"], files["pf-anchor.conf"] = articleAction, articleAnchor
 			files["jail.local"] = articleJails(log, "bantime = 4")
 			dir := fail2banFolder(t, files)
-			g := base.like(t, "openbsd", articleMain)
+			g := programs.gateway(t, "openbsd", articleMain)
 			article(t, g, n, dir, log, tt.byFlag)
 		})
 	}

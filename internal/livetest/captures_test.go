@@ -15,6 +15,7 @@ import (
 // port and a single probe ban nobody; guessed passwords do, once the server's log is there, which is made from what the capture shows of the
 // server's answers.
 func TestCaptures(t *testing.T) {
+	t.Parallel()
 	tests := []struct {
 		file   string
 		log    func(list []frame) string
@@ -29,6 +30,7 @@ func TestCaptures(t *testing.T) {
 	}
 	for _, tt := range tests {
 		t.Run(tt.file, func(t *testing.T) {
+			t.Parallel()
 			list := frames(t, testkit.Recorded(t, "data/captures/"+tt.file))
 			pflog := wrap(t, list, func(*frame) bool { return true })
 			if banned, r := verdicts(t, pflog, ""); len(banned) > 0 || int(r.Packets) != len(list) || len(list) == 0 {

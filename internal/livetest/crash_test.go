@@ -27,15 +27,14 @@ func failures(t *testing.T, log *os.File, address string, n int) {
 
 // TestCrash kills the daemon in the middle of a thousand bans, several times, while the log goes on growing.
 func TestCrash(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("runs the daemon several times")
 	}
-	g := build(t)
-	path := filepath.Join(g.dir, "authlog")
-	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	testkit.Must(t, err)
-	defer log.Close()
-	g.run(fmt.Sprintf("[defaults]\nladder = [\"1h\"]\n[jail.sshd]\nlogs = [%q]\n", path))
+	g := build(t).gateway(t, "openbsd", callUs)
+	g.pf = "" // looks at PF as seldom as a user's
+	log, jail := g.authLog()
+	g.run("[defaults]\nladder = [\"1h\"]\n" + jail)
 	// The first snapshot, taken within a tick of the start, says where the log was found.
 	testkit.Within(t, 5*time.Second, "a first snapshot", func() bool { return strings.Contains(g.scrape(), "pfwarden_last_snapshot_timestamp_seconds 1") })
 

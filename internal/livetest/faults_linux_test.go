@@ -21,17 +21,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// under makes a gateway with an auth log that its daemon will read.
-func (g *gateway) under(t *testing.T) (n *gateway, log *os.File, jail string) {
-	t.Helper()
-	n = g.like(t, "openbsd", callUs)
-	path := filepath.Join(n.dir, "authlog")
-	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	testkit.Must(t, err)
-	t.Cleanup(func() { _ = log.Close() })
-	return n, log, fmt.Sprintf("[jail.sshd]\nlogs = [%q]\n", path)
-}
-
 // processes lists the daemon and the processes that it started, itself first.
 func (g *gateway) processes() []int {
 	list := []int{g.daemon.Process.Pid}
@@ -65,24 +54,28 @@ func (g *gateway) resident() (kib int) {
 
 // TestMachineFaults brings over a running daemon what happens to machines. Each case says what is lost: nothing, unless it says otherwise.
 func TestMachineFaults(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("runs the daemon several times")
 	}
 	if os.Geteuid() != 0 {
 		t.Skip("mounts, limits and two processes need root")
 	}
-	base := build(t)
+	programs := build(t)
 	for name, test := range map[string]func(*testing.T, *gateway){
 		"disk full": diskFull, "ledger locked": ledgerLocked, "no descriptors left": noDescriptors, "stopped and continued": stopped,
 		"ten thousand logs": manyLogs, "floods of connections": floods, "decompression bomb": bomb, "hostile lines": hostileLines,
 	} {
-		t.Run(name, func(t *testing.T) { test(t, base) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, programs.gateway(t, "openbsd", callUs))
+		})
 	}
 }
 
 // diskFull: bans go to PF, the ledger's item turns red, and what could not be written is written when there is room again.
-func diskFull(t *testing.T, base *gateway) {
-	g, log, jail := base.under(t)
+func diskFull(t *testing.T, g *gateway) {
+	log, jail := g.authLog()
 	disk := filepath.Join(g.dir, "disk")
 	testkit.Must(t, os.Mkdir(disk, 0o755))
 	if err := unix.Mount("tmpfs", disk, "tmpfs", 0, "size=2m,mode=0755"); err != nil {
@@ -114,8 +107,8 @@ func diskFull(t *testing.T, base *gateway) {
 }
 
 // ledgerLocked: another program holds the database for a while.
-func ledgerLocked(t *testing.T, base *gateway) {
-	g, log, jail := base.under(t)
+func ledgerLocked(t *testing.T, g *gateway) {
+	log, jail := g.authLog()
 	g.run(jail)
 	testkit.Within(t, 10*time.Second, "a first snapshot", func() bool { return strings.Contains(g.scrape(), "pfwarden_last_snapshot_timestamp_seconds 1") })
 	db, err := sql.Open("sqlite", filepath.Join(g.dir, "pfwarden.db"))
@@ -140,8 +133,8 @@ func ledgerLocked(t *testing.T, base *gateway) {
 }
 
 // noDescriptors: the process that runs pfctl(8) may open nothing for a while, so PF cannot be told.
-func noDescriptors(t *testing.T, base *gateway) {
-	g, log, jail := base.under(t)
+func noDescriptors(t *testing.T, g *gateway) {
+	log, jail := g.authLog()
 	g.run(jail)
 	g.well()
 	pid := g.daemon.Process.Pid
@@ -160,8 +153,8 @@ func noDescriptors(t *testing.T, base *gateway) {
 }
 
 // stopped: all processes stand still while the log grows.
-func stopped(t *testing.T, base *gateway) {
-	g, log, jail := base.under(t)
+func stopped(t *testing.T, g *gateway) {
+	log, jail := g.authLog()
 	g.run(jail)
 	g.cli("ban", "--for", "1s", "198.51.100.8")
 	var all []int
@@ -184,8 +177,7 @@ func stopped(t *testing.T, base *gateway) {
 }
 
 // manyLogs: ten thousand files of one pattern, all watched.
-func manyLogs(t *testing.T, base *gateway) {
-	g, _, _ := base.under(t)
+func manyLogs(t *testing.T, g *gateway) {
 	dir := filepath.Join(g.dir, "vhosts")
 	testkit.Must(t, os.Mkdir(dir, 0o755))
 	const files = 10_000
@@ -210,8 +202,8 @@ func manyLogs(t *testing.T, base *gateway) {
 }
 
 // floods: two thousand idle connections to the control socket and to the metrics page.
-func floods(t *testing.T, base *gateway) {
-	g, log, jail := base.under(t)
+func floods(t *testing.T, g *gateway) {
+	log, jail := g.authLog()
 	g.run(jail)
 	var held []net.Conn
 	for i := range 2000 {
@@ -243,7 +235,7 @@ func floods(t *testing.T, base *gateway) {
 }
 
 // bomb: ten gigabytes of nothing in a small archive end that file with a clear error and the exit status of an incomplete result.
-func bomb(t *testing.T, base *gateway) {
+func bomb(t *testing.T, g *gateway) {
 	var member bytes.Buffer
 	z := gzip.NewWriter(&member)
 	_, err := z.Write(make([]byte, 4<<20))
@@ -259,7 +251,7 @@ func bomb(t *testing.T, base *gateway) {
 	testkit.Must(t, z.Close())
 	testkit.Must(t, os.WriteFile(packets, append(member.Bytes(), zeros...), 0o600))
 	for _, args := range [][]string{{"replay", log}, {"test", log, "sshd"}, {"replay", packets}, {"pflog", packets}} {
-		cmd := exec.Command(base.bin, args...)
+		cmd := exec.Command(g.bin, args...)
 		out, err := cmd.CombinedOutput()
 		if err == nil || !strings.Contains(string(out), "bomb") {
 			t.Errorf("%s: %v\n%.2000s", args, err, out)
@@ -271,8 +263,8 @@ func bomb(t *testing.T, base *gateway) {
 }
 
 // hostileLines: text that means something to a shell, a terminal, SQL, HTML or a metrics parser is a name like any other.
-func hostileLines(t *testing.T, base *gateway) {
-	g, log, jail := base.under(t)
+func hostileLines(t *testing.T, g *gateway) {
+	log, jail := g.authLog()
 	marker := filepath.Join(g.dir, "executed")
 	g.run(jail)
 	for i, name := range []string{

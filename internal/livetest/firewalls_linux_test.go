@@ -37,12 +37,14 @@ var firewalls = []firewall{
 // TestFirewalls has jails of a fail2ban folder whose actions are Debian's for iptables and nftables, in a network namespace of the test's own:
 // their bans stop real packets, of the banned address only, until they end.
 func TestFirewalls(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("runs the daemon several times")
 	}
-	base := build(t)
+	programs := build(t)
 	for _, fw := range firewalls {
 		t.Run(fw.jail, func(t *testing.T) {
+			t.Parallel()
 			testkit.Tool(t, fw.tool)
 			n := newNetwork(t)
 			if out, err := exec.Command("ip", in(n.server, fw.probe...)[1:]...).CombinedOutput(); err != nil {
@@ -59,7 +61,7 @@ func TestFirewalls(t *testing.T) {
 			dir := fail2banFolder(t, map[string]string{
 				"jail.local": fmt.Sprintf("[DEFAULT]\nignoreself = false\n[%s]\nenabled = true\nfilter = sshd\nbackend = polling\naction = %s\nlogpath = %s\n", fw.jail, fw.action, log),
 			})
-			g := base.like(t, "openbsd", callUs)
+			g := programs.gateway(t, "openbsd", callUs)
 			g.namespace, g.head = n.server, "never_defaults = false\n" // the attackers are in a connected network
 			g.runFail2ban(dir, false)
 			victims := [][2]string{{attacker(0), attacker(1)}}

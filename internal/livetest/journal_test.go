@@ -19,7 +19,9 @@ import (
 // TestJournal: the journal of a live run, with a restart of the detector's settings in its midst, replays to the verdicts of that run, byte by byte,
 // and twice to the same.
 func TestJournal(t *testing.T) {
-	g := build(t)
+	t.Parallel()
+	g := build(t).gateway(t, "openbsd", callUs)
+	g.pf = "" // looks at PF as seldom as a user's
 	journal := filepath.Join(g.dir, "journal")
 	testkit.Must(t, os.WriteFile(g.config, fmt.Appendf(nil, `[pf]
 backend = "memory"

@@ -1,7 +1,6 @@
 package livetest
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,15 +13,14 @@ import (
 // TestDamagedLedger destroys the ledger under a daemon that is down: the next start puts it aside and makes bans of what PF's
 // tables hold.
 func TestDamagedLedger(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("runs the daemon")
 	}
-	g := build(t)
-	path := filepath.Join(g.dir, "authlog")
-	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	testkit.Must(t, err)
-	defer log.Close()
-	g.run(fmt.Sprintf("[jail.sshd]\nlogs = [%q]\n", path))
+	g := build(t).gateway(t, "openbsd", callUs)
+	g.pf = "" // looks at PF as seldom as a user's
+	log, jail := g.authLog()
+	g.run(jail)
 	failures(t, log, "198.51.100.9", 5)
 	testkit.Within(t, 10*time.Second, "the ban is in the table", func() bool { return g.table("banned")["198.51.100.9"] })
 	g.kill()

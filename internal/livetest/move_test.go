@@ -23,6 +23,7 @@ func original(t *testing.T, name string, args ...string) *exec.Cmd {
 // TestMove moves from fail2ban as a user does: fail2ban itself runs a jail and bans; it is stopped, its database is taken over, and pfwarden goes on
 // with the same folder.
 func TestMove(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("runs fail2ban")
 	}
@@ -54,7 +55,8 @@ func TestMove(t *testing.T) {
 			t.Skip("fail2ban itself does not come up here")
 		}
 	}
-	g := build(t)
+	g := build(t).gateway(t, "openbsd", callUs)
+	g.pf = "" // looks at PF as seldom as a user's
 	const before, after, partly = "198.51.100.7", "198.51.100.8", "198.51.100.9"
 	g.fail(log, before)
 	testkit.Within(t, 30*time.Second, "fail2ban bans", func() bool { return strings.Contains(ask("status", "ssh"), "Banned IP list:\t"+before) })

@@ -18,6 +18,7 @@ import (
 // scanner is a suspect whatever the technique; a decoy with which our side has a connection is not, and a UDP scan is only told of. With
 // PFWARDEN_FULL=1 the slow scan takes nmap's -T1, 15 seconds a port, else one second.
 func TestNmap(t *testing.T) {
+	t.Parallel()
 	nmap, tcpdump := testkit.Tool(t, "nmap"), testkit.Tool(t, "tcpdump")
 	if testing.Short() {
 		t.Skip("takes half a minute")

@@ -1,7 +1,6 @@
 package livetest
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,23 +13,20 @@ import (
 // TestObserve lets the daemon only observe, over an anchor that an earlier life has filled: bans are told as what would be, and of
 // pfctl only commands that read are run.
 func TestObserve(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("runs the daemon")
 	}
-	base := build(t)
+	programs := build(t)
 	for _, shape := range []string{"--single-process", "--user=nobody"} {
 		if shape == "--user=nobody" && os.Getuid() != 0 {
 			continue
 		}
 		t.Run(shape, func(t *testing.T) {
 			t.Parallel()
-			g := base.like(t, "openbsd", callUs)
+			g := programs.gateway(t, "openbsd", callUs)
 			g.more = []string{shape}
-			path := filepath.Join(g.dir, "authlog")
-			log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-			testkit.Must(t, err)
-			defer log.Close()
-			jail := fmt.Sprintf("[jail.sshd]\nlogs = [%q]\n", path)
+			log, jail := g.authLog()
 			const before, guesser, byHand = "198.51.100.7", "198.51.100.8", "198.51.100.9"
 			g.run(jail)
 			g.cli("ban", before)

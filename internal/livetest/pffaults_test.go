@@ -17,10 +17,11 @@ import (
 // matter, as one. Each time health says what is wrong and what to do, on the page, in the metrics and in status; bans made meanwhile are kept; and when the fault
 // goes away the bans are in the table and all is well.
 func TestFaults(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("runs the daemon many times")
 	}
-	base := build(t)
+	programs := build(t)
 	const kept, during = "198.51.100.7", "198.51.100.8"
 	cases := []struct {
 		name, profile string
@@ -56,7 +57,7 @@ func TestFaults(t *testing.T) {
 			}
 			t.Run(shape+"/"+c.name, func(t *testing.T) {
 				t.Parallel()
-				g := base.like(t, c.profile, callUs)
+				g := programs.gateway(t, c.profile, callUs)
 				g.ownPfctl()
 				if shape == "one process" {
 					g.more = []string{"--single-process"}

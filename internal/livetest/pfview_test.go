@@ -16,10 +16,11 @@ import (
 // TestView compares all that tells PF's counters with PF itself, at once after packets were stopped: pf, bans, explain and metrics, as
 // two processes where we are root. Before the ban the host has connections in both directions; behind it they are gone.
 func TestView(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("runs the daemon")
 	}
-	base := build(t)
+	programs := build(t)
 	for _, profile := range pftest.Profiles() {
 		shapes := []string{"--user=nobody"}
 		if os.Getuid() != 0 {
@@ -30,7 +31,7 @@ func TestView(t *testing.T) {
 		for _, shape := range shapes {
 			t.Run(profile+shape, func(t *testing.T) {
 				t.Parallel()
-				g := base.like(t, profile, callUs)
+				g := programs.gateway(t, profile, callUs)
 				g.more = []string{shape}
 				const bad, net6, in6 = "198.51.100.9", "2001:db8:bad::/64", "2001:db8:bad::7"
 				for _, p := range []string{"in 4 " + bad + " 203.0.113.1 6 4000 22 60 2 1", "out 4 203.0.113.1 " + bad + " 6 5000 80 60 2 1",

@@ -1,16 +1,11 @@
 package livetest
 
 import (
-	"encoding/json"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -18,145 +13,18 @@ import (
 	"pfwarden/pfctl/pftest"
 )
 
-// like makes a gateway with the programs of another and a PF of its own.
-func (g *gateway) like(t *testing.T, profile, main string) *gateway {
-	t.Helper()
-	dir := t.TempDir()
-	n := &gateway{t: t, dir: dir, bin: g.bin, pfctl: g.pfctl, pfpkt: g.pfpkt, config: filepath.Join(dir, "pfwarden.toml"),
-		socket: filepath.Join(dir, "s"), pflog: filepath.Join(dir, "pflog"), metrics: freeAddress(t), pf: `reconcile = "1s"`}
-	state := filepath.Join(dir, "pf")
-	testkit.Must(t, os.Mkdir(state, 0o700))
-	n.env = []string{"PFTEST_STATE=" + state, "PFTEST_PROFILE=" + profile}
-	n.standIn("-e")
-	n.load(main)
-	return n
-}
-
-// faults sets the stand-in's faults while the daemon runs.
-func (g *gateway) faults(text string) {
-	g.t.Helper()
-	testkit.Must(g.t, os.WriteFile(filepath.Join(g.dir, "pf", "faults"), []byte(text), 0o600))
-}
-
-// stop ends the daemon as an administrator does.
-func (g *gateway) stop() {
-	g.t.Helper()
-	testkit.Must(g.t, g.daemon.Process.Signal(syscall.SIGTERM))
-	_, _ = g.daemon.Process.Wait()
-}
-
-// to runs packets to a port of the server and returns pfpkt's answer.
-func (g *gateway) to(port, from string, count int) string {
-	g.t.Helper()
-	cmd := exec.Command(g.pfpkt, "in", "4", from, serverAddress, "6", "40000", port, "60", "2", fmt.Sprint(count))
-	cmd.Env = append(os.Environ(), g.env...)
-	out, err := cmd.Output()
-	testkit.Must(g.t, err)
-	return strings.TrimSpace(string(out))
-}
-
-// healthz gives the health page's status and the items that are not as they should be, by name.
-func (g *gateway) healthz() (status int, bad map[string]string) {
-	g.t.Helper()
-	resp, err := http.Get("http://" + g.metrics + "/healthz")
-	testkit.Must(g.t, err)
-	defer resp.Body.Close()
-	body, err := io.ReadAll(resp.Body)
-	testkit.Must(g.t, err)
-	var page struct {
-		Items []struct {
-			Item, Text, Remedy string
-			OK                 bool
-		}
-	}
-	testkit.Must(g.t, json.Unmarshal(body, &page))
-	bad = make(map[string]string)
-	for _, i := range page.Items {
-		if !i.OK {
-			bad[i.Item] = i.Text + " | " + i.Remedy
-		}
-	}
-	return resp.StatusCode, bad
-}
-
-// unwell waits until a health item is red on the page, in the metrics and in status, and returns what it says.
-func (g *gateway) unwell(item string) string {
-	g.t.Helper()
-	var said string
-	testkit.Within(g.t, 10*time.Second, item+" is red", func() bool {
-		status, bad := g.healthz()
-		said = bad[item]
-		return status == http.StatusServiceUnavailable && said != ""
-	})
-	if want := fmt.Sprintf("pfwarden_health{item=%q} 0", item); !strings.Contains(g.scrape(), want) {
-		g.t.Errorf("metrics do not say %s", want)
-	}
-	if text := g.cli("status"); !strings.Contains(text, item) {
-		g.t.Errorf("status does not name %s:\n%s", item, text)
-	}
-	return said
-}
-
-func (g *gateway) well() {
-	g.t.Helper()
-	var bad map[string]string
-	var status int
-	defer func() {
-		if g.t.Failed() {
-			g.t.Logf("health: %d %v", status, bad)
-		}
-	}()
-	testkit.Within(g.t, 10*time.Second, "all is well again", func() bool {
-		status, bad = g.healthz()
-		return status == http.StatusOK
-	})
-}
-
-// metric reads one series.
-func (g *gateway) metric(series string) float64 {
-	g.t.Helper()
-	for _, line := range strings.Split(g.scrape(), "\n") {
-		if value, ok := strings.CutPrefix(line, series+" "); ok {
-			var x float64
-			if _, err := fmt.Sscan(value, &x); err != nil {
-				g.t.Fatalf("%s: %v", line, err)
-			}
-			return x
-		}
-	}
-	return -1
-}
-
-var inBlock = regexp.MustCompile(`In/Block: +\[ Packets: (\d+)`)
-
-// counted is what PF itself says of an address that is alone in its table.
-func (g *gateway) counted(table, address string) string {
-	g.t.Helper()
-	out := g.standIn("-a", "pfwarden", "-t", table, "-v", "-T", "show")
-	_, rest, found := strings.Cut(out, address+"\n")
-	m := inBlock.FindStringSubmatch(rest)
-	if !found || m == nil {
-		return "?"
-	}
-	return m[1]
-}
-
-const callUs = "anchor \"pfwarden\"\npass all\n"
-
 // TestProfiles runs pfwarden over the PF of every system as a user would.
 func TestProfiles(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("runs the daemon several times")
 	}
-	base := build(t)
+	programs := build(t)
 	for _, profile := range pftest.Profiles() {
 		t.Run(profile, func(t *testing.T) {
-			g := base.like(t, profile, callUs)
-			path := filepath.Join(g.dir, "authlog")
-			log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-			testkit.Must(t, err)
-			defer log.Close()
-			jail := fmt.Sprintf("[jail.sshd]\nlogs = [%q]\n", path)
+			t.Parallel()
+			g := programs.gateway(t, profile, callUs)
+			log, jail := g.authLog()
 			g.run(jail)
 			const bad, good, other = "198.51.100.9", "198.51.100.10", "203.0.113.99"
 			failures(t, log, bad, 5)
@@ -256,7 +124,8 @@ func TestProfiles(t *testing.T) {
 		})
 	}
 	t.Run("not root", func(t *testing.T) {
-		g := base.like(t, "openbsd", callUs)
+		t.Parallel()
+		g := programs.gateway(t, "openbsd", callUs)
 		g.faults("notroot")
 		g.run("")
 		g.unwell("pf_rights")
@@ -266,7 +135,8 @@ func TestProfiles(t *testing.T) {
 		testkit.Within(t, 10*time.Second, "the ban is in the table", func() bool { return g.table("banned")["198.51.100.9"] })
 	})
 	t.Run("no PF", func(t *testing.T) {
-		g := base.like(t, "freebsd15", callUs)
+		t.Parallel()
+		g := programs.gateway(t, "freebsd15", callUs)
 		g.env = append(g.env, "PFTEST_OPEN_ERRNO=2")
 		g.run("")
 		g.unwell("pf_rights")
@@ -278,13 +148,15 @@ func TestProfiles(t *testing.T) {
 
 // TestRulesFile runs over the anchor and the one table of an administrator who came from fail2ban.
 func TestRulesFile(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("runs the daemon")
 	}
-	base := build(t)
+	programs := build(t)
 	for _, profile := range pftest.Profiles() {
 		t.Run(profile, func(t *testing.T) {
-			g := base.like(t, profile, "anchor \"fail2ban\"\npass all\n")
+			t.Parallel()
+			g := programs.gateway(t, profile, "anchor \"fail2ban\"\npass all\n")
 			rules := filepath.Join(g.dir, "rules")
 			testkit.Must(t, os.WriteFile(rules, []byte("table <fail2ban> persist\nblock drop in quick from <fail2ban> to any"), 0o600))
 			g.pf = fmt.Sprintf("reconcile = \"1s\"\nanchor = \"fail2ban\"\nbanned = \"fail2ban\"\nrules_file = %q", rules)
@@ -312,18 +184,17 @@ func TestRulesFile(t *testing.T) {
 
 // TestPorts has a jail whose bans are for its ports alone.
 func TestPorts(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("runs the daemon")
 	}
-	base := build(t)
+	programs := build(t)
 	for _, profile := range pftest.Profiles() {
 		t.Run(profile, func(t *testing.T) {
-			g := base.like(t, profile, callUs)
-			path := filepath.Join(g.dir, "authlog")
-			log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-			testkit.Must(t, err)
-			defer log.Close()
-			g.run(fmt.Sprintf("[jail.sshd]\nlogs = [%q]\nports = [22, 2222]\n", path))
+			t.Parallel()
+			g := programs.gateway(t, profile, callUs)
+			log, jail := g.authLog()
+			g.run(jail + "ports = [22, 2222]\n")
 			const bad = "198.51.100.9"
 			failures(t, log, bad, 5)
 			testkit.Within(t, 2*time.Second, "the guesser is in the jail's table", func() bool { return g.table("ports-sshd")[bad] })

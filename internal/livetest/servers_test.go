@@ -3,6 +3,7 @@ package livetest
 import (
 	"bytes"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -39,7 +40,8 @@ func newNetwork(t *testing.T) network {
 		t.Skip("network namespaces need root")
 	}
 	ip := testkit.Tool(t, "ip")
-	n := network{server: fmt.Sprintf("pfws%d", os.Getpid()), outside: fmt.Sprintf("pfwo%d", os.Getpid())}
+	name := fmt.Sprintf("%d-%06x", os.Getpid(), rand.IntN(1<<24)) // several tests have one at the same time
+	n := network{server: "pfws" + name, outside: "pfwo" + name}
 	if out, err := exec.Command(ip, "netns", "add", n.server).CombinedOutput(); err != nil {
 		t.Skipf("no network namespaces here: %v: %s", err, out)
 	}

@@ -2,10 +2,8 @@ package livetest
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,13 +14,15 @@ import (
 
 // TestStates scans from two hosts; with one of them our side has a connection.
 func TestStates(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("runs the daemon")
 	}
-	base := build(t)
+	programs := build(t)
 	for _, profile := range pftest.Profiles() {
 		t.Run(profile, func(t *testing.T) {
-			g := base.like(t, profile, callUs)
+			t.Parallel()
+			g := programs.gateway(t, profile, callUs)
 			const friend, stranger = "198.51.100.21", "198.51.100.22"
 			cmd := exec.Command(g.pfpkt, "out", "4", serverAddress, friend, "6", "40000", "443", "60", "2", "1")
 			cmd.Env = append(os.Environ(), g.env...)
@@ -50,15 +50,13 @@ func TestStates(t *testing.T) {
 
 // TestLastCounters looks at what is known of a ban behind its end, and at a proven ban that is still hit when it ends.
 func TestLastCounters(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("runs the daemon")
 	}
-	g := build(t).like(t, "openbsd", callUs)
-	path := filepath.Join(g.dir, "authlog")
-	log, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-	testkit.Must(t, err)
-	defer log.Close()
-	g.run(fmt.Sprintf("[defaults]\nladder = [\"4s\", \"1h\"]\n[portscan]\nban = \"4s\"\n[jail.sshd]\nlogs = [%q]\nprolong = true\n", path))
+	g := build(t).gateway(t, "openbsd", callUs)
+	log, jail := g.authLog()
+	g.run("[defaults]\nladder = [\"4s\", \"1h\"]\n[portscan]\nban = \"4s\"\n" + jail + "prolong = true\n")
 	const hit, quiet, suspect = "198.51.100.31", "198.51.100.32", "198.51.100.33"
 	failures(t, log, hit, 5)
 	failures(t, log, quiet, 5)

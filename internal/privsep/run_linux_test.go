@@ -9,45 +9,13 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"pfwarden/internal/testkit"
+	"pfwarden/internal/testkit/programs"
 )
-
-// programs builds pfwarden and the stand-in pfctl, once.
-var programs = sync.OnceValues(func() (dir string, err error) {
-	if dir = os.Getenv(envPrograms); dir == "" {
-		return "", errors.New("TestMain has made no folder")
-	}
-	for name, pkg := range map[string]string{"pfwarden": "./cmd/pfwarden", "pfctl": "./pfctl/pftest/pfctl"} {
-		cmd := exec.Command("go", "build", "-o", filepath.Join(dir, name), pkg)
-		cmd.Dir = filepath.Join("..", "..")
-		if text, err := cmd.CombinedOutput(); err != nil {
-			return dir, fmt.Errorf("building %s: %w: %s", pkg, err, text)
-		}
-	}
-	return dir, nil
-})
-
-// envPrograms names the folder of the programs that were built.
-const envPrograms = "PFWARDEN_TEST_PROGRAMS"
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "privsep")
-	if err == nil {
-		err = os.Setenv(envPrograms, dir)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	status := m.Run()
-	_ = os.RemoveAll(dir)
-	os.Exit(status)
-}
 
 // house is a running pfwarden over the stand-in pfctl.
 type house struct {
@@ -66,18 +34,10 @@ func newHouse(t *testing.T, prepare ...func(dir, config string) string) *house {
 	if testing.Short() {
 		t.Skip("builds and runs the program")
 	}
-	h := &house{t: t, dir: t.TempDir()}
+	// Each house has programs of its own, to tell its processes by.
+	h := &house{t: t, dir: programs.Build(t, "./cmd/pfwarden", "./pfctl/pftest/pfctl")}
 	h.bin, h.log = filepath.Join(h.dir, "pfwarden"), filepath.Join(h.dir, "out")
 	pfctl := filepath.Join(h.dir, "pfctl")
-	built, err := programs()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range []string{h.bin, pfctl} { // each house has its own, to tell its processes by
-		if err := os.Link(filepath.Join(built, filepath.Base(path)), path); err != nil {
-			t.Fatal(err)
-		}
-	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

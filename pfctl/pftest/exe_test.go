@@ -11,28 +11,16 @@ import (
 	"testing"
 
 	"pfwarden/internal/testkit"
+	"pfwarden/internal/testkit/programs"
 
 	"github.com/google/go-cmp/cmp"
 )
-
-// build makes the two executables and returns their folder.
-func build(t *testing.T) string {
-	t.Helper()
-	dir := t.TempDir()
-	for _, name := range []string{"pfctl", "pfpkt"} {
-		out, err := exec.Command("go", "build", "-o", filepath.Join(dir, name), "./"+name).CombinedOutput()
-		if err != nil {
-			t.Fatalf("build %s: %v\n%s", name, err, out)
-		}
-	}
-	return dir
-}
 
 // TestTranscripts replays recorded sessions of two systems' own pfctl. What differs are lines that the recording itself printed
 // about ioctls and look-ups.
 func TestTranscripts(t *testing.T) {
 	data := testkit.Recorded(t, "data/pfctl")
-	bin := build(t)
+	bin := programs.Build(t, "./pfctl/pftest/pfctl", "./pfctl/pftest/pfpkt")
 	recorder := regexp.MustCompile(`^[<>] 2> \[(ioctl|DNS LOOKUP)`)
 	for _, c := range []struct{ dir, profile string }{{"openbsd76", "openbsd"}, {"freebsd121", "freebsd12"}} {
 		for _, script := range []string{"s1", "s3"} {
@@ -61,7 +49,7 @@ func TestTranscripts(t *testing.T) {
 // takes from vmstat(8).
 func TestOpenBSDRegress(t *testing.T) {
 	data := testkit.Recorded(t, "data/pfctl/openbsd-regress")
-	bin := build(t)
+	bin := programs.Build(t, "./pfctl/pftest/pfctl", "./pfctl/pftest/pfpkt")
 	work := t.TempDir()
 	// OpenBSD's shell expands \n in echo; bash does so when told. vmstat is made to print nothing.
 	script, err := os.ReadFile(filepath.Join(data, "pfr.exec"))
