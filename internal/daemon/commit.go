@@ -2,11 +2,18 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"sync"
+
+	"pfwarden/internal/warden"
 )
 
-// maxStaged is how many decisions may wait for the ledger before the engine's goroutine waits for them.
-const maxStaged = 32768
+// How many decisions, and how many bytes of their evidence, may wait for the ledger before the engine's goroutine waits for them. Beyond twice
+// the bytes evidence would be left out.
+const (
+	maxStaged  = 32768
+	maxWaiting = warden.DefaultMaxUnwritten / 2
+)
 
 // committer carries out what the engine's goroutine has decided, on a goroutine of its own: while the ledger writes, the next records are
 // dealt with, and what they lead to goes out together in the next transaction.
@@ -44,7 +51,7 @@ func (d *Daemon) stopCommits() {
 func (d *Daemon) commitSoon(ctx context.Context) {
 	switch n, states := d.bans.Staged(); {
 	case n+states == 0:
-	case n > maxStaged:
+	case n > maxStaged, d.bans.Unwritten() > maxWaiting:
 		d.commit(ctx)
 	default:
 		select {
@@ -57,6 +64,9 @@ func (d *Daemon) commitSoon(ctx context.Context) {
 // commit carries out at once what was decided, behind what is being carried out already. It may be called by any goroutine.
 func (d *Daemon) commit(ctx context.Context) {
 	if err := d.bans.Commit(ctx); err != nil {
+		if errors.Is(err, warden.ErrLedger) {
+			d.metrics.LedgerErrors.With("commit").Inc()
+		}
 		d.log.Debug("decisions wait to be carried out", "error", err)
 	}
 }

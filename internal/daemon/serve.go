@@ -88,6 +88,10 @@ func (d *Daemon) attach() {
 		Detector: d.detectorMetrics,
 		Bans:     d.banMetrics,
 		Pfctl:    d.driver.Stats,
+		Forgotten: func() map[string]uint64 {
+			s := d.bans.Stats()
+			return map[string]uint64{"evidence": s.Shortened, "end": s.Lost, "step": s.Forgot}
+		},
 		Actions: func() metrics.ActionStats {
 			s := d.hooks.Stats()
 			return metrics.ActionStats{Done: s.Done, Failed: s.Failed, Waiting: s.Waiting, Dropped: s.Dropped}

@@ -57,6 +57,7 @@ func Definitions() []Definition {
 		{"pfwarden_bans_extended_total", Counter, "Bans whose end a later verdict or an administrator moved away.", []string{"jail"}},
 		{"pfwarden_bans_refused_total", Counter, "Bans that were not made although the detector or an administrator asked for them, by reason.", []string{"why"}},
 		{"pfwarden_unbans_total", Counter, "Bans ended, by table and reason.", []string{"table", "why"}},
+		{"pfwarden_bans_forgotten_total", Counter, "What of bans was dropped for want of room: evidence and ends while the ledger could not be written, and steps of the ladder.", []string{"what"}},
 		{"pfwarden_active_bans", Gauge, "Bans in force, by jail and table.", []string{"jail", "table"}},
 		{"pfwarden_ban_latency_seconds", Histogram, "Time from reading the record that reached the threshold until pfctl confirmed the ban.", nil},
 

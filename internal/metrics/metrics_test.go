@@ -65,7 +65,8 @@ func full(t *testing.T) *Metrics {
 		Detector: func() DetectorStats {
 			return DetectorStats{Slots: 262144, Used: 40, HalfSuspected: 3, DoorkeeperFill: .01, DoorkeeperHeld: 9, Evictions: 2, Spilled: 4, SpillLost: 5, Late: 1}
 		},
-		Bans: func() []ActiveBans { return []ActiveBans{{"sshd", "banned", 1}} },
+		Bans:      func() []ActiveBans { return []ActiveBans{{"sshd", "banned", 1}} },
+		Forgotten: func() map[string]uint64 { return map[string]uint64{"evidence": 2, "end": 1, "step": 3} },
 		Pfctl: func() pfctl.Stats {
 			return pfctl.Stats{Runs: map[string]uint64{"add": 2, "show": 5}, Errors: map[string]uint64{"busy": 1}, Heals: map[string]uint64{"table": 1},
 				Foreign: map[pfctl.Table]int{pfctl.Banned: 3}, Pending: 4, KillQueue: 6, KillDropped: 7, Skipped: 8, Refused: 9}

@@ -17,13 +17,15 @@ type Sources struct {
 	Logs     func() []LogStats
 	Detector func() DetectorStats
 	Bans     func() []ActiveBans
-	Pfctl    func() pfctl.Stats
-	Actions  func() ActionStats
-	Ledger   func() int64 // size of its files, bytes
-	State    func() State
-	Health   func() []HealthItem
-	Screen   func() ScreenStats
-	PF       func() (PFCounters, error) // cached by the driver: one run of pfctl a scrape at most
+	// Forgotten counts what of bans was dropped for want of room: "evidence", "end", "step".
+	Forgotten func() map[string]uint64
+	Pfctl     func() pfctl.Stats
+	Actions   func() ActionStats
+	Ledger    func() int64 // size of its files, bytes
+	State     func() State
+	Health    func() []HealthItem
+	Screen    func() ScreenStats
+	PF        func() (PFCounters, error) // cached by the driver: one run of pfctl a scrape at most
 }
 
 // ActionStats count what became of the commands of fail2ban's actions.
@@ -141,7 +143,7 @@ func newSourcesCollector(m *Metrics, defs map[string]Definition) *sourcesCollect
 		"pfwarden_pfctl_state_queue_dropped_total", "pfwarden_pfctl_lines_skipped_total", "pfwarden_pf_resyncs_total",
 		"pfwarden_pf_addresses_refused_total", "pfwarden_pf_foreign_addresses",
 		"pfwarden_action_runs_total", "pfwarden_action_failures_total", "pfwarden_action_queue_length", "pfwarden_action_dropped_total",
-		"pfwarden_active_bans", "pfwarden_ledger_size_bytes",
+		"pfwarden_active_bans", "pfwarden_bans_forgotten_total", "pfwarden_ledger_size_bytes",
 		"pfwarden_last_snapshot_timestamp_seconds", "pfwarden_paused", "pfwarden_observe", "pfwarden_health")}
 }
 
@@ -162,6 +164,9 @@ func (c *sourcesCollector) Collect(ch chan<- prometheus.Metric) {
 	}
 	if s.Bans != nil {
 		c.bans(ch, s.Bans())
+	}
+	if s.Forgotten != nil {
+		byLabel(c, ch, "pfwarden_bans_forgotten_total", "what", s.Forgotten())
 	}
 	if s.Pfctl != nil {
 		c.pfctl(ch, s.Pfctl())

@@ -25,10 +25,13 @@ const (
 	lastPace  = 30 * time.Second
 )
 
+// ErrLedger is wrapped by what Commit returns where it tried to write the ledger and could not.
+var ErrLedger = errors.New("writing the ledger")
+
 // Commit carries out what is staged: it writes the ledger in one transaction, tells PF (additions first), and then tells the
-// events. What is staged while it works, by other goroutines, is left to the next one. If the ledger cannot be written, PF is told all the same: protection goes before bookkeeping. Everything unwritten stays
-// in memory and is tried again at later calls, at first after a second, then more and more seldom. If PF's driver refuses, its
-// part is tried again at the next call. Both are returned, and shown by Health.
+// events. What is staged while it works, by other goroutines, is left to the next one. If the ledger cannot be written, PF is told all the same:
+// protection goes before bookkeeping. Everything unwritten stays in memory and is tried again at later calls, at first after a second, then more and
+// more seldom. If PF's driver refuses, its part is tried again at the next call. Both are returned, and shown by Health.
 func (w *Warden) Commit(ctx context.Context) error {
 	w.committing.Lock()
 	defer w.committing.Unlock()
@@ -43,6 +46,13 @@ func (w *Warden) Commit(ctx context.Context) error {
 		work.hear(e)
 	}
 	return errors.Join(errLedger, errPF)
+}
+
+// Unwritten tells how many bytes of evidence wait for the ledger; see Config.MaxUnwritten.
+func (w *Warden) Unwritten() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.unwritten
 }
 
 // Staged tells how much waits for the next Commit, and how many mere changes of state, of which a Commit takes some when it has little else
@@ -143,7 +153,7 @@ func (w *Warden) write(ctx context.Context, k *work) error {
 	if k.skip {
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		return w.health.Ledger
+		return fmt.Errorf("the ledger is tried again at %s: %v", w.retry.UTC().Format(time.RFC3339), w.health.Ledger) //nolint:errorlint // not tried now
 	}
 	var err error
 	if !k.batch.Empty() {
@@ -164,6 +174,7 @@ func (w *Warden) write(ctx context.Context, k *work) error {
 			if h := w.dirty[id]; h != nil && h.version == v {
 				h.saved = v
 				h.Story = ledger.Story{} // large, and safe in the ledger now
+				w.unweigh(h)
 				delete(w.dirty, id)
 			}
 		}
@@ -178,7 +189,7 @@ func (w *Warden) write(ctx context.Context, k *work) error {
 	if w.health.Ledger == nil {
 		w.health.LedgerSince = w.now
 	}
-	w.health.Ledger = fmt.Errorf("writing the ledger: %w", err)
+	w.health.Ledger = fmt.Errorf("%w: %w", ErrLedger, err)
 	if !recovered {
 		w.pace = min(max(2*w.pace, firstPace), lastPace)
 		w.retry = w.now.Add(w.pace)
@@ -189,7 +200,9 @@ func (w *Warden) write(ctx context.Context, k *work) error {
 // putBack makes an unwritten batch part of the next one; what was staged since goes after it.
 func (w *Warden) putBack(k *work) {
 	for _, h := range k.counted {
-		w.counted[h.ID] = h
+		if w.dirty[h.ID] == nil { // else the whole row says it
+			w.counted[h.ID] = h
+		}
 	}
 	for _, t := range k.batch.Transitions {
 		_, newer := w.moved[t.ID]
@@ -226,6 +239,7 @@ func (w *Warden) putBack(k *work) {
 				break
 			}
 			if h := w.dirty[id]; h.State == ledger.Ended {
+				w.unweigh(h)
 				delete(w.dirty, id)
 				w.stats.Lost++
 			}

@@ -32,6 +32,7 @@ type Config struct {
 	Seed             uint64 // of jitter: the same seed and verdicts give the same ends
 	MaxBans          int    // live bans at most
 	SuspectsPerDay   int    // suspect bans of one source within 24 h at most
+	MaxUnwritten     int    // bytes of evidence that may wait for the ledger; bans beyond are made and kept without theirs
 	// StillHit is how recently before its end a ban must have been hit to be prolonged.
 	StillHit time.Duration
 	// OnEvent hears of everything that happened, in order, during Commit. It must not call the Warden's changing methods.
@@ -45,6 +46,7 @@ type Config struct {
 const (
 	DefaultMaxBans        = 200_000
 	DefaultSuspectsPerDay = 6
+	DefaultMaxUnwritten   = 64 << 20
 	DefaultSuspect        = 10 * time.Minute
 	DefaultMemory         = 30 * 24 * time.Hour
 	DefaultStillHit       = 10 * time.Minute
@@ -70,6 +72,9 @@ func (c Config) filled() (Config, error) {
 	}
 	if c.SuspectsPerDay <= 0 {
 		c.SuspectsPerDay = DefaultSuspectsPerDay
+	}
+	if c.MaxUnwritten <= 0 {
+		c.MaxUnwritten = DefaultMaxUnwritten
 	}
 	if c.StillHit <= 0 {
 		c.StillHit = DefaultStillHit

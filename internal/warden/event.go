@@ -51,8 +51,10 @@ type Stats struct {
 	Extended uint64
 	Prolong  uint64
 	Already  uint64 // verdicts on sources that were already banned as long
-	Forgot   uint64 // remembered sources dropped for want of room
-	Lost     uint64 // ended bans whose end could not be written, dropped for want of room
+
+	Forgot    uint64 // remembered sources dropped for want of room
+	Lost      uint64 // ended bans whose end could not be written, dropped for want of room
+	Shortened uint64 // bans whose evidence was left out, since too much waited for the ledger already
 }
 
 func newStats() Stats {

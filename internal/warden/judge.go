@@ -6,21 +6,11 @@ import (
 	"hash/fnv"
 	"math/rand/v2"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"pfwarden/detect"
 	"pfwarden/internal/ledger"
-)
-
-// Bounds of what a ban keeps of its verdict.
-const (
-	maxEvidence = 32
-	maxText     = 1024 // bytes of one evidence text or reason
-	maxReasons  = 16
-	maxFields   = 32
 )
 
 // Judge stages what follows from a verdict, and ends the bans whose time has come by now. The notices are for the detector: the
@@ -55,7 +45,7 @@ func (w *Warden) Judge(now time.Time, v detect.Verdict) []detect.Notice {
 		w.past.records[memoryKey(k)].forget = w.forget(b.Jail, b.Since, b.Until, time.Time{})
 	}
 	w.stats.Bans[b.Jail]++
-	w.tell(Event{Kind: EventBan, Time: b.Since, Read: w.cfg.Read(), Ban: *h.Ban, Verdict: &v})
+	w.tell(Event{Kind: EventBan, Time: b.Since, Read: w.cfg.Read(), Ban: h.telling(&b), Verdict: &v})
 	return append(notices, h.notice(b.Since))
 }
 
@@ -185,6 +175,7 @@ func (w *Warden) open(b ledger.Ban) *held {
 		w.touch(s)
 	}
 	w.changed(h)
+	w.weigh(h)
 	return h
 }
 
@@ -202,8 +193,9 @@ func (w *Warden) extend(now time.Time, h *held, b *ledger.Ban, v *detect.Verdict
 	h.Reasons, h.Story = b.Reasons, b.Story
 	w.ends.moved(h)
 	w.changed(h)
+	w.weigh(h)
 	w.stats.Extended++
-	w.tell(Event{Kind: EventExtend, Time: now, Ban: *h.Ban, Verdict: v})
+	w.tell(Event{Kind: EventExtend, Time: now, Ban: h.telling(b), Verdict: v})
 }
 
 // allowed applies the jail's width and asks the never-list and the bogons, the last time before PF but for Commit's own look.
@@ -254,38 +246,6 @@ func (w *Warden) random(b *ledger.Ban) float64 {
 	h.Write([]byte(b.Ident))
 	h.Write(binary.LittleEndian.AppendUint64(nil, uint64(b.Since.UnixMicro())))
 	return rand.New(rand.NewPCG(w.cfg.Seed, h.Sum64())).Float64()
-}
-
-// story copies what is kept of a verdict, within bounds.
-func story(v *detect.Verdict) ([]string, ledger.Story) {
-	s := ledger.Story{Score: v.Score, Failures: v.Failures, Shares: slices.Clone(v.Shares), Gates: slices.Clone(v.Gates)}
-	evidence := v.Evidence
-	if len(evidence) > maxEvidence { // the first shows how it began, the last what tipped the scales
-		evidence = slices.Concat(evidence[:maxEvidence/2], evidence[len(evidence)-maxEvidence/2:])
-	}
-	for _, e := range evidence {
-		e.Text, e.User = clean(e.Text, maxText), clean(e.User, maxText)
-		if len(e.Fields) > maxFields {
-			e.Fields = nil
-		}
-		s.Evidence = append(s.Evidence, e)
-	}
-	var reasons []string
-	for _, r := range v.Reasons[:min(len(v.Reasons), maxReasons)] {
-		reasons = append(reasons, clean(r, maxText))
-	}
-	return reasons, s
-}
-
-// clean cuts s at a character's end; it is a copy, so that no log chunk is kept alive by it.
-func clean(s string, limit int) string {
-	if len(s) > limit {
-		for limit > 0 && !utf8.RuneStart(s[limit]) {
-			limit--
-		}
-		s = s[:limit]
-	}
-	return strings.Clone(s)
 }
 
 func stoppedBy(v *detect.Verdict) string {

@@ -87,7 +87,7 @@ func (w *Warden) Unban(now time.Time, p netip.Prefix, by string) ([]ledger.Ban, 
 			delete(w.past.records, k)
 		}
 	}
-	w.staged.Forgiven = append(w.staged.Forgiven, ledger.Forgiven{Prefix: p, At: now})
+	w.forgive(ledger.Forgiven{Prefix: p, At: now})
 	more = append(more, detect.Notice{Time: now, Kind: detect.Forgiven, Source: p})
 	return ended, append(notices, more...), nil
 }
@@ -99,8 +99,16 @@ func (w *Warden) UnbanAll(now time.Time, by string) ([]ledger.Ban, []detect.Noti
 	notices := w.advance(now)
 	ended, more := w.endAll(now, w.inOrder(), "manual", by)
 	w.past.records = nil
-	w.staged.Forgiven = append(w.staged.Forgiven, ledger.Forgiven{At: now})
+	w.forgive(ledger.Forgiven{At: now})
 	return ended, append(notices, more...)
+}
+
+// forgive stages that a source's past no longer counts. A later word on the same source says all that an earlier one did, so that what waits for a
+// ledger that cannot be written stays bounded by the sources.
+func (w *Warden) forgive(f ledger.Forgiven) {
+	w.staged.Forgiven = append(slices.DeleteFunc(w.staged.Forgiven, func(o ledger.Forgiven) bool {
+		return !f.Prefix.IsValid() || o.Prefix == f.Prefix
+	}), f)
 }
 
 // UnbanJail ends the bans of one source in one jail only, as fail2ban's clients ask; an invalid p means all of that jail. A jail of

@@ -68,6 +68,7 @@ type held struct {
 	heap    int    // index in the queue of ends, -1 if not in it
 	version uint64 // grows with every change that the ledger should know
 	saved   uint64 // version that the ledger has
+	weight  int    // of its story, while the ledger does not have it
 	raw     uint64 // last reading of PF's counter of packets
 	rawB    uint64 // and of bytes
 }
@@ -99,11 +100,12 @@ type Warden struct {
 	spots   map[place]*spot
 	touched []*spot // those that say so
 
-	dirty   map[int64]*held        // differ from the ledger
-	moved   map[int64]ledger.State // differ from the ledger in their state only
-	staged  ledger.Batch           // the rest of the next batch
-	counted map[int64]*held        // have new counters
-	events  []Event
+	dirty     map[int64]*held        // differ from the ledger
+	unwritten int                    // bytes that their stories take up
+	moved     map[int64]ledger.State // differ from the ledger in their state only
+	staged    ledger.Batch           // the rest of the next batch
+	counted   map[int64]*held        // have new counters
+	events    []Event
 
 	stats  Stats
 	health Health
@@ -338,7 +340,8 @@ func (w *Warden) leave(h *held) {
 func (w *Warden) changed(h *held) {
 	h.version++
 	w.dirty[h.ID] = h
-	delete(w.moved, h.ID) // the whole row says it too
+	delete(w.moved, h.ID) // the whole row says it too, and the counters
+	delete(w.counted, h.ID)
 }
 
 func (w *Warden) killStates(h *held) bool {
