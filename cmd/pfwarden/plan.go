@@ -15,6 +15,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"pfwarden/capture/logtail"
 	"pfwarden/internal/config"
 	"pfwarden/internal/daemon"
 	"pfwarden/internal/fail2ban"
@@ -33,6 +34,7 @@ type plan struct {
 	Socket   string
 	Group    string
 	Metrics  string
+	Stdin    bool              // a jail reads standard input
 	Hooks    bool              // there are commands for a process of their own
 	Actions  map[string]string // digests of the actions, by jail/action
 }
@@ -106,6 +108,9 @@ func makePlan(c *config.Config, userName string) (*plan, *around, error) {
 	}
 	if c.Store.File != ":memory:" {
 		p.Store = c.Store.File
+	}
+	for i := range c.Jails {
+		p.Stdin = p.Stdin || c.Jails[i].Enabled && slices.Contains(c.Jails[i].Logs, logtail.Stdin)
 	}
 	x, err := readAround(c)
 	if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"os"
 	"os/signal"
@@ -52,8 +53,11 @@ func runPrivileged(cmd *cobra.Command, flags *runFlags, streams stdio) (done boo
 		role.Chroot = filepath.Dir(p.Store)
 	}
 	o := privsep.ParentOptions{Role: role, Env: workerEnv(), Stderr: w, Log: log, Idle: privsep.Shrink}
-	if isSyslog {
+	if isSyslog || isDevice(streams.Err) { // what writes to a terminal could read from it, too
 		o.Stderr = &privsep.Lines{W: w}
+	}
+	if p.Stdin {
+		o.Stdin = os.Stdin
 	}
 	closeAll, err := listen(ctx, p, &o)
 	if err != nil {
@@ -104,6 +108,16 @@ func runPrivileged(cmd *cobra.Command, flags *runFlags, streams stdio) (done boo
 	defer signal.Stop(hup)
 	err = privsep.NewParent(o).Run(ctx, hup)
 	return true, silently(err)
+}
+
+// isDevice tells whether a stream is a terminal, or another device.
+func isDevice(w io.Writer) bool {
+	f, ok := w.(*os.File)
+	if !ok {
+		return false
+	}
+	st, err := f.Stat()
+	return err == nil && st.Mode()&os.ModeCharDevice != 0
 }
 
 // silently makes the exit status of another process, which has said everything, ours.

@@ -57,6 +57,7 @@ type ParentOptions struct {
 	HooksEnv []string // its environment
 
 	Control, Metrics *os.File                            // listening sockets, or nil
+	Stdin            *os.File                            // of the worker; nil = /dev/null
 	Journal          func(restart int) (*os.File, error) // nil = none
 	Stderr           io.Writer                           // of the worker; an *os.File is inherited, else lines are copied to it
 	Log              *slog.Logger
@@ -78,6 +79,7 @@ const (
 	MaxBackoff = time.Minute
 	steady     = 5 * time.Minute
 	stopTime   = 90 * time.Second // that a worker has to stop in
+	lingering  = time.Second      // that its standard error is read on when it has ended
 )
 
 // ExitError is how a worker ended that never got to work: there is no use in starting another.
@@ -281,9 +283,13 @@ func (p *Parent) start() (*worker, error) {
 	cmd := exec.Command(program, p.o.Args...)
 	cmd.Env = append([]string{"PATH=/usr/bin:/bin", "GODEBUG=netdns=go", envWorker + "=" + string(text)}, p.o.Env...)
 	cmd.Dir = "/"
-	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, p.o.Stderr, p.o.Stderr
+	cmd.Stdout, cmd.Stderr = p.o.Stderr, p.o.Stderr
+	if p.o.Stdin != nil {
+		cmd.Stdin = p.o.Stdin
+	}
 	cmd.ExtraFiles = files
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // the terminal's signals come through us
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // a session of its own: it can put no words into our terminal (TIOCSTI), and our terminal's signals come through us
+	cmd.WaitDelay = lingering
 	link, err := newWire(ours)
 	if err != nil {
 		return nil, errors.Join(err, theirs.Close())
@@ -309,6 +315,8 @@ func (p *Parent) start() (*worker, error) {
 			serving <- err
 		}()
 		err = cmd.Wait()
+		_ = link.close()                                    // whoever it has handed its end to is not served
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what it may have left in its session
 		w.ended <- ended{err: err, guard: <-serving, ran: time.Since(began)}
 	}()
 	if err := <-started; err != nil {

@@ -57,7 +57,7 @@ func newHouse(t *testing.T, prepare ...func(dir, config string) string) *house {
 	}
 	t.Cleanup(func() { _ = out.Close() })
 	h.daemon = exec.Command(h.bin, "run", "-f", h.dir+"/c.toml")
-	h.daemon.Env = append(os.Environ(), "PFTEST_STATE="+h.dir+"/state", "PFTEST_PROFILE=openbsd")
+	h.daemon.Env = append(os.Environ(), "PFTEST_STATE="+h.dir+"/state", "PFTEST_PROFILE=openbsd", "SECRET_OF_ROOT=hunter2")
 	h.daemon.Stdout, h.daemon.Stderr = out, out
 	if err := h.daemon.Start(); err != nil {
 		t.Fatal(err)
@@ -115,6 +115,13 @@ func (h *house) child(verb string) int {
 	return 0
 }
 
+// statFields are those of /proc/PID/stat behind the program's name: state, parent, group, session, terminal, ...
+func statFields(pid int) []string {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	_, rest, _ := strings.Cut(string(text), ") ")
+	return strings.Fields(rest)
+}
+
 func field(pid int, name string) string {
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	for line := range strings.Lines(string(b)) {
@@ -131,6 +138,29 @@ func TestTwoProcesses(t *testing.T) {
 	pid := h.worker()
 	if uid := field(pid, "Uid"); uid == "" || strings.HasPrefix(uid, "0") || strings.Contains(uid, " 0") {
 		t.Errorf("the worker %d runs as %q", pid, uid)
+	}
+	for name, want := range map[string]string{
+		"Groups": "", "CapPrm": "0000000000000000", "CapEff": "0000000000000000", "CapAmb": "0000000000000000", "NoNewPrivs": "1", "Seccomp": "2",
+	} {
+		if got := field(pid, name); got != want {
+			t.Errorf("the worker's %s: %q, want %q", name, got, want)
+		}
+	}
+	if stat := statFields(pid); len(stat) < 5 || stat[3] != strconv.Itoa(pid) || stat[4] != "0" {
+		t.Errorf("the worker %d is in the session, and on the terminal, of others: %q", pid, stat)
+	}
+	limits, err := os.ReadFile(fmt.Sprintf("/proc/%d/limits", pid))
+	for _, want := range []string{"Max core file size 0 0 bytes", "Max open files 8192 8192 files"} {
+		if !strings.Contains(strings.Join(strings.Fields(string(limits)), " "), want) {
+			t.Errorf("limits of the worker: no %q, %v", want, err)
+		}
+	}
+	environ, err := os.ReadFile(fmt.Sprintf("/proc/%d/environ", pid))
+	if err != nil || strings.Contains(string(environ), "SECRET_OF_ROOT") {
+		t.Errorf("the worker's environment: %q, %v", environ, err)
+	}
+	if stdin, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/0", pid)); err != nil || stdin != "/dev/null" {
+		t.Errorf("the worker's standard input is %s, %v", stdin, err)
 	}
 	if root, err := os.Readlink(fmt.Sprintf("/proc/%d/root", pid)); err != nil || root != h.dir+"/db" {
 		t.Errorf("the worker's root is %s, %v", root, err)

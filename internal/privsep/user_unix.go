@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -24,7 +25,11 @@ func becomeUser(uid, gid int) error {
 	if uid == 0 || gid == 0 {
 		return errors.New("the worker's user must not be root")
 	}
-	if err := syscall.Setgroups([]int{gid}); err != nil {
+	groups := []int{gid} // the BSDs' first one is the process's own
+	if runtime.GOOS == "linux" {
+		groups = nil
+	}
+	if err := syscall.Setgroups(groups); err != nil {
 		return fmt.Errorf("setgroups: %w", err)
 	}
 	if err := syscall.Setgid(gid); err != nil {
