@@ -75,6 +75,7 @@ type guesses struct {
 	addresses int
 	dropped   uint64
 	joined    int64 // when sources were last looked for who took part in a case
+	looks     int   // what looking for them may cost at present
 }
 
 func newGuesses(c *GuessConfig) guesses {
@@ -87,6 +88,7 @@ func (d *Detector) guess(o *Observation, at int64) (is, formed bool) {
 	if !o.Source.IsValid() {
 		return false, false
 	}
+	d.guesses.looks = min(d.guesses.looks+guessLooks, guessLooksMost)
 	c := &d.config.Prefix
 	h := d.hash.key(d.scanKey(o.Source))
 	count := func(k guessKey) {
@@ -106,6 +108,13 @@ func (d *Detector) guess(o *Observation, at int64) (is, formed bool) {
 const (
 	guessJoins = 1024                    // sources that are looked for when a case forms
 	guessPause = int64(10 * time.Second) // between two looks
+
+	// What looking for sources costs is paid for by failures, so that no record costs more than this on average, whoever makes up however many
+	// cases among however many sources: 1 for a source, 1 for a piece of its evidence, guessJudge for one that is judged. As each source that
+	// is known has paid with its first failure at least, all of them are looked at unless cases form one after the other.
+	guessLooks     = 64
+	guessLooksMost = 1 << 18
+	guessJudge     = 16
 )
 
 // join lets the sources that took part before it was known to be distributed guessing weigh more as well: those of the prefix, and those that
@@ -121,8 +130,10 @@ func (d *Detector) join(o *Observation, self *source, at int64) {
 	if o.Source.Is4() {
 		bits = 96 + c.Bits4
 	}
+	name := o.User[:min(len(o.User), maxUser)]
 	n := 0
-	for s := d.logs.newest; s != nil && n < guessJoins; s = s.older {
+	for s := d.logs.newest; s != nil && n < guessJoins && d.guesses.looks > 0; s = s.older {
+		d.guesses.looks--
 		if s == self || s.key.id != "" {
 			continue
 		}
@@ -132,12 +143,17 @@ func (d *Detector) join(o *Observation, self *source, at int64) {
 			if !d.config.Jails[js.jail].Combine || len(js.hits) == 0 {
 				continue
 			}
-			tried := o.User != "" && slices.ContainsFunc(js.evidence, func(e Evidence) bool { return e.User == o.User })
+			tried := false
+			if !near && name != "" {
+				d.guesses.looks -= len(js.evidence)
+				tried = slices.ContainsFunc(js.evidence, func(e Evidence) bool { return e.User == name })
+			}
 			if !near && !tried {
 				continue
 			}
 			s.guesser = at
 			n++
+			d.guesses.looks -= guessJudge
 			d.joined = append(d.joined, touch{addr: s.key.key.addr(), jail: js.jail, at: at})
 			break
 		}

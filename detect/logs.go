@@ -9,6 +9,7 @@ import (
 
 const (
 	maxText        = 4096 // bytes of one observation's text that are kept
+	maxUser        = 256  // and of its user name
 	maxFields      = 32   // fields of one observation that are kept
 	maxAttempts    = 1 << 20
 	sourceCost     = 400 // bytes of a source and its place in the map, roughly
@@ -275,7 +276,7 @@ func (d *Detector) hit(s *source, js *jailState, j *JailConfig, at int64, n int3
 func (d *Detector) keep(s *source, js *jailState, j *JailConfig, o *Observation) {
 	e := Evidence{
 		Time: o.Time.UTC(), Jail: j.Name, Kind: o.Kind, Target: o.Target, Proven: o.Proven,
-		Text: strings.Clone(o.Text[:min(len(o.Text), maxText)]), User: strings.Clone(o.User[:min(len(o.User), 256)]),
+		Text: strings.Clone(o.Text[:min(len(o.Text), maxText)]), User: strings.Clone(o.User[:min(len(o.User), maxUser)]),
 	}
 	cost := evidenceCost + len(e.Text) + len(e.User)
 	if len(o.Fields) > 0 {

@@ -354,6 +354,7 @@ func (d *Detector) saveGuesses(e *encoder, _ func() error) error {
 	e.n(len(d.guesses.list))
 	e.n(d.guesses.hand)
 	e.i(d.guesses.joined)
+	e.i(int64(d.guesses.looks))
 	for _, g := range d.guesses.list {
 		e.s(g.key.user)
 		e.prefix(g.key.prefix)
@@ -376,6 +377,7 @@ func (d *Detector) loadGuesses(x *decoder) {
 	n := x.n(guessMost)
 	d.guesses.hand = x.n(guessMost)
 	d.guesses.joined = x.i()
+	d.guesses.looks = min(int(x.i()), guessLooksMost)
 	for i := range n {
 		g := &guess{key: guessKey{user: strings.Clone(x.s()), prefix: x.prefix()}}
 		for w := range g.bits {
