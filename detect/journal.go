@@ -19,6 +19,7 @@ const JournalMagic = "pfwarden journal 1\n"
 const (
 	journalRecord = 256 << 20 // bytes of one record at most: a snapshot is the largest
 	journalMost   = 1 << 16   // observations of one record
+	journalGaps   = 1 << 10   // damaged records that are passed over
 )
 
 // Kinds of journal records.
@@ -172,23 +173,31 @@ type Input struct {
 	Start        []byte   // a snapshot: the state in which the recorded run began
 	Config       *Config  // the configuration from here on
 	Verdicts     [][]byte // what the recorded run made of the input: lines of the verdict log
+	Last         bool     // nothing of the same run follows: where it ended by a crash, verdicts and answers may be missing
 	answers      []bool   // of the never-list, while this input was dealt with
 }
 
-// JournalReader reads a journal.
+// JournalReader reads a journal, or several one behind the other.
 type JournalReader struct {
 	r      *bufio.Reader
 	began  bool
 	peeked []byte
+	fresh  bool  // another journal begins with what is peeked
 	fault  error // met while reading ahead
+	gaps   int
+	gap    error
 }
+
+// Gaps returns how often a journal that another one goes on behind could not be read to its end, as after a crash, and why the first time.
+func (j *JournalReader) Gaps() (int, error) { return j.gaps, j.gap }
 
 // NewJournalReader reads the journal's beginning.
 func NewJournalReader(r io.Reader) *JournalReader {
 	return &JournalReader{r: bufio.NewReaderSize(r, 1<<16)}
 }
 
-// record returns the next record's bytes; io.EOF at a clean end.
+// record returns the next record's bytes; io.EOF at a clean end. Where a record is damaged, as the last one is after a crash, it goes on with
+// the next journal behind it, if there is one.
 func (j *JournalReader) record() ([]byte, error) {
 	if p := j.peeked; p != nil {
 		j.peeked = nil
@@ -204,31 +213,64 @@ func (j *JournalReader) record() ([]byte, error) {
 		}
 		j.began = true
 	}
-	if next, err := j.r.Peek(len(JournalMagic)); err == nil && string(next) == JournalMagic { // a journal that goes on behind another
-		_, _ = j.r.Discard(len(next)) // they are there
+	for {
+		if next, err := j.r.Peek(len(JournalMagic)); err == nil && string(next) == JournalMagic { // a journal that goes on behind another
+			_, _ = j.r.Discard(len(next)) // they are there
+			j.fresh = true
+		}
+		var raw bytes.Buffer
+		b, err := readRecord(j.r, &raw)
+		if err == nil || err == io.EOF || j.gaps == journalGaps || !j.skip(&raw) {
+			return b, err
+		}
+		if j.gaps++; j.gap == nil {
+			j.gap = err
+		}
 	}
-	n, err := binary.ReadUvarint(j.r)
-	switch {
-	case err == io.EOF:
+}
+
+// skip goes to the beginning of the next journal, of raw, which was read already, or behind it.
+func (j *JournalReader) skip(raw *bytes.Buffer) bool {
+	if raw.Len() > 0 {
+		j.r = bufio.NewReaderSize(io.MultiReader(raw, j.r), 1<<16)
+	}
+	for {
+		b, err := j.r.Peek(1 << 15)
+		if i := bytes.Index(b, []byte(JournalMagic)); i >= 0 {
+			_, _ = j.r.Discard(i)
+			return true
+		}
+		if err != nil {
+			return false
+		}
+		_, _ = j.r.Discard(len(b) - len(JournalMagic) + 1)
+	}
+}
+
+// readRecord returns the bytes of the record that r begins with; io.EOF where there is none. What it read goes to raw too.
+func readRecord(r *bufio.Reader, raw *bytes.Buffer) ([]byte, error) {
+	head, err := r.Peek(binary.MaxVarintLen64)
+	if len(head) == 0 {
 		return nil, io.EOF
-	case err != nil:
-		return nil, fmt.Errorf("%w: %w", ErrJournal, err)
-	case n == 0 || n > journalRecord:
+	}
+	n, width := binary.Uvarint(head)
+	switch {
+	case width == 0 && err == io.EOF:
+		return nil, fmt.Errorf("%w: it ends within a record", ErrJournal)
+	case width <= 0 || n == 0 || n > journalRecord:
+		raw.WriteByte(head[0])
+		_, _ = r.Discard(1) // so that a search goes on behind it
 		return nil, fmt.Errorf("%w: a record of %d bytes", ErrJournal, n)
 	}
-	var sum [4]byte
-	if _, err := io.ReadFull(j.r, sum[:]); err != nil {
-		return nil, fmt.Errorf("%w: it ends within a record", ErrJournal)
-	}
 	// Grown as bytes come, so that a damaged length costs no memory.
-	var b bytes.Buffer
-	if got, err := io.CopyN(&b, j.r, int64(n)); err != nil {
-		return nil, fmt.Errorf("%w: it ends within a record, %d of %d bytes", ErrJournal, got, n)
+	if got, err := io.CopyN(raw, r, int64(width)+4+int64(n)); err != nil {
+		return nil, fmt.Errorf("%w: it ends within a record, behind %d of %d bytes", ErrJournal, got, int64(width)+4+int64(n))
 	}
-	if crc32.Checksum(b.Bytes(), castagnoli) != binary.LittleEndian.Uint32(sum[:]) {
+	b := raw.Bytes()[width+4:]
+	if crc32.Checksum(b, castagnoli) != binary.LittleEndian.Uint32(raw.Bytes()[width:]) {
 		return nil, fmt.Errorf("%w: a record's checksum is wrong", ErrJournal)
 	}
-	return b.Bytes(), nil
+	return b, nil
 }
 
 // Next returns the next input; io.EOF at the end. A journal whose last record was cut off, as by a crash, ends with ErrJournal.
@@ -237,20 +279,21 @@ func (j *JournalReader) Next() (Input, error) {
 	if err != nil {
 		return Input{}, err
 	}
+	j.fresh = false
 	in, err := parseInput(b)
 	if err != nil {
 		return Input{}, fmt.Errorf("%w: %w", ErrJournal, err)
 	}
 	for {
 		b, err := j.record()
-		if err == io.EOF {
-			return in, nil
-		}
 		if err != nil {
-			j.fault = err
+			in.Last, j.fault = true, err
 			return in, nil
 		}
 		switch {
+		case j.fresh:
+			in.Last, j.peeked = true, b
+			return in, nil
 		case b[0] == journalNever && len(b) == 2 && b[1] <= 1:
 			in.answers = append(in.answers, b[1] == 1)
 		case b[0] == journalVerdict:
@@ -306,7 +349,8 @@ func (d *decoder) notice() *Notice {
 	}
 }
 
-// Play gives one input to the detector as the recorded run did, with the never-list's recorded answers.
+// Play gives one input to the detector as the recorded run did, with the never-list's recorded answers. Of a run's last input, verdicts that are
+// not recorded may be none of that run's.
 func (d *Detector) Play(in Input, emit func(Verdict)) error {
 	answers, diverged := in.answers, false
 	tap := d.tap
@@ -342,7 +386,7 @@ func (d *Detector) Play(in Input, emit func(Verdict)) error {
 	default:
 		d.Tick(in.Tick)
 	}
-	if diverged || len(answers) > 0 {
+	if diverged && !in.Last || len(answers) > 0 {
 		return ErrDiverged
 	}
 	return nil

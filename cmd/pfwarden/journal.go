@@ -2,9 +2,13 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -12,6 +16,40 @@ import (
 	"pfwarden/internal/replay"
 	"pfwarden/internal/report"
 )
+
+// openJournal opens a flight recorder's file, to write behind what is there: a reload, a crash or a restart costs nothing of what was recorded
+// before. Where another file has that name it is left alone.
+func openJournal(name string) (*os.File, error) {
+	if err := mayJournal(name); err != nil {
+		return nil, err
+	}
+	return os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_APPEND|syscall.O_NOFOLLOW, 0o600)
+}
+
+// mayJournal refuses a file that holds something else than a journal.
+func mayJournal(name string) error {
+	info, err := os.Lstat(name)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !info.Mode().IsRegular() {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	head := make([]byte, len(detect.JournalMagic))
+	n, err := io.ReadFull(f, head)
+	if err != nil && err != io.EOF && err != io.ErrUnexpectedEOF {
+		return err
+	}
+	if string(head[:n]) != detect.JournalMagic[:n] {
+		return fmt.Errorf("%s is there already and no journal; it is left alone: name another file", name)
+	}
+	return nil
+}
 
 // replayJournal replays a flight recorder's file: with -o json the verdict log itself, else the same for people. It ends with an error where the
 // verdicts are not those of the recorded run.
@@ -48,6 +86,9 @@ func replayJournal(cmd *cobra.Command, streams stdio, name string) error {
 	}
 	if err != nil {
 		return fmt.Errorf("replaying %s: %w", name, err)
+	}
+	if totals.Gaps > 0 {
+		fmt.Fprintf(streams.Err, "pfwarden: %s: %d times a recorded run has no end, as after a crash; the next one behind it is played on: %v\n", name, totals.Gaps, totals.Gap)
 	}
 	if totals.Fault != nil {
 		fmt.Fprintf(streams.Err, "pfwarden: %s is read as far as it goes: %v\n", name, totals.Fault)

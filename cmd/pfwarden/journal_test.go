@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -35,6 +36,16 @@ func TestReplayJournal(t *testing.T) {
 	if _, _, err := verb(name, name); err == nil {
 		t.Error("two journals at once were taken")
 	}
+	if _, _, err := verb("--set", "portscan.threshold=3", name); err == nil || !strings.Contains(err.Error(), "without --set") {
+		t.Errorf("other settings for a journal: %v", err)
+	}
+	other := filepath.Join(t.TempDir(), "labels.csv")
+	if err := os.WriteFile(other, []byte("address,class,want,first,last\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := verb("--samples", "--journal", other); err == nil || !strings.Contains(err.Error(), "left alone") {
+		t.Errorf("a journal in place of another file: %v", err)
+	}
 	b, err := os.ReadFile(name)
 	if err != nil {
 		t.Fatal(err)
@@ -45,5 +56,42 @@ func TestReplayJournal(t *testing.T) {
 	}
 	if _, errs, err := verb(name); err != nil || !strings.Contains(errs, "as far as it goes") {
 		t.Errorf("cut off: %v %s", err, errs)
+	}
+}
+
+// A recording is gone on with, and nothing else is written to.
+func TestOpenJournal(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name, holds string
+		fine        bool
+	}{
+		{"nothing there", "", true},
+		{"a journal", "pfwarden journal 1\nand more", true},
+		{"a configuration", "[portscan]\nthreshold = 7\n", false},
+		{"a line", "x", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			name := filepath.Join(t.TempDir(), "journal")
+			if tt.holds != "" {
+				if err := os.WriteFile(name, []byte(tt.holds), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			f, err := openJournal(name)
+			if (err == nil) != tt.fine {
+				t.Fatal(err)
+			}
+			if err == nil {
+				_, err = f.WriteString("+")
+				if err = errors.Join(err, f.Close()); err != nil {
+					t.Fatal(err)
+				}
+				tt.holds += "+"
+			}
+			if got, err := os.ReadFile(name); err != nil || string(got) != tt.holds {
+				t.Errorf("the file holds %q, expected %q: %v", got, tt.holds, err)
+			}
+		})
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 
@@ -65,13 +64,7 @@ func runPrivileged(cmd *cobra.Command, flags *runFlags, streams stdio) (done boo
 	}
 	defer closeAll()
 	if flags.journal != "" {
-		o.Journal = func(restart int) (*os.File, error) {
-			path := flags.journal
-			if restart > 0 { // what the worker before had seen is kept
-				path += "." + strconv.Itoa(restart)
-			}
-			return os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_TRUNC|syscall.O_NOFOLLOW, 0o600)
-		}
+		o.Journal = func() (*os.File, error) { return openJournal(flags.journal) }
 	}
 	if o.Guard, err = privsep.NewGuard(privsep.GuardOptions{Settings: p.Settings, Log: log, Defaults: screen.System{}.Defaults}); err != nil {
 		return true, err

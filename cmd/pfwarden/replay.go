@@ -82,6 +82,11 @@ func runReplay(cmd *cobra.Command, streams stdio, files []string, flags *replayF
 		if len(files) > 1 || flags.samples {
 			return usagef("%s is a journal: it is replayed alone", name)
 		}
+		for _, f := range []string{"set", "labels", "html", "csv", "journal", "watch"} {
+			if cmd.Flags().Changed(f) {
+				return usagef("%s is a journal: it is replayed as it was recorded, without --%s", name, f)
+			}
+		}
 		return replayJournal(cmd, streams, name)
 	}
 	c, err := loadConfig(cmd, flags.set)
@@ -115,6 +120,9 @@ func runReplay(cmd *cobra.Command, streams stdio, files []string, flags *replayF
 		}
 	}
 	if flags.journal != "" {
+		if err := mayJournal(flags.journal); err != nil {
+			return err
+		}
 		f, err := os.OpenFile(flags.journal, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
 		if err != nil {
 			return err

@@ -62,7 +62,7 @@ with what they should hold; SIGTERM and SIGINT stop in order, leaving the tables
 				}
 			}
 			if flags.journal != "" {
-				f, err := os.OpenFile(flags.journal, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+				f, err := openJournal(flags.journal)
 				if err != nil {
 					return err
 				}
@@ -73,7 +73,7 @@ with what they should hold; SIGTERM and SIGINT stop in order, leaving the tables
 		},
 	}
 	flags.add(cmd)
-	cmd.Flags().StringVar(&flags.journal, "journal", "", "flight recorder: write every input of the detector to this `file`")
+	cmd.Flags().StringVar(&flags.journal, "journal", "", "flight recorder: write every input of the detector to this `file`, behind what was recorded there before")
 	cmd.Flags().BoolVar(&flags.one, "single-process", false, "as root: do everything in one process, with root's rights")
 	return cmd
 }

@@ -159,7 +159,8 @@ func (d *Daemon) flushJournal() {
 		return
 	}
 	if err := d.journal.Flush(); err != nil {
-		d.log.Error("writing the journal", "error", err)
+		d.log.Error("the journal ends here", "error", err)
+		d.journal = nil
 	}
 }
 

@@ -56,10 +56,10 @@ type ParentOptions struct {
 	Hooks    func() (args []string, ok bool)
 	HooksEnv []string // its environment
 
-	Control, Metrics *os.File                            // listening sockets, or nil
-	Stdin            *os.File                            // of the worker; nil = /dev/null
-	Journal          func(restart int) (*os.File, error) // nil = none
-	Stderr           io.Writer                           // of the worker; an *os.File is inherited, else lines are copied to it
+	Control, Metrics *os.File                 // listening sockets, or nil
+	Stdin            *os.File                 // of the worker; nil = /dev/null
+	Journal          func() (*os.File, error) // for each worker; nil = none
+	Stderr           io.Writer                // of the worker; an *os.File is inherited, else lines are copied to it
 	Log              *slog.Logger
 
 	// Reload reads the configuration again. It returns an error, which is logged, if the old one stays; the worker is started anew
@@ -271,7 +271,7 @@ func (p *Parent) start() (*worker, error) {
 	files := []*os.File{theirs, p.o.Control, p.o.Metrics, nil}
 	role.Control, role.Metrics = p.o.Control != nil, p.o.Metrics != nil
 	if p.o.Journal != nil {
-		if files[3], err = p.o.Journal(role.Restarts); err != nil {
+		if files[3], err = p.o.Journal(); err != nil {
 			return nil, errors.Join(err, ours.Close(), theirs.Close())
 		}
 		role.Journal = true

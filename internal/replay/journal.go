@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 
 	"pfwarden/detect"
@@ -32,13 +33,18 @@ type JournalTotals struct {
 	Differ           int    // verdicts that are not the recorded run's, byte by byte
 	First            string // the first difference, for people; "" if there is none
 	Fault            error  // why the journal could not be read to its end, as after a crash; nil if it could
+	Gaps             int    // runs in its midst whose end could not be read
+	Gap              error  // why, the first time
 }
 
 // Journal plays what a journal recorded through the detector, with the configuration, state and answers that it holds, and hands over the verdict
-// log line by line: detect.Verdict.AppendJSON. The lines are compared with those that the run wrote.
+// log line by line: detect.Verdict.AppendJSON. The lines are compared with those that the run wrote. Where several runs, or one and what went on
+// after a reload, recorded into the same file, they are played one after the other.
 func Journal(ctx context.Context, r io.Reader, line func(v *detect.Verdict, line []byte)) (JournalTotals, error) {
 	var t JournalTotals
-	d, err := detect.New(detect.Config{}) // the journal brings its own
+	d, err := detect.New(detect.Config{ // the least there is: the journal brings its own
+		Portscan: detect.PortscanConfig{Slots: 1, Doorkeeper: 1}, Limits: detect.Limits{Contacts: 1, Trails: 1, Companies: 1},
+	})
 	if err != nil {
 		return t, err
 	}
@@ -46,7 +52,11 @@ func Journal(ctx context.Context, r io.Reader, line func(v *detect.Verdict, line
 		now []byte
 		got [][]byte
 	)
+	most := 0 // lines of the present input that are of the recorded run
 	emit := func(v detect.Verdict) {
+		if len(got) == most {
+			return
+		}
 		now = v.AppendJSON(now[:0])
 		got = append(got, bytes.Clone(now))
 		line(&v, now)
@@ -58,6 +68,7 @@ func Journal(ctx context.Context, r io.Reader, line func(v *detect.Verdict, line
 			}
 		}
 		in, err := journal.Next()
+		t.Gaps, t.Gap = journal.Gaps()
 		if errors.Is(err, io.EOF) {
 			return t, nil
 		}
@@ -65,7 +76,10 @@ func Journal(ctx context.Context, r io.Reader, line func(v *detect.Verdict, line
 			t.Fault = err
 			return t, nil
 		}
-		got = got[:0]
+		got, most = got[:0], math.MaxInt
+		if in.Last { // a crash may have come before the rest was recorded, and carried out
+			most = len(in.Verdicts)
+		}
 		if err := d.Play(in, emit); err != nil {
 			return t, fmt.Errorf("input %d of the journal: %w", t.Inputs+1, err)
 		}
