@@ -223,15 +223,16 @@ func (w *Follower) Run(ctx context.Context, sink Sink) error {
 // takeChanges marks what the watcher saw.
 func (w *Follower) takeChanges() {
 	changed, names := w.watcher.Take()
-	for _, name := range changed {
-		if p := w.paths[name]; p != nil {
+	for _, c := range changed {
+		if p := w.paths[c.Path]; p != nil {
+			p.grown = c.Data && (p.grown || !p.dirty)
 			p.dirty = true
 		}
 	}
 	if names {
 		w.expand()
 		for _, p := range w.order {
-			p.dirty = true
+			p.dirty, p.grown = true, false
 		}
 	}
 }
@@ -249,6 +250,7 @@ func (w *Follower) look(ctx context.Context, sink Sink, all bool) (more bool, er
 		if !all && !p.dirty {
 			continue
 		}
+		p.grown = p.grown && !all
 		p.dirty, err = p.visit(now, sink)
 		p.publish()
 		if err != nil {

@@ -21,6 +21,7 @@ type path struct {
 	appeared bool // after the start: everything in it is new
 	visited  bool
 	dirty    bool // visit at the next look
+	grown    bool // dirty for nothing but new content of its file
 	changed  bool // publish
 	missing  bool
 	standing bool // stat has found cur at the path
@@ -29,7 +30,6 @@ type path struct {
 	resumeAt []place // stored places whose files are not found yet
 	start    *place  // size of the file at the start, while it cannot be opened
 	skip     *fileKey
-	seen     time.Time // when the path was last looked at
 	stats    Stats
 }
 
@@ -56,10 +56,13 @@ func (p *path) resume(pos capture.Position) {
 
 // visit looks at the path and reads what is new, at most roundsPerVisit chunks; more tells that there is more.
 func (p *path) visit(now time.Time, sink Sink) (more bool, err error) {
-	if err := p.check(now, sink); err != nil {
-		return false, err
+	grown := p.grown && p.grew(now)
+	p.grown = false
+	if !grown {
+		if err := p.check(now, sink); err != nil {
+			return false, err
+		}
 	}
-	p.seen = now
 	for _, f := range slices.Clone(p.old) { // drain removes from p.old
 		if more, err := p.drain(f, now, sink); more || err != nil {
 			return more, err
@@ -79,6 +82,20 @@ func (p *path) visit(now time.Time, sink Sink) (more bool, err error) {
 		return false, p.end(f, sink)
 	}
 	return p.read(p.cur, now, sink)
+}
+
+// grew looks at the current file by its descriptor alone, where nothing but its content has changed since the path was looked at. To look at
+// the path may be a question to another process, and the line that waits here may be a ban.
+func (p *path) grew(now time.Time) bool {
+	if !p.standing || p.cur == nil || p.cur.f == nil || p.cur.src != nil || len(p.old)+len(p.resumeAt) > 0 {
+		return false
+	}
+	st, err := p.cur.f.Stat()
+	if err != nil {
+		return false
+	}
+	p.cur.observe(st, now)
+	return true
 }
 
 // check finds out which file stands at the path.

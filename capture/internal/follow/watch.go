@@ -14,10 +14,15 @@ type Watcher interface {
 	Remove(path string, f *os.File)
 	// Wake has an element when Take has something to say.
 	Wake() <-chan struct{}
-	// Take gives the paths that changed since the last call; names says that names appeared or vanished, or that changes
-	// were missed.
-	Take() (changed []string, names bool)
+	// Take gives the changes since the last call; names says that names appeared or vanished, or that changes were missed.
+	Take() (changed []Change, names bool)
 	Close() error
+}
+
+// Change is what happened to a path.
+type Change struct {
+	Path string
+	Data bool // of its file the content changed, and nothing else: what stands at the path need not be looked at anew
 }
 
 // NoWatcher leaves everything to polling.
@@ -28,24 +33,26 @@ type noWatcher struct{}
 func (noWatcher) Add(string, *os.File)    {}
 func (noWatcher) Remove(string, *os.File) {}
 func (noWatcher) Wake() <-chan struct{}   { return nil }
-func (noWatcher) Take() ([]string, bool)  { return nil, false }
+func (noWatcher) Take() ([]Change, bool)  { return nil, false }
 func (noWatcher) Close() error            { return nil }
 
 // changes collects what a watcher's goroutine saw until the follower takes it. Its size is bounded by the paths.
 type changes struct {
 	mu    sync.Mutex
-	paths map[string]struct{}
+	paths map[string]bool // true: of its file the content only
 	names bool
 	wake  chan struct{}
 }
 
 func newChanges() *changes {
-	return &changes{paths: map[string]struct{}{}, wake: make(chan struct{}, 1)}
+	return &changes{paths: map[string]bool{}, wake: make(chan struct{}, 1)}
 }
 
-func (c *changes) add(path string) {
+// add notes a change of a path; data: of its file's content only.
+func (c *changes) add(path string, data bool) {
 	c.mu.Lock()
-	c.paths[path] = struct{}{}
+	before, known := c.paths[path]
+	c.paths[path] = data && (before || !known)
 	c.mu.Unlock()
 	c.signal()
 }
@@ -66,12 +73,12 @@ func (c *changes) signal() {
 
 func (c *changes) Wake() <-chan struct{} { return c.wake }
 
-func (c *changes) Take() ([]string, bool) {
+func (c *changes) Take() ([]Change, bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	out := make([]string, 0, len(c.paths))
-	for p := range c.paths {
-		out = append(out, p)
+	out := make([]Change, 0, len(c.paths))
+	for p, data := range c.paths {
+		out = append(out, Change{p, data})
 	}
 	clear(c.paths)
 	names := c.names

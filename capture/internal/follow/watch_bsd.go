@@ -152,7 +152,7 @@ func (k *kqueue) event(fd int, notes uint32) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if path, ok := k.files[fd]; ok {
-		k.add(path)
+		k.add(path, notes&^(unix.NOTE_WRITE|unix.NOTE_EXTEND) == 0)
 		return
 	}
 	for name, dir := range k.dirs {

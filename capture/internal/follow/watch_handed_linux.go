@@ -99,7 +99,7 @@ func (h *handed) event(wd int32, mask uint32, name string) {
 	defer h.names.Unlock()
 	paths := h.paths[capture.Watched{Descriptor: wd, Name: name}]
 	for p := range paths {
-		h.add(p)
+		h.add(p, mask == unix.IN_MODIFY)
 	}
 	if len(paths) > 0 || mask&(unix.IN_CREATE|unix.IN_MOVED_TO) == 0 {
 		return

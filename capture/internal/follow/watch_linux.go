@@ -112,7 +112,7 @@ func (n *inotify) event(ev fsnotify.Event) {
 	defer n.names.Unlock()
 	paths := n.paths[name]
 	for _, p := range paths {
-		n.add(p)
+		n.add(p, ev.Op == fsnotify.Write)
 	}
 	if len(paths) > 0 || !ev.Has(fsnotify.Create) {
 		return
