@@ -23,7 +23,7 @@ const (
 	EnvFaults    = "PFTEST_FAULTS"     // faults, see ParseFaults; taken whenever the text changes. The file "faults" in the folder does the same
 	EnvOpenErrno = "PFTEST_OPEN_ERRNO" // opening /dev/pf fails with this errno
 	EnvIfs       = "PFTEST_IFS"        // interfaces: em0=192.0.2.1/24,2001:db8::1/64;lo0=127.0.0.1/8
-	EnvLog       = "PFTEST_LOG"        // file to which every run of pfctl is appended: time, arguments, addresses on standard input
+	EnvLog       = "PFTEST_LOG"        // file to which every run of pfctl is appended: when it had read its standard input, arguments, addresses on it
 )
 
 // OpenEnv opens the PF that the environment names.
@@ -132,13 +132,13 @@ func PfctlMain(args []string, env Getenv, stdin io.Reader, stdout, stderr io.Wri
 		}
 	}
 	cmd := pfctl.Command{Args: args, Stdin: input}
-	for {
+	for at := time.Now(); ; at = time.Now() { // what it is to do is known here
 		s, err := OpenEnv(env)
 		if err != nil {
 			fmt.Fprintf(stderr, "pftest: %v\n", err)
 			return 70
 		}
-		logRun(env, s.PF, cmd)
+		logRun(env, at, cmd)
 		faulty := len(s.PF.faults) > 0
 		res, err := s.PF.run(cmd)
 		wait := err == errWait || err == errHang
@@ -165,8 +165,8 @@ func PfctlMain(args []string, env Getenv, stdin io.Reader, stdout, stderr io.Wri
 	}
 }
 
-// logRun appends a line about a run.
-func logRun(env Getenv, pf *PF, cmd pfctl.Command) {
+// logRun appends a line about a run that began at a time.
+func logRun(env Getenv, at time.Time, cmd pfctl.Command) {
 	path := env(EnvLog)
 	if path == "" {
 		return
@@ -176,7 +176,7 @@ func logRun(env Getenv, pf *PF, cmd pfctl.Command) {
 		return
 	}
 	defer f.Close()
-	fmt.Fprintf(f, "%d\t%s\t%d\n", time.Now().UnixNano(), strings.Join(cmd.Args, " "), strings.Count(string(cmd.Stdin), "\n"))
+	fmt.Fprintf(f, "%d\t%s\t%d\n", at.UnixNano(), strings.Join(cmd.Args, " "), strings.Count(string(cmd.Stdin), "\n"))
 }
 
 const pfpktUsage = `usage: pfpkt in|out 4|6 SRC DST PROTO SPORT DPORT LENGTH TCPFLAGS COUNT

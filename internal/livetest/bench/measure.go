@@ -5,7 +5,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"syscall"
 	"time"
 )
@@ -49,7 +48,7 @@ logs = [%q]
 		return err
 	}
 	args := []string{"run", "-f", config}
-	if b.one {
+	if h.one {
 		args = append(args, "--single-process")
 	}
 	h.daemon = exec.Command(b.pfwarden, args...)
@@ -123,20 +122,14 @@ func (b *bench) measure(start func(*host) error, ours bool) (f figures, err erro
 	}
 	var took []time.Duration
 	for i := range b.singles {
-		from := len(h.notes)
-		at, err := h.attack(i, 1)
+		d, err := h.single(i)
 		if err != nil {
 			return f, err
 		}
-		first, _, err := h.await(from, 1, time.Minute)
-		if err != nil {
-			return f, err
-		}
-		took = append(took, first.Sub(at))
+		took = append(took, d)
 		time.Sleep(300*time.Millisecond + time.Duration(i%7)*41*time.Millisecond) // as single bans come: not in step with anybody's clock
 	}
-	slices.Sort(took)
-	f.single, f.slowest = took[len(took)/2].Round(10*time.Microsecond), took[len(took)-1].Round(10*time.Microsecond)
+	f.single, f.slowest = quantile(took, 50), quantile(took, 100)
 	time.Sleep(2 * time.Second)
 	from := len(h.notes)
 	at, err := h.attack(b.singles, b.burst)
