@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"sync"
@@ -51,11 +52,12 @@ func (r *ExecRunner) RunTo(ctx context.Context, c Command, stdout *os.File) (Res
 	}
 	cmd := exec.Command(path, c.Args...)
 	cmd.Env = append([]string{"PATH=/sbin:/usr/sbin:/bin:/usr/bin", "LC_ALL=C", "TZ=UTC"}, r.Env...)
-	switch {
-	case c.Input != nil:
-		cmd.Stdin = c.Input
-	case c.Stdin != nil:
-		cmd.Stdin = bytes.NewReader(c.Stdin)
+	in, err := newFeed(c)
+	if err != nil {
+		return Result{}, fmt.Errorf("%s: standard input: %w", path, err)
+	}
+	if in != nil {
+		cmd.Stdin = in.stdin
 	}
 	out, errOut := &bounded{max: limit}, &bounded{max: 64 << 10}
 	cmd.Stdout, cmd.Stderr = out, errOut
@@ -63,15 +65,21 @@ func (r *ExecRunner) RunTo(ctx context.Context, c Command, stdout *os.File) (Res
 		cmd.Stdout = stdout
 	}
 	if err := cmd.Start(); err != nil {
+		in.close()
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, os.ErrPermission) || errors.Is(err, syscall.ENOEXEC) {
 			return Result{}, fmt.Errorf("%s: %w: %w", path, ErrNoProgram, err)
 		}
 		return Result{}, fmt.Errorf("%s: %w", path, err)
 	}
+	in.started()
 	ended := make(chan error, 1)
 	done := make(chan struct{})
 	go func() {
-		ended <- cmd.Wait()
+		err := cmd.Wait()
+		if unfed := in.ended(); unfed != nil && err == nil {
+			err = fmt.Errorf("%w: %w", errInput, unfed)
+		}
+		ended <- err
 		close(done)
 	}()
 	err, killed := r.wait(ctx, cmd, ended, r.limit(c.Args))
@@ -88,6 +96,8 @@ func (r *ExecRunner) RunTo(ctx context.Context, c Command, stdout *os.File) (Res
 		return Result{}, fmt.Errorf("%s %v: %w: %v", path, c.Args, ErrKilled, exit)
 	case err != nil && exit == nil && !errors.Is(err, errOutput) && cmd.ProcessState == nil:
 		return Result{}, fmt.Errorf("%s: %w", path, err)
+	case errors.Is(err, errInput):
+		return Result{}, fmt.Errorf("%s %v: %w", path, c.Args, err)
 	case out.over:
 		return Result{}, fmt.Errorf("%s %v: %w", path, c.Args, errOutput)
 	}
@@ -137,13 +147,35 @@ func (r *ExecRunner) wait(ctx context.Context, cmd *exec.Cmd, ended <-chan error
 	}
 }
 
-var errOutput = errors.New("more output than is kept")
+var (
+	errOutput = errors.New("more output than is kept")
+	errInput  = errors.New("standard input was not written whole")
+)
 
 // bounded keeps the first max bytes.
 type bounded struct {
 	b    bytes.Buffer
 	max  int
 	over bool
+}
+
+// ReadFrom takes what a pipe yields, as Write does. The copying of os/exec would have 32 KiB for every pipe of every run, which a process that is
+// to stay small has to collect as garbage.
+func (w *bounded) ReadFrom(r io.Reader) (n int64, err error) {
+	buf := make([]byte, 1<<10)
+	for {
+		k, err := r.Read(buf)
+		n += int64(k)
+		_, _ = w.Write(buf[:k])
+		switch {
+		case errors.Is(err, io.EOF):
+			return n, nil
+		case err != nil:
+			return n, err
+		case k == len(buf) && k < 64<<10:
+			buf = make([]byte, 4*k)
+		}
+	}
 }
 
 // Write takes everything, so that the child never blocks, and keeps what fits.

@@ -36,6 +36,7 @@ type Guard struct {
 	counts   counts
 	log      *slog.Logger
 	asked    atomic.Bool // a worker made a request
+	nowhere  *os.File    // for what pfctl prints about changes
 }
 
 // Counts say what workers asked for.
@@ -60,7 +61,11 @@ func NewGuard(o GuardOptions) (*Guard, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	g := &Guard{o: o, log: o.Log}
+	nowhere, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
+	if err != nil {
+		return nil, fmt.Errorf("privileged process: %w", err)
+	}
+	g := &Guard{o: o, log: o.Log, nowhere: nowhere}
 	if err := g.Change(o.Settings); err != nil {
 		return nil, err
 	}

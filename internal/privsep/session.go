@@ -176,7 +176,7 @@ func (s *session) run(ctx context.Context, lane int, number uint32, r *request) 
 // runTo runs pfctl; what a reading prints goes to the worker through a pipe, unread.
 func (s *session) runTo(ctx context.Context, runner Runner, number uint32, command pfctl.Command, reading bool) frame {
 	fail := func(err error) frame { return frame{kind: replyFail, number: number, payload: encodeFailure(err)} }
-	var out *os.File
+	out := s.g.nowhere
 	if reading {
 		r, w, err := os.Pipe()
 		if err != nil {

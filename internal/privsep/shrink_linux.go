@@ -14,9 +14,6 @@ import (
 	"pfwarden/capture/pflog"
 )
 
-// smallHeap is what the Go runtime may hold before it collects and gives back at every turn, in bytes. More is got where more is needed.
-const smallHeap = 8 << 20
-
 // piece is how much of the program's file is mapped together, in bytes.
 const piece = 8 << 10
 
@@ -24,10 +21,9 @@ const piece = 8 << 10
 // file and of its libraries, code and constants, that are not needed any more; they are mapped again from the page cache when they are.
 func Shrink() {
 	debug.SetGCPercent(10)
-	debug.SetMemoryLimit(smallHeap)
 	runtime.GOMAXPROCS(1)
 	pflog.ForgetTables()
-	debug.FreeOSMemory()
+	limitMemory()
 	f, err := os.Open("/proc/self/smaps")
 	if err != nil {
 		return

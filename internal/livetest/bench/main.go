@@ -150,7 +150,7 @@ func (b *bench) newHost(table []string, main string) (*host, error) {
 }
 
 func (h *host) close() {
-	h.end(syscall.SIGKILL)
+	h.end(syscall.SIGTERM)
 	_ = os.RemoveAll(h.dir)
 }
 
