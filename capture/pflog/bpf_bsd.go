@@ -16,6 +16,7 @@ import (
 
 const (
 	bpfBuffer  = 256 << 10              // asked for; the kernel may give less
+	bpfMost    = 64 << 20               // more is no buffer of bpf(4)
 	bpfTimeout = 250 * time.Millisecond // how long a read waits, so that closing is prompt
 	bpfRet     = 0x06                   // BPF_RET|BPF_K
 )
@@ -25,6 +26,7 @@ type bpfHandle struct {
 	file   *os.File
 	fd     int
 	layout bpfLayout
+	link   uint32
 	buf    []byte
 	rest   []byte // of buf, not yet handed out
 }
@@ -65,80 +67,86 @@ func bpfDevice() (*os.File, error) {
 	return f, err
 }
 
-// NewBPF binds an open bpf device to the interface and captures from it; a privileged process may have opened it. The handle
-// closes the file. On error the file is left open.
+// NewBPF binds an open bpf device to the interface and captures from it. The handle closes the file. On error the file is left open.
 func NewBPF(f *os.File, options LiveOptions) (Handle, error) {
-	if err := bindBPF(f, options); err != nil {
-		return nil, err
-	}
-	return AttachBPF(f)
-}
-
-// LockedBPF opens a bpf device, binds it to the interface and locks it (BIOCLOCK, where the system has it), for a process without
-// rights that goes on with AttachBPF and can neither bind it to another interface nor write to it.
-func LockedBPF(options LiveOptions) (*os.File, error) {
-	f, err := bpfDevice()
+	size, err := bindBPF(f, options)
 	if err != nil {
 		return nil, err
 	}
-	if err := bindBPF(f, options); err != nil {
-		return nil, errors.Join(err, f.Close())
+	return AttachBPF(f, size)
+}
+
+// OpenBPFDevice opens a bpf device, without any setting yet, for SetBPF.
+func OpenBPFDevice() (*os.File, error) { return bpfDevice() }
+
+// SetBPF binds a bpf device to the interface and locks it (BIOCLOCK, where the system has it), for a process without rights that goes on
+// with AttachBPF and can neither bind it to another interface nor write to it. It returns the size of the kernel's buffer in bytes.
+func SetBPF(f *os.File, options LiveOptions) (buffer uint32, err error) {
+	if buffer, err = bindBPF(f, options); err != nil {
+		return 0, err
 	}
 	if lockBPF != 0 {
 		h := bpfHandle{fd: int(f.Fd())}
 		if err := h.ioctl("BIOCLOCK", lockBPF, nil); err != nil {
-			return nil, errors.Join(err, f.Close())
+			return 0, err
 		}
 	}
-	return f, nil
+	return buffer, nil
 }
 
-// AttachBPF captures from a bpf device that was bound already. The handle closes the file. On error the file is left open.
-func AttachBPF(f *os.File) (Handle, error) {
-	h := &bpfHandle{file: f, fd: int(f.Fd()), layout: hostLayout()}
-	if link := h.LinkType(); link != LinkPflog {
-		return nil, fmt.Errorf("%w: link type %d, want %d (pflog)", ErrFormat, link, LinkPflog)
+// AttachBPF captures from a bpf device that was bound to a pflog interface already; buffer is the size of the kernel's buffer, as SetBPF gave
+// it. It asks the kernel for nothing: OpenBSD's pledge(2) allows no ioctl(2) of bpf(4) but BIOCGSTATS. The handle closes the file.
+// On error the file is left open.
+func AttachBPF(f *os.File, buffer uint32) (Handle, error) {
+	if buffer == 0 || buffer > bpfMost {
+		return nil, fmt.Errorf("bpf: a buffer of %d bytes", buffer)
 	}
-	var size uint32
-	if err := h.ioctl("BIOCGBLEN", unix.BIOCGBLEN, unsafe.Pointer(&size)); err != nil {
-		return nil, err
-	}
-	h.buf = make([]byte, size) // reads must ask for exactly the size of the kernel's buffer
-	return h, nil
+	// Reads must ask for exactly the size of the kernel's buffer.
+	return &bpfHandle{file: f, fd: int(f.Fd()), layout: hostLayout(), link: LinkPflog, buf: make([]byte, buffer)}, nil
 }
 
-// bindBPF makes all settings, after which only reading is left.
-func bindBPF(f *os.File, options LiveOptions) error {
+// bindBPF makes all settings, after which only reading is left. It returns the size of the kernel's buffer.
+func bindBPF(f *os.File, options LiveOptions) (buffer uint32, err error) {
 	if options.Filter != "" {
-		return fmt.Errorf("capture filter %q: only libpcap can compile it: %w", options.Filter, errors.ErrUnsupported)
+		return 0, fmt.Errorf("capture filter %q: only libpcap can compile it: %w", options.Filter, errors.ErrUnsupported)
 	}
 	h := &bpfHandle{file: f, fd: int(f.Fd())}
 	size := uint32(bpfBuffer)
 	// The kernel cuts the wish down to its maximum; only after BIOCSETIF the size is fixed.
 	if err := h.ioctl("BIOCSBLEN", unix.BIOCSBLEN, unsafe.Pointer(&size)); err != nil {
-		return err
+		return 0, err
 	}
 	var request [144]byte // struct ifreq, of which NetBSD's is the largest; the name is its first member
 	if copy(request[:15], options.Interface) < len(options.Interface) {
-		return fmt.Errorf("%q is too long a name for an interface", options.Interface)
+		return 0, fmt.Errorf("%q is too long a name for an interface", options.Interface)
 	}
 	if err := h.ioctl("BIOCSETIF", unix.BIOCSETIF, unsafe.Pointer(&request)); err != nil {
-		return err
+		return 0, err
 	}
-	if link := h.LinkType(); link != LinkPflog {
-		return fmt.Errorf("%w: link type %d, want %d (pflog)", ErrFormat, link, LinkPflog)
+	var link uint32
+	if err := h.ioctl("BIOCGDLT", unix.BIOCGDLT, unsafe.Pointer(&link)); err != nil {
+		return 0, err
+	}
+	if link != LinkPflog {
+		return 0, fmt.Errorf("%w: link type %d, want %d (pflog)", ErrFormat, link, LinkPflog)
 	}
 	on := uint32(1)
 	if err := h.ioctl("BIOCIMMEDIATE", unix.BIOCIMMEDIATE, unsafe.Pointer(&on)); err != nil {
-		return err
+		return 0, err
 	}
 	timeout := unix.NsecToTimeval(bpfTimeout.Nanoseconds())
 	if err := h.ioctl("BIOCSRTIMEOUT", unix.BIOCSRTIMEOUT, unsafe.Pointer(&timeout)); err != nil {
-		return err
+		return 0, err
 	}
 	keep := unix.BpfInsn{Code: bpfRet, K: uint32(options.Snaplen)} // a program that accepts everything, cut to the snaplen
 	program := unix.BpfProgram{Len: 1, Insns: &keep}
-	return h.ioctl("BIOCSETF", unix.BIOCSETF, unsafe.Pointer(&program))
+	if err := h.ioctl("BIOCSETF", unix.BIOCSETF, unsafe.Pointer(&program)); err != nil {
+		return 0, err
+	}
+	if err := h.ioctl("BIOCGBLEN", unix.BIOCGBLEN, unsafe.Pointer(&buffer)); err != nil {
+		return 0, err
+	}
+	return buffer, nil
 }
 
 // hostLayout is struct bpf_hdr of this system.
@@ -179,13 +187,7 @@ func (h *bpfHandle) Statistics() (Statistics, error) {
 	return Statistics{uint64(s.Recv), uint64(s.Drop)}, nil
 }
 
-func (h *bpfHandle) LinkType() uint32 {
-	var link uint32
-	if err := h.ioctl("BIOCGDLT", unix.BIOCGDLT, unsafe.Pointer(&link)); err != nil {
-		return 0
-	}
-	return link
-}
+func (h *bpfHandle) LinkType() uint32 { return h.link }
 
 func (h *bpfHandle) Close() error { return h.file.Close() }
 

@@ -40,7 +40,7 @@ type Statistics struct {
 }
 
 // Opener opens the capture. The default opens Interface by its name; another may hand in a descriptor that a privileged process
-// opened, see NewBPF.
+// opened, see SetBPF and AttachBPF.
 type Opener func(ctx context.Context, options LiveOptions) (Handle, error)
 
 // LiveOptions say what to capture and how.

@@ -192,12 +192,12 @@ func workerUser(name string) (uid, gid int, note string, err error) {
 }
 
 // askPlan has another process read the configuration.
-func askPlan(ctx context.Context, cmd *cobra.Command, flags *runFlags, errs io.Writer) (*plan, error) {
+func askPlan(ctx context.Context, program string, cmd *cobra.Command, flags *runFlags, errs io.Writer) (*plan, error) {
 	args, err := flags.args(cmd, "plan")
 	if err != nil {
 		return nil, err
 	}
-	out, err := privsep.Ask(ctx, args, errs)
+	out, err := privsep.Ask(ctx, program, args, errs)
 	if err != nil {
 		return nil, silently(err)
 	}

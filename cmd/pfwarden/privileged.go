@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -21,7 +22,11 @@ import (
 func runPrivileged(cmd *cobra.Command, flags *runFlags, streams stdio) (done bool, err error) {
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
-	p, err := askPlan(ctx, cmd, flags, streams.Err)
+	program, err := os.Executable() // now: a confined process could not look at it any more
+	if err != nil {
+		return true, err
+	}
+	p, err := askPlan(ctx, program, cmd, flags, streams.Err)
 	if err != nil {
 		return true, err
 	}
@@ -51,7 +56,7 @@ func runPrivileged(cmd *cobra.Command, flags *runFlags, streams stdio) (done boo
 		}
 		role.Chroot = filepath.Dir(p.Store)
 	}
-	o := privsep.ParentOptions{Role: role, Env: workerEnv(), Stderr: w, Log: log, Idle: privsep.Shrink}
+	o := privsep.ParentOptions{Role: role, Program: program, Env: workerEnv(), Stderr: w, Log: log, Idle: privsep.Shrink}
 	if isSyslog || isDevice(streams.Err) { // what writes to a terminal could read from it, too
 		o.Stderr = &privsep.Lines{W: w}
 	}
@@ -64,9 +69,12 @@ func runPrivileged(cmd *cobra.Command, flags *runFlags, streams stdio) (done boo
 	}
 	defer closeAll()
 	if flags.journal != "" {
+		if flags.journal, err = filepath.Abs(flags.journal); err != nil {
+			return true, err
+		}
 		o.Journal = func() (*os.File, error) { return openJournal(flags.journal) }
 	}
-	if o.Guard, err = privsep.NewGuard(privsep.GuardOptions{Settings: p.Settings, Log: log, Defaults: screen.System{}.Defaults}); err != nil {
+	if o.Guard, err = privsep.NewGuard(privsep.GuardOptions{Settings: p.Settings, Program: program, Log: log, Defaults: screen.System{}.Defaults}); err != nil {
 		return true, err
 	}
 	if o.Args, err = flags.args(cmd, "worker"); err != nil {
@@ -78,7 +86,7 @@ func runPrivileged(cmd *cobra.Command, flags *runFlags, streams stdio) (done boo
 	}
 	o.Hooks, o.HooksEnv = func() ([]string, bool) { return hooksArgs, p.Hooks }, os.Environ()
 	o.Reload = func() (map[string]string, error) {
-		fresh, err := askPlan(ctx, cmd, flags, streams.Err)
+		fresh, err := askPlan(ctx, program, cmd, flags, streams.Err)
 		if err != nil {
 			return nil, err
 		}
@@ -96,10 +104,15 @@ func runPrivileged(cmd *cobra.Command, flags *runFlags, streams stdio) (done boo
 		log.Info("the worker runs", "pid", pid, "uid", p.UID, "chroot", role.Chroot)
 		privsep.Shrink()
 	}
+	_ = time.Now().Local().Format("") // reads the zone's file, while it can be seen
+	parent := privsep.NewParent(o)
+	if err := o.Guard.Confine(privsep.GuardNeeds{Program: program, Syslog: isSyslog, Journal: flags.journal, Socket: p.Socket}); err != nil {
+		return true, err
+	}
 	hup := make(chan os.Signal, 1)
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	err = privsep.NewParent(o).Run(ctx, hup)
+	err = parent.Run(ctx, hup)
 	return true, silently(err)
 }
 

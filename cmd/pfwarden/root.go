@@ -86,6 +86,7 @@ func verbs(streams stdio) []*cobra.Command {
 		newPlanCommand(streams),
 		newWorkerCommand(streams),
 		newHooksCommand(streams),
+		newBindCaptureCommand(streams),
 		newDemoCommand(streams),
 		newReplayCommand(streams),
 		newPflogCommand(streams),

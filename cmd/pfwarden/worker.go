@@ -73,7 +73,8 @@ func runWorker(ctx context.Context, c *config.Config, flags *runFlags, in *privs
 	}
 	_ = time.Local.String()           // reads the zone's file, now
 	_ = time.Now().Local().Format("") // and all of it
-	if err := in.Drop(dataLimit(c)); err != nil {
+	needs := privsep.WorkerNeeds{Memory: dataLimit(c), Store: p.Store != "", Interface: p.Settings.Interface != "", Routes: c.NeverDefaults}
+	if err := in.Drop(needs); err != nil {
 		return err
 	}
 	if p.Store != "" && in.Chroot != "" {

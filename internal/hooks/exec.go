@@ -20,7 +20,7 @@ const grace = 2 * time.Second
 // shell runs a command in a session of its own. When ctx ends, all that belongs to it is told to end, and killed if it does not.
 func shell(ctx context.Context, text string, args []string) error {
 	cmd := exec.Command("/bin/sh", append([]string{"-c", text}, args...)...)
-	cmd.Dir = "/"
+	cmd.Dir = commandDir
 	cmd.Env = append(os.Environ(), "PATH="+searchPath(os.Getenv("PATH")))
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	said := &limited{}

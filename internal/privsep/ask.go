@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"time"
 )
@@ -14,19 +13,15 @@ import (
 // maxPlan bounds what a child prints for Ask, in bytes.
 const maxPlan = 16 << 20
 
-// Ask runs this program with other arguments, as ourselves, and returns what it prints: so that what needs much memory, such as reading
-// a configuration, is done by a process that ends with it. Its standard error goes to errs. A status other than 0 is an ExitError.
-func Ask(ctx context.Context, args []string, errs io.Writer) ([]byte, error) {
+// Ask runs this program (os.Executable) with other arguments, as ourselves, and returns what it prints: so that what needs much memory, such as
+// reading a configuration, is done by a process that ends with it. Its standard error goes to errs. A status other than 0 is an ExitError.
+func Ask(ctx context.Context, program string, args []string, errs io.Writer) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
-	program, err := os.Executable()
-	if err != nil {
-		return nil, err
-	}
 	cmd := exec.CommandContext(ctx, program, args...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &capped{w: &out, left: maxPlan}, errs
-	err = cmd.Run()
+	err := cmd.Run()
 	var exit *exec.ExitError
 	switch {
 	case errors.As(err, &exit) && exit.ExitCode() > 0:

@@ -310,10 +310,10 @@ func (c *Client) OpenInterface(context.Context, pflog.LiveOptions) (pflog.Handle
 	if err != nil {
 		return nil, err
 	}
-	if f.file == nil {
+	if f.file == nil || len(f.payload) != 4 {
 		return nil, errProtocol
 	}
-	h, err := attach(f.file)
+	h, err := attach(Captured{f.file, binary.BigEndian.Uint32(f.payload)})
 	if err != nil {
 		return nil, errors.Join(err, f.file.Close())
 	}

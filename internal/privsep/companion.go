@@ -106,7 +106,6 @@ func (p *Parent) runHooks(ctx context.Context, w *worker, args []string, restart
 	}
 	cmd := exec.Command(program, args...)
 	cmd.Env = append(append([]string(nil), p.o.HooksEnv...), envHooks+"="+string(text))
-	cmd.Dir = "/"
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = alive, p.o.Stderr, p.o.Stderr
 	cmd.ExtraFiles = []*os.File{theirs}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
@@ -164,6 +163,9 @@ func InheritHooks() (*InheritedHooks, error) {
 	var role hooksRole
 	if err := json.Unmarshal([]byte(text), &role); err != nil {
 		return nil, fmt.Errorf("%s: %w", envHooks, err)
+	}
+	if err := closeLeaked(fdSocket + 1); err != nil {
+		return nil, fmt.Errorf("descriptors that were not handed over: %w", err)
 	}
 	f := os.NewFile(fdSocket, "worker")
 	conn, err := net.FileConn(f)

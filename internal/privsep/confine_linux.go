@@ -17,6 +17,14 @@ func noNewPrivileges() error {
 	return nil
 }
 
+// forbid makes the worker's memory and its files in /proc root's, so that others of the same user can neither read nor trace it.
+func forbid() error {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("PR_SET_DUMPABLE: %w", err)
+	}
+	return nil
+}
+
 // forbidden are the system calls that a worker never makes, and that would help whoever has taken it over: programs, other
 // processes, the kernel's modules, mounts and name spaces. That clone(2) begins no process is confine's to see.
 func forbidden() []uint32 {
@@ -51,7 +59,7 @@ func auditArch() (uint32, bool) {
 }
 
 // confine forbids, by seccomp(2) in every thread, system calls that this worker never makes. They fail with EPERM.
-func confine() error {
+func confine(WorkerNeeds) error {
 	if err := noNewPrivileges(); err != nil { // inherited already; where it was not, seccomp would refuse
 		return err
 	}

@@ -40,7 +40,7 @@ func TestConfinedHelper(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer status.Close()
-	out := tried{Drop: say(r.Drop(0))}
+	out := tried{Drop: say(r.Drop(WorkerNeeds{}))}
 	_, err = os.ReadFile("/etc/shadow")
 	out.Shadow = say(err)
 	_, err = os.ReadFile("/etc/passwd")

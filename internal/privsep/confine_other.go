@@ -1,8 +1,14 @@
-//go:build !linux && !openbsd
+//go:build !openbsd
 
 package privsep
 
-func noNewPrivileges() error { return nil }
+import "log/slog"
 
-// confine has nothing to add here to user, chroot and limits.
-func confine() error { return nil }
+// narrow says that the privileged process sees only some folders.
+const narrow = false
+
+// confineGuard has nothing to add here to the limits of all systems.
+func confineGuard(*Guard, GuardNeeds, *slog.Logger) error { return nil }
+
+// confineHooks has nothing to add here to the limits of all systems.
+func confineHooks(string) error { return nil }

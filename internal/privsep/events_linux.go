@@ -77,7 +77,7 @@ func (s *session) watch(set *Settings, number int, path string) ([]byte, error) 
 	dir, base := filepath.Split(path)
 	dir = filepath.Clean(dir)
 	if !strings.ContainsAny(path, `*?[\`) || set.MayOpen(path) && !set.mayGlob(path) {
-		p, err := walkDir(dir)
+		p, err := s.g.roots.walkDir(dir)
 		if err != nil {
 			return nil, err
 		}
@@ -85,7 +85,7 @@ func (s *session) watch(set *Settings, number int, path string) ([]byte, error) 
 		if err := add(p, base); err != nil {
 			return nil, err
 		}
-		if target, err := walk(path); err == nil { // writes to a link's target are seen in the target's folder only
+		if target, err := s.g.roots.walk(path); err == nil { // writes to a link's target are seen in the target's folder only
 			defer target.close()
 			if target.name != base || !sameFolder(target.dir, p.dir) {
 				err = add(target, target.name)
@@ -99,7 +99,7 @@ func (s *session) watch(set *Settings, number int, path string) ([]byte, error) 
 		return nil, err
 	}
 	for _, d := range dirs {
-		p, err := walkDir(d)
+		p, err := s.g.roots.walkDir(d)
 		if err == nil {
 			err = add(p, "")
 			p.close()

@@ -39,13 +39,15 @@ func (s *session) open(number uint32, r *request) frame {
 	var err error
 	switch r.way {
 	case openFile:
-		f.file, err = openAt(r.path)
+		if f.file, err = s.g.roots.open(r.path); err == nil {
+			err = limitRights(f.file, handFile)
+		}
 	case openStatus:
-		f.payload, err = lookAt(r.path)
+		f.payload, err = s.g.roots.look(r.path)
 	case openNames:
 		f.payload, err = names(r.path)
 	case openBeside:
-		f.payload, err = besides(set, r.path)
+		f.payload, err = s.g.roots.besides(set, r.path)
 	case openEvents:
 		f.file, f.payload, err = s.begin()
 	case openWatch:
@@ -53,6 +55,9 @@ func (s *session) open(number uint32, r *request) frame {
 		f.payload, err = s.watch(set, number, path)
 	}
 	if err != nil {
+		if f.file != nil {
+			f.file.Close()
+		}
 		return failure(number, err)
 	}
 	return f
@@ -80,8 +85,8 @@ func failure(number uint32, err error) frame {
 	return frame{kind: replyErrno, number: number, payload: append(binary.BigEndian.AppendUint32(nil, uint32(code)), err.Error()...)}
 }
 
-func openAt(path string) (*os.File, error) {
-	p, err := walk(path)
+func (r roots) open(path string) (*os.File, error) {
+	p, err := r.walk(path)
 	if err != nil {
 		return nil, err
 	}
@@ -89,8 +94,8 @@ func openAt(path string) (*os.File, error) {
 	return p.open(path)
 }
 
-func lookAt(path string) ([]byte, error) {
-	p, err := walk(path)
+func (r roots) look(path string) ([]byte, error) {
+	p, err := r.walk(path)
 	if err != nil {
 		return nil, err
 	}
@@ -117,8 +122,8 @@ func names(pattern string) ([]byte, error) {
 }
 
 // besides lists the files of a folder that are, or were, configured logs, with their status.
-func besides(set *Settings, dir string) ([]byte, error) {
-	p, err := walkDir(dir)
+func (r roots) besides(set *Settings, dir string) ([]byte, error) {
+	p, err := r.walkDir(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -147,8 +152,8 @@ func besides(set *Settings, dir string) ([]byte, error) {
 }
 
 // walkDir opens a folder in the way that walk goes.
-func walkDir(dir string) (*place, error) {
-	p, err := walk(dir)
+func (r roots) walkDir(dir string) (*place, error) {
+	p, err := r.walk(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -163,14 +168,13 @@ func walkDir(dir string) (*place, error) {
 }
 
 // capture answers a capture request.
-func (s *session) capture(number uint32) frame {
-	set := s.g.settings.Load()
-	if set.Interface == "" {
-		return refusal(number, "no interface is configured")
-	}
-	f, err := s.g.o.Capture(set.Interface, set.Snaplen)
+func (s *session) capture(set *Settings, number uint32) frame {
+	c, err := s.g.o.Capture(set.Interface, set.Snaplen)
 	if err != nil {
 		return failure(number, err)
 	}
-	return frame{kind: replyDone, number: number, file: f}
+	if err := limitRights(c.File, handCapture); err != nil {
+		return failure(number, errors.Join(err, c.File.Close()))
+	}
+	return frame{kind: replyDone, number: number, payload: binary.BigEndian.AppendUint32(nil, c.Buffer), file: c.File}
 }

@@ -6,6 +6,8 @@ import (
 	"log/slog"
 	"net/netip"
 	"os"
+	"slices"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -22,7 +24,8 @@ type GuardOptions struct {
 	Settings Settings
 	Changes  Runner                                     // runs what changes PF; nil = pfctl(8)
 	Reads    Runner                                     // runs what only reads, beside it; nil = pfctl(8)
-	Capture  func(name string, n int) (*os.File, error) // opens bpf(4) for an interface; nil = the system's
+	Capture  func(name string, n int) (Captured, error) // opens bpf(4) for an interface; nil = the system's
+	Program  string                                     // this program, for what a child does for us
 	Defaults func() (map[string][]netip.Prefix, error)  // what belongs to this machine; nil = nothing
 	Log      *slog.Logger                               // nil = silent
 	Now      func() time.Time                           // nil = time.Now
@@ -37,6 +40,7 @@ type Guard struct {
 	log      *slog.Logger
 	asked    atomic.Bool // a worker made a request
 	nowhere  *os.File    // for what pfctl prints about changes
+	roots    roots       // what is left of the file system, since Narrow; nil = all
 }
 
 // Counts say what workers asked for.
@@ -53,7 +57,7 @@ func NewGuard(o GuardOptions) (*Guard, error) {
 		o.Reads = &pfctl.ExecRunner{Path: o.Settings.Pfctl, Env: o.Settings.Env}
 	}
 	if o.Capture == nil {
-		o.Capture = openCapture
+		o.Capture = openCapture(o.Program)
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -77,9 +81,24 @@ func (g *Guard) Change(s Settings) error {
 	if err := s.Validate(); err != nil {
 		return fmt.Errorf("privileged process: %w", err)
 	}
+	if missing := g.roots.missing(slices.Concat(s.Files, s.Lists)); len(missing) > 0 {
+		return fmt.Errorf("privileged process: %s: it has given up all folders but those of its start; a restart is needed", strings.Join(missing, ", "))
+	}
 	g.settings.Store(&s)
 	g.Refresh()
 	return nil
+}
+
+// Narrow opens the folders that the configured files are reached through, for a process that is about to lose sight of all others. It says in
+// its error which could not be opened: files there are not found from then on. It is called before Serve.
+func (g *Guard) Narrow() (folders []string, err error) {
+	s := g.settings.Load()
+	g.roots.close()
+	g.roots, err = openRoots(slices.Concat(s.Files, s.Lists))
+	for _, r := range g.roots {
+		folders = append(folders, r.path)
+	}
+	return folders, err
 }
 
 // Counts gives what was counted so far.

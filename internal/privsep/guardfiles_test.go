@@ -142,7 +142,7 @@ func TestUnsafePaths(t *testing.T) {
 			if err := c.build(dir); err != nil {
 				t.Fatal(err)
 			}
-			f, err := openAt(dir + "/authlog")
+			f, err := roots(nil).open(dir + "/authlog")
 			if f != nil {
 				f.Close()
 			}

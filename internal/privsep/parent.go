@@ -28,9 +28,6 @@ const (
 	fdJournal
 )
 
-// inheritedMost bounds the numbers of descriptors that we may have inherited.
-const inheritedMost = 1024
-
 // Role is what a worker is told when it is started.
 type Role struct {
 	UID      int    `json:"uid"`
@@ -66,7 +63,7 @@ type ParentOptions struct {
 	// if it does not. keep names actions that stay as they are.
 	Reload func() (keep map[string]string, err error)
 
-	Program string                               // of the worker; "" = this one
+	Program string                               // this one, which is started again as the worker and others; "" = found out each time
 	Backoff time.Duration                        // before a new worker, doubled up to MaxBackoff; 0 = 1 s
 	After   func(time.Duration) <-chan time.Time // nil = time.After
 	Started func(pid int)                        // told of each worker; nil = nobody
@@ -104,9 +101,7 @@ func NewParent(o ParentOptions) *Parent {
 	if o.After == nil {
 		o.After = time.After
 	}
-	for fd := fdSocket; fd < inheritedMost; fd++ { // what we inherited ourselves is nobody's business
-		_ = closeOnExec(fd)
-	}
+	closeAtExec(fdSocket) // what we inherited ourselves is nobody's business
 	return &Parent{o: o}
 }
 
@@ -271,7 +266,10 @@ func (p *Parent) start() (*worker, error) {
 	files := []*os.File{theirs, p.o.Control, p.o.Metrics, nil}
 	role.Control, role.Metrics = p.o.Control != nil, p.o.Metrics != nil
 	if p.o.Journal != nil {
-		if files[3], err = p.o.Journal(); err != nil {
+		if files[3], err = p.o.Journal(); err == nil {
+			err = limitRights(files[3], handJournal)
+		}
+		if err != nil {
 			return nil, errors.Join(err, ours.Close(), theirs.Close())
 		}
 		role.Journal = true
@@ -282,7 +280,6 @@ func (p *Parent) start() (*worker, error) {
 	}
 	cmd := exec.Command(program, p.o.Args...)
 	cmd.Env = append([]string{"PATH=/usr/bin:/bin", "GODEBUG=netdns=go", envWorker + "=" + string(text)}, p.o.Env...)
-	cmd.Dir = "/"
 	cmd.Stdout, cmd.Stderr = p.o.Stderr, p.o.Stderr
 	if p.o.Stdin != nil {
 		cmd.Stdin = p.o.Stdin

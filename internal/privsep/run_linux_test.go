@@ -59,6 +59,13 @@ func newHouse(t *testing.T, prepare ...func(dir, config string) string) *house {
 	h.daemon = exec.Command(h.bin, "run", "-f", h.dir+"/c.toml")
 	h.daemon.Env = append(os.Environ(), "PFTEST_STATE="+h.dir+"/state", "PFTEST_PROFILE=openbsd", "SECRET_OF_ROOT=hunter2")
 	h.daemon.Stdout, h.daemon.Stderr = out, out
+	leak, err := os.Open("/etc/shadow") // whoever starts it may have forgotten to close something
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer leak.Close()
+	h.daemon.ExtraFiles = make([]*os.File, 1200)
+	h.daemon.ExtraFiles[0], h.daemon.ExtraFiles[9], h.daemon.ExtraFiles[1199] = leak, leak, leak
 	if err := h.daemon.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -107,7 +107,18 @@ func (s *session) handle(ctx context.Context, f *frame) error {
 	case kindOpen:
 		return s.reply(s.open(number, r), r)
 	case kindCapture:
-		return s.reply(s.capture(number), r)
+		set := s.g.settings.Load()
+		if set.Interface == "" {
+			return s.reply(refusal(number, "no interface is configured"), r)
+		}
+		return s.queue(ctx, 1, func() { // it may take a child's time
+			f := s.capture(set, number)
+			s.g.counts.done.Add(1)
+			_ = s.wire.send(f)
+			if f.file != nil {
+				f.file.Close()
+			}
+		})
 	case kindRead:
 		return s.run(ctx, 1, number, r)
 	default:
@@ -165,6 +176,11 @@ func (s *session) run(ctx context.Context, lane int, number uint32, r *request) 
 			debug.FreeOSMemory()
 		}
 	}
+	return s.queue(ctx, lane, job)
+}
+
+// queue hands a job to a lane, when there is room.
+func (s *session) queue(ctx context.Context, lane int, job func()) error {
 	select {
 	case s.lanes[lane] <- job:
 		return nil
@@ -182,7 +198,9 @@ func (s *session) runTo(ctx context.Context, runner Runner, number uint32, comma
 		if err != nil {
 			return fail(err)
 		}
-		err = s.wire.send(frame{kind: replyStream, number: number, file: r})
+		if err = limitRights(r, handOutput); err == nil {
+			err = s.wire.send(frame{kind: replyStream, number: number, file: r})
+		}
 		r.Close()
 		if err != nil {
 			w.Close()

@@ -35,7 +35,7 @@ func PrepareStore(path string, uid, gid int) (note string, err error) {
 	if err := makeFolder(dir, uid, gid); err != nil {
 		return "", fmt.Errorf("store.file %s: %w", path, err)
 	}
-	p, err := walkDir(dir)
+	p, err := roots(nil).walkDir(dir)
 	if err != nil {
 		return "", fmt.Errorf("folder of store.file: %w", err)
 	}

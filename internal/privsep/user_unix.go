@@ -51,15 +51,3 @@ func closeOnExec(fds ...int) error {
 	}
 	return nil
 }
-
-// limit sets the worker's resource limits: descriptors, no core dumps, memory.
-func limit(memory uint64) error {
-	errs := []error{lower(unix.RLIMIT_NOFILE, 8192), lower(unix.RLIMIT_CORE, 0)}
-	if memory > 0 {
-		errs = append(errs, lower(unix.RLIMIT_DATA, memory))
-	}
-	return errors.Join(errs...)
-}
-
-// limitHooks forbids core dumps to the process that runs commands, and to them.
-func limitHooks() error { return lower(unix.RLIMIT_CORE, 0) }

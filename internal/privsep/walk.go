@@ -20,6 +20,7 @@ var errUnsafe = errors.New("not followed")
 // place is where a path ends: an open folder and a name in it.
 type place struct {
 	dir    *os.File
+	at     string // the folder's path, without links
 	name   string
 	st     unix.Stat_t // of the file, not of a link
 	unsure bool        // others than root may change the folder
@@ -34,21 +35,24 @@ func (p *place) close() {
 // walk follows an absolute path from / on, one descriptor at a time, so that nobody can put another folder in its way meanwhile.
 // A symbolic link is followed only where it is root's (or our own user's) in a folder that none but root may change, or that has
 // the sticky bit; nothing is followed through a folder that everybody may change without it.
-func walk(path string) (*place, error) { return walkOn(path, maxLinks) }
+func walk(path string) (*place, error) { return roots(nil).walk(path) }
 
-func walkOn(path string, links int) (*place, error) {
+// walk is the same from the folder among the roots that the path leads through; where there are none, from /.
+func (r roots) walk(path string) (*place, error) { return r.walkOn(path, maxLinks) }
+
+func (r roots) walkOn(path string, links int) (*place, error) {
 	if !filepath.IsAbs(path) {
 		return nil, fmt.Errorf("%s: %w: not absolute", path, errUnsafe)
 	}
-	root, err := openDir(unix.AT_FDCWD, "/")
+	at, p, err := r.begin(path)
 	if err != nil {
 		return nil, err
 	}
-	p := &place{dir: root, name: "."}
-	if filepath.Clean(path) == "/" {
+	below := strings.Trim(strings.TrimPrefix(filepath.Clean(path), at), "/")
+	if below == "" {
 		return p, nil
 	}
-	at, rest := "/", strings.Split(strings.Trim(filepath.Clean(path), "/"), "/")
+	rest := strings.Split(below, "/")
 	for len(rest) > 0 {
 		p.name, rest = rest[0], rest[1:]
 		target, err := p.step(at, len(rest) > 0)
@@ -67,9 +71,11 @@ func walkOn(path string, links int) (*place, error) {
 			if !filepath.IsAbs(target) {
 				target = filepath.Join(at, target) // there is no link in at
 			}
-			return walkOn(filepath.Join(append([]string{target}, rest...)...), links)
+			return r.walkOn(filepath.Join(append([]string{target}, rest...)...), links)
 		}
-		at = filepath.Join(at, p.name)
+		if p.at = at; len(rest) > 0 {
+			at = filepath.Join(at, p.name)
+		}
 	}
 	return p, nil
 }

@@ -23,6 +23,9 @@ func Inherit() (*Inherited, error) {
 	if !ok {
 		return nil, errors.New("a worker is started by pfwarden run, not by hand")
 	}
+	if err := closeLeaked(fdJournal + 1); err != nil {
+		return nil, fmt.Errorf("descriptors that were not handed over: %w", err)
+	}
 	in := &Inherited{Socket: os.NewFile(fdSocket, "guard")}
 	if err := json.Unmarshal([]byte(text), &in.Role); err != nil {
 		return nil, fmt.Errorf("%s: %w", envWorker, err)
@@ -69,8 +72,8 @@ type known struct {
 }
 
 // Drop gives up all rights, for good: the file system but the worker's folder (if a chroot is asked for), groups, user, the right to
-// gain others, and, where the system allows, to run programs. memory is the most that it may allocate, in bytes; 0 = the system's limit.
-func (r *Role) Drop(memory uint64) error {
+// gain others, core dumps, and, where the system allows, to run programs and to be traced.
+func (r *Role) Drop(n WorkerNeeds) error {
 	var keep []known
 	if r.Chroot != "" {
 		for _, path := range []string{"/etc/resolv.conf", "/etc/hosts"} {
@@ -79,13 +82,16 @@ func (r *Role) Drop(memory uint64) error {
 			}
 		}
 	}
-	if err := limit(memory); err != nil {
+	if err := limitWorker(n.Memory); err != nil {
 		return fmt.Errorf("worker: resource limits: %w", err)
 	}
 	if r.Chroot != "" {
 		if err := changeRoot(r.Chroot); err != nil {
 			return fmt.Errorf("worker: chroot to %s: %w", r.Chroot, err)
 		}
+	}
+	if err := forbid(); err != nil {
+		return fmt.Errorf("worker: %w", err)
 	}
 	if err := becomeUser(r.UID, r.GID); err != nil {
 		return fmt.Errorf("worker: giving up root: %w", err)
@@ -100,7 +106,7 @@ func (r *Role) Drop(memory uint64) error {
 			}
 		}
 	}
-	if err := confine(); err != nil {
+	if err := confine(n); err != nil {
 		return fmt.Errorf("worker: %w", err)
 	}
 	return nil

@@ -257,7 +257,7 @@ type Run func(ctx context.Context, c *Command, values []string) (status int, err
 func runProgram(ctx context.Context, argv, env []string) (int, error) {
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Env = env
-	cmd.Dir = "/"
+	cmd.Dir = commandDir
 	var said bounded
 	cmd.Stderr = &said
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

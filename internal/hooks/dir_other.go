@@ -1,0 +1,6 @@
+//go:build !openbsd
+
+package hooks
+
+// commandDir is where commands are run.
+const commandDir = "/"

@@ -1,0 +1,6 @@
+//go:build !openbsd
+
+package screen
+
+// commandDir is where commands are run.
+const commandDir = "/"
