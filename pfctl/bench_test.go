@@ -5,13 +5,14 @@ import (
 	"time"
 
 	"pfwarden/pfctl"
+	"pfwarden/pfctl/pftest"
 )
 
 // BenchmarkMemoryBans brings 100,000 bans into PF in memory: what replay and demo rest on.
 func BenchmarkMemoryBans(b *testing.B) {
 	list := many(100000)
 	for b.Loop() {
-		pf, err := newGateway("openbsd")
+		pf, err := pftest.NewGateway("openbsd", "pfwarden")
 		if err != nil {
 			b.Fatal(err)
 		}

@@ -171,7 +171,7 @@ func TestPortTables(t *testing.T) {
 
 // TestOwnRules: an anchor and rules of the administrator's own, with one table.
 func TestOwnRules(t *testing.T) {
-	pf, err := pftest.NewGateway(mustProfile(t, "openbsd"), "fail2ban")
+	pf, err := pftest.NewGateway("openbsd", "fail2ban")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,19 +14,11 @@ import (
 
 func gateway(t *testing.T, profile string) *pftest.PF {
 	t.Helper()
-	pf, err := newGateway(profile)
+	pf, err := pftest.NewGateway(profile, "pfwarden")
 	if err != nil {
 		t.Fatal(err)
 	}
 	return pf
-}
-
-func newGateway(profile string) (*pftest.PF, error) {
-	p, err := pftest.ProfileByName(profile)
-	if err != nil {
-		return nil, err
-	}
-	return pftest.NewGateway(p, "pfwarden")
 }
 
 func entries(table pfctl.Table, list ...string) []pfctl.Entry {

@@ -11,12 +11,12 @@ import (
 	"regexp"
 	"strings"
 	"testing"
-	"time"
 
 	"pfwarden/internal/config"
 	"pfwarden/internal/daemon"
+	"pfwarden/internal/testkit"
 	"pfwarden/internal/testkit/debian"
-	"pfwarden/pfctl/pftest"
+	"pfwarden/internal/testkit/gateway"
 )
 
 // answer is what a program said, and its exit status.
@@ -143,39 +143,10 @@ func timeless(a answer) answer {
 // startOurs runs the jails of a fail2ban folder in this process, over a PF in memory, and gives the control socket.
 func startOurs(t testing.TB, dir string) (socket string) {
 	t.Helper()
-	load := func() (*config.Config, error) {
-		c := config.Default("openbsd")
-		c.Fail2ban, c.Portscan.Enabled, c.NeverDefaults = dir, false, false
-		c.Store.File, c.Control.Socket, c.Control.Group, c.Metrics.Listen = ":memory:", socket, "", ""
-		c.Jails = nil
-		return c, nil
-	}
 	socket = filepath.Join(t.TempDir(), "s")
+	load := func() (*config.Config, error) { return gateway.Fail2ban(dir, socket), nil }
 	c, err := load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	profile, err := pftest.ProfileByName("openbsd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	pf, err := pftest.NewGateway(profile, c.PF.Anchor)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	d, err := daemon.New(ctx, daemon.Options{Config: c, Load: load, Runner: pf, Log: slog.New(slog.DiscardHandler), Level: new(slog.LevelVar), Tick: 20 * time.Millisecond, Watch: []string{}})
-	if err != nil {
-		cancel()
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- d.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Error(err)
-		}
-	})
+	testkit.Must(t, err)
+	gateway.Start(t, daemon.Options{Config: c, Load: load, Runner: gateway.PF(t, c.PF.Anchor), Level: new(slog.LevelVar)})
 	return socket
 }

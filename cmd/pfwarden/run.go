@@ -105,11 +105,7 @@ func runDaemon(ctx context.Context, o daemon.Options) error {
 // newRunner says how pfctl(8) is run, or gives a PF in memory.
 func newRunner(c *config.Config) (pfctl.Runner, error) {
 	if c.PF.Backend == "memory" {
-		profile, err := pftest.ProfileByName("openbsd")
-		if err != nil {
-			return nil, err
-		}
-		pf, err := pftest.NewGateway(profile, c.PF.Anchor)
+		pf, err := pftest.NewGateway("openbsd", c.PF.Anchor)
 		if err != nil {
 			return nil, fmt.Errorf("setting up the PF in memory: %w", err)
 		}

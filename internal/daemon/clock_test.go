@@ -1,9 +1,7 @@
 package daemon_test
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,8 +13,8 @@ import (
 	"pfwarden/internal/control"
 	"pfwarden/internal/daemon"
 	"pfwarden/internal/testkit"
+	"pfwarden/internal/testkit/gateway"
 	"pfwarden/pfctl"
-	"pfwarden/pfctl/pftest"
 )
 
 // TestClockSteps sets the clock forward and back under a running daemon. No ban is lost and new ones are made at once; what a step
@@ -38,14 +36,7 @@ func TestClockSteps(t *testing.T) {
 			t.Parallel()
 			dir := t.TempDir()
 			path := filepath.Join(dir, "authlog")
-			profile, err := pftest.ProfileByName("openbsd")
-			if err != nil {
-				t.Fatal(err)
-			}
-			pf, err := pftest.NewGateway(profile, "pfwarden")
-			if err != nil {
-				t.Fatal(err)
-			}
+			pf := gateway.PF(t, "pfwarden")
 			log, err := os.Create(path)
 			if err != nil {
 				t.Fatal(err)
@@ -64,16 +55,9 @@ func TestClockSteps(t *testing.T) {
 				conf.Jails[i].Enabled = conf.Jails[i].Name == "sshd"
 				conf.Jails[i].Logs = []string{path}
 			}
-			ctx, cancel := context.WithCancel(context.Background())
-			defer cancel()
-			d, err := daemon.New(ctx, daemon.Options{Config: conf, Runner: pf, Log: slog.New(slog.DiscardHandler), Now: now, Tick: 20 * time.Millisecond, Watch: []string{}})
-			if err != nil {
-				t.Fatal(err)
-			}
-			done := make(chan error, 1)
-			go func() { done <- d.Run(ctx) }()
+			stop := gateway.Start(t, daemon.Options{Config: conf, Runner: pf, Now: now})
 			table := func() string {
-				res, err := pf.Run(ctx, pfctl.Command{Args: []string{"-a", "pfwarden", "-t", "banned", "-T", "show"}})
+				res, err := pf.Run(t.Context(), pfctl.Command{Args: []string{"-a", "pfwarden", "-t", "banned", "-T", "show"}})
 				if err != nil {
 					return err.Error()
 				}
@@ -85,7 +69,7 @@ func TestClockSteps(t *testing.T) {
 				}
 			}
 			testkit.Within(t, 10*time.Second, "the daemon answers", func() bool {
-				_, err := control.NewClient(conf.Control.Socket).Status(ctx, "")
+				_, err := control.NewClient(conf.Control.Socket).Status(t.Context(), "")
 				return err == nil
 			})
 			fail("198.51.100.7")
@@ -99,10 +83,7 @@ func TestClockSteps(t *testing.T) {
 			offset.Add(-int64(c.step))
 			fail("198.51.100.9")
 			testkit.Within(t, 10*time.Second, "a ban when the clock is right again", func() bool { return strings.Contains(table(), " 198.51.100.9 ") })
-			cancel()
-			if err := <-done; err != nil {
-				t.Fatal(err)
-			}
+			stop()
 		})
 	}
 }

@@ -1,20 +1,17 @@
 package daemon_test
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"pfwarden/internal/config"
 	"pfwarden/internal/daemon"
 	"pfwarden/internal/testkit"
+	"pfwarden/internal/testkit/gateway"
 	"pfwarden/pfctl"
-	"pfwarden/pfctl/pftest"
 )
 
 // write makes the files of a folder.
@@ -78,28 +75,10 @@ func TestFail2banArticle(t *testing.T) {
 	write(t, dir, articleFiles)
 	logFile := filepath.Join(dir, "error_log")
 	write(t, dir, map[string]string{"error_log": ""})
-	profile, err := pftest.ProfileByName("openbsd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	pf, err := pftest.NewGateway(profile, "fail2ban")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := config.Default("openbsd")
-	c.Fail2ban, c.Portscan.Enabled, c.NeverDefaults = dir, false, false
-	c.Store.File, c.Control.Socket, c.Metrics.Listen = ":memory:", "", ""
-	c.Jails = nil
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	d, err := daemon.New(ctx, daemon.Options{Config: c, Runner: pf, Log: slog.New(slog.DiscardHandler), Tick: 20 * time.Millisecond, Watch: []string{}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- d.Run(ctx) }()
+	pf := gateway.PF(t, "fail2ban")
+	stop := gateway.Start(t, daemon.Options{Config: gateway.Fail2ban(dir, ""), Runner: pf})
 	show := func(args ...string) string {
-		res, err := pf.Run(ctx, pfctl.Command{Args: args})
+		res, err := pf.Run(t.Context(), pfctl.Command{Args: args})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -118,8 +97,5 @@ func TestFail2banArticle(t *testing.T) {
 	testkit.Within(t, 10*time.Second, "the address in the table", func() bool {
 		return strings.TrimSpace(show("-a", "fail2ban", "-t", "fail2ban", "-T", "show")) == "192.0.2.7"
 	})
-	cancel()
-	if err := <-done; err != nil {
-		t.Fatal(err)
-	}
+	stop()
 }

@@ -1,9 +1,7 @@
 package daemon
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -11,7 +9,7 @@ import (
 
 	"pfwarden/capture"
 	"pfwarden/internal/config"
-	"pfwarden/pfctl/pftest"
+	"pfwarden/internal/testkit/home"
 )
 
 // What the sources had handed over before a reload counts behind it, be the new configuration taken over or refused.
@@ -24,8 +22,8 @@ func TestReloadDrainsFirst(t *testing.T) {
 				t.Fatal(err)
 			}
 			file := filepath.Join(dir, "pfwarden.toml")
-			text := fmt.Sprintf("never_defaults = false\n[pf]\nbackend = \"memory\"\n[pflog]\ninterface = \"\"\nfile = %q\n[metrics]\nlisten = \"\"\n[store]\nfile = \":memory:\"\n"+
-				"[control]\nsocket = %q\ngroup = \"\"\n[log]\ntarget = \"stderr\"\n[portscan]\nenabled = false\n[jail.sshd]\nlogs = [%q]\nmaxretry = 3\n", filepath.Join(dir, "pflog"), filepath.Join(dir, "s"), log)
+			text := "never_defaults = false\n[pf]\nbackend = \"memory\"\n" + home.Home{Dir: dir, Store: ":memory:"}.TOML() +
+				fmt.Sprintf("[portscan]\nenabled = false\n[jail.sshd]\nlogs = [%q]\nmaxretry = 3\n", log)
 			if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -33,24 +31,8 @@ func TestReloadDrainsFirst(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			profile, err := pftest.ProfileByName("openbsd")
-			if err != nil {
-				t.Fatal(err)
-			}
-			pf, err := pftest.NewGateway(profile, c.PF.Anchor)
-			if err != nil {
-				t.Fatal(err)
-			}
-			d, err := New(t.Context(), Options{Config: c, Runner: pf, Log: slog.New(slog.DiscardHandler), Watch: []string{}})
-			if err != nil {
-				t.Fatal(err)
-			}
+			d := begin(t, Options{Config: c})
 			defer d.store.Close()
-			work, stop := context.WithCancel(t.Context())
-			defer stop()
-			d.work = work
-			d.startScreen(work)
-			d.startSources(work)
 			line := func(n int) []capture.Line {
 				now := time.Now()
 				return []capture.Line{{
@@ -67,7 +49,7 @@ func TestReloadDrainsFirst(t *testing.T) {
 			if refused { // by the warden, which comes last
 				d.config.Observe, next.Observe = true, true
 			}
-			if err := d.takeConfig(work, next); (err != nil) != refused {
+			if err := d.takeConfig(d.work, next); (err != nil) != refused {
 				t.Fatalf("taking over the configuration: %v", err)
 			}
 			if len(d.lines) != 0 {
@@ -83,7 +65,7 @@ func TestReloadDrainsFirst(t *testing.T) {
 				t.Error("the log is not read any more")
 			}
 			d.batch(line(3))
-			d.commit(work)
+			d.commit(d.work)
 			if n := d.bans.Len(); n != 1 {
 				t.Errorf("%d bans behind the third failure, want 1", n)
 			}

@@ -1,9 +1,7 @@
 package daemon_test
 
 import (
-	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,7 +13,7 @@ import (
 	"pfwarden/internal/control"
 	"pfwarden/internal/daemon"
 	"pfwarden/internal/testkit"
-	"pfwarden/pfctl/pftest"
+	"pfwarden/internal/testkit/gateway"
 )
 
 // TestSetTogether has clients of fail2ban set options at the same time: each makes the daemon take its configuration over anew, one after
@@ -27,32 +25,12 @@ func TestSetTogether(t *testing.T) {
 		"jail.conf":         "[DEFAULT]\nmaxretry = 1000\nfindtime = 600\nbantime = 600\n[web]\nenabled = true\nfilter = web\nlogpath = DIR/error_log\n",
 		"error_log":         "",
 	})
-	profile, err := pftest.ProfileByName("openbsd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	pf, err := pftest.NewGateway(profile, "pfwarden")
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := config.Default("openbsd")
-	c.Fail2ban, c.Portscan.Enabled, c.NeverDefaults = dir, false, false
-	c.Store.File, c.Control.Socket, c.Control.Group, c.Metrics.Listen = ":memory:", filepath.Join(dir, "s"), "", ""
-	c.Jails = nil
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	d, err := daemon.New(ctx, daemon.Options{
-		Config: c, Load: func() (*config.Config, error) { again := *c; return &again, nil }, Runner: pf, Log: slog.New(slog.DiscardHandler),
-		Tick: 20 * time.Millisecond, Watch: []string{},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	done := make(chan error, 1)
-	go func() { done <- d.Run(ctx) }()
+	pf := gateway.PF(t, "pfwarden")
+	c := gateway.Fail2ban(dir, filepath.Join(dir, "s"))
+	gateway.Start(t, daemon.Options{Config: c, Load: func() (*config.Config, error) { again := *c; return &again, nil }, Runner: pf})
 	client := control.NewClient(c.Control.Socket)
 	say := func(argv ...string) string {
-		r, err := client.Fail2ban(ctx, argv)
+		r, err := client.Fail2ban(t.Context(), argv)
 		return fmt.Sprint(string(r.Value), r.Error, err)
 	}
 	testkit.Within(t, 10*time.Second, "the daemon answers", func() bool { return strings.Contains(say("status"), "web") })
@@ -61,7 +39,7 @@ func TestSetTogether(t *testing.T) {
 		clients.Go(func() {
 			for i := range 10 {
 				length := fmt.Sprint(600 + 10*n + i)
-				if r, err := client.Fail2ban(ctx, []string{"set", "web", "bantime", length}); err != nil || r.Error != nil {
+				if r, err := client.Fail2ban(t.Context(), []string{"set", "web", "bantime", length}); err != nil || r.Error != nil {
 					t.Errorf("client %d: %v, %v", n, r.Error, err)
 				}
 			}
@@ -81,7 +59,7 @@ func TestSetTogether(t *testing.T) {
 	}
 	lines("198.51.100.7")
 	total := func() uint64 {
-		s, err := client.Status(ctx, "web")
+		s, err := client.Status(t.Context(), "web")
 		if err != nil || len(s.Jails) != 1 {
 			t.Fatal(s.Jails, err)
 		}
@@ -92,9 +70,5 @@ func TestSetTogether(t *testing.T) {
 	testkit.Within(t, 10*time.Second, "more lines", func() bool { return total() >= 6 })
 	if n := total(); n != 6 {
 		t.Errorf("%d observations of 6 lines", n)
-	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Fatal(err)
 	}
 }

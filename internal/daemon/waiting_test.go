@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -12,7 +11,7 @@ import (
 
 	"pfwarden/capture"
 	"pfwarden/internal/config"
-	"pfwarden/pfctl/pftest"
+	"pfwarden/internal/testkit/home"
 )
 
 // held is a resolver that answers when it is told to.
@@ -32,9 +31,8 @@ func (h held) LookupNetIP(ctx context.Context, _, _ string) ([]netip.Addr, error
 func TestWaitingSurvives(t *testing.T) {
 	dir := t.TempDir()
 	log, file := filepath.Join(dir, "auth.log"), filepath.Join(dir, "pfwarden.toml")
-	text := fmt.Sprintf("never_defaults = false\n[pf]\nbackend = \"memory\"\n[pflog]\ninterface = \"\"\nfile = %q\n[metrics]\nlisten = \"\"\n"+
-		"[control]\nsocket = %q\ngroup = \"\"\n[log]\ntarget = \"stderr\"\n[portscan]\nenabled = false\n"+
-		"[jail.web]\nfailregex = ['^ ?no such user from <HOST>$']\nusedns = \"yes\"\nlogs = [%q]\nmaxretry = 3\n", filepath.Join(dir, "pflog"), filepath.Join(dir, "s"), log)
+	text := "never_defaults = false\n[pf]\nbackend = \"memory\"\n" + home.Home{Dir: dir}.TOML() + "[portscan]\nenabled = false\n" +
+		fmt.Sprintf("[jail.web]\nfailregex = ['^ ?no such user from <HOST>$']\nusedns = \"yes\"\nlogs = [%q]\nmaxretry = 3\n", log)
 	for path, text := range map[string]string{log: "", file: text} {
 		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
@@ -78,29 +76,12 @@ func TestWaitingSurvives(t *testing.T) {
 			}
 			c := load()
 			answers := make(held)
-			var work context.Context
-			begin := func() *Daemon {
-				profile, err := pftest.ProfileByName("openbsd")
-				if err != nil {
-					t.Fatal(err)
-				}
-				pf, err := pftest.NewGateway(profile, c.PF.Anchor)
-				if err != nil {
-					t.Fatal(err)
-				}
-				d, err := New(t.Context(), Options{Config: c, Runner: pf, Log: slog.New(slog.DiscardHandler), Watch: []string{}, Resolver: answers})
-				if err != nil {
-					t.Fatal(err)
-				}
-				var end context.CancelFunc
-				work, end = context.WithCancel(t.Context())
-				t.Cleanup(func() { end(); d.store.Close() })
-				d.work = work
-				d.startScreen(work)
-				d.startSources(work)
+			start := func() *Daemon {
+				d := begin(t, Options{Config: c, Resolver: answers})
+				t.Cleanup(func() { d.store.Close() })
 				return d
 			}
-			d := begin()
+			d := start()
 			line := func(n int) []capture.Line {
 				now := time.Now()
 				return []capture.Line{{
@@ -117,7 +98,7 @@ func TestWaitingSurvives(t *testing.T) {
 				if err := before.store.Close(); err != nil {
 					t.Fatal(err)
 				}
-				return begin()
+				return start()
 			}, next)
 			if got := d.positions[log].Offset; got != 2 {
 				t.Errorf("the log is read on from %d, want 2", got)

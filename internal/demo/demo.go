@@ -58,12 +58,8 @@ func Run(ctx context.Context, o Options) error {
 		o.Socket = filepath.Join(o.Dir, "pfwarden.sock")
 	}
 	clock := clock{began: time.Now(), start: o.Start.Add(o.from), speed: o.Speed}
-	profile, err := pftest.ProfileByName("openbsd")
-	if err != nil {
-		return err
-	}
 	c := demoConfig(o)
-	pf, err := pftest.NewGateway(profile, c.PF.Anchor, pftest.WithClock(clock.now))
+	pf, err := pftest.NewGateway("openbsd", c.PF.Anchor, pftest.WithClock(clock.now))
 	if err != nil {
 		return fmt.Errorf("setting up the PF in memory: %w", err)
 	}

@@ -306,10 +306,6 @@ func hostileLines(t *testing.T, g *gateway) {
 
 // said gives what the daemon has logged.
 func (g *gateway) said() string {
-	f, ok := g.daemon.Stderr.(*os.File)
-	if !ok {
-		return ""
-	}
-	text, _ := os.ReadFile(f.Name())
+	text, _ := os.ReadFile(g.log)
 	return string(text)
 }

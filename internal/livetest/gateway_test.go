@@ -1,18 +1,14 @@
 package livetest
 
 import (
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
-	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,6 +16,7 @@ import (
 
 	"pfwarden/capture/pflog/pflogwrite"
 	"pfwarden/internal/testkit"
+	"pfwarden/internal/testkit/home"
 	"pfwarden/internal/testkit/programs"
 )
 
@@ -32,6 +29,7 @@ type gateway struct {
 	metrics        string
 	env            []string
 	daemon         *exec.Cmd
+	log            string // what the daemon printed
 	pflog          string
 	pf             string   // more of the configuration's section [pf]
 	store          string   // the ledger's file; "" = pfwarden.db beside the rest
@@ -59,7 +57,7 @@ func (b built) gateway(t *testing.T, profile, main string) *gateway {
 	t.Helper()
 	dir := t.TempDir()
 	g := &gateway{t: t, dir: dir, bin: filepath.Join(b.dir, "pfwarden"), pfctl: filepath.Join(b.dir, "pfctl"), pfpkt: filepath.Join(b.dir, "pfpkt"),
-		config: filepath.Join(dir, "pfwarden.toml"), socket: filepath.Join(dir, "s"), pflog: filepath.Join(dir, "pflog"), metrics: freeAddress(t), pf: `reconcile = "1s"`}
+		config: filepath.Join(dir, "pfwarden.toml"), socket: filepath.Join(dir, "s"), pflog: filepath.Join(dir, "pflog"), metrics: testkit.FreeAddress(t), pf: `reconcile = "1s"`}
 	state := filepath.Join(dir, "pf")
 	testkit.Must(t, os.Mkdir(state, 0o700))
 	g.env = []string{"PFTEST_STATE=" + state, "PFTEST_PROFILE=" + profile}
@@ -76,20 +74,6 @@ func (g *gateway) authLog() (log *os.File, jail string) {
 	testkit.Must(g.t, err)
 	g.t.Cleanup(func() { _ = log.Close() })
 	return log, fmt.Sprintf("[jail.sshd]\nlogs = [%q]\n", path)
-}
-
-// freeAddress gives an address to listen on that nobody else uses: on Linux all of 127.0.0.0/8 is this machine, and a host of its own in
-// there is not hit by what other tests and connections take meanwhile.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	host := "127.0.0.1"
-	if runtime.GOOS == "linux" {
-		host = fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254))
-	}
-	l, err := net.Listen("tcp", host+":0")
-	testkit.Must(t, err)
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // standIn runs the stand-in pfctl.
@@ -136,23 +120,7 @@ func (g *gateway) run(config string) {
 // configure writes the configuration.
 func (g *gateway) configure(config string) {
 	g.t.Helper()
-	config = g.head + fmt.Sprintf(`[pf]
-pfctl = %q
-%s
-[pflog]
-interface = ""
-file = %q
-watch = ["em0"]
-[metrics]
-listen = %q
-[store]
-file = %q
-[control]
-socket = %q
-group = ""
-[log]
-target = "stderr"
-`, g.pfctl, g.pf, g.pflog, g.metrics, cmp.Or(g.store, filepath.Join(g.dir, "pfwarden.db")), g.socket) + config
+	config = g.head + fmt.Sprintf("[pf]\npfctl = %q\n%s\n", g.pfctl, g.pf) + home.Home{Dir: g.dir, Listen: g.metrics, Store: g.store}.TOML() + config
 	testkit.Must(g.t, os.WriteFile(g.config, []byte(config), 0o600))
 }
 
@@ -163,7 +131,7 @@ func (g *gateway) again() {
 	if g.namespace != "" {
 		args = in(g.namespace, args...)
 	}
-	g.daemon = start(g.t, "pfwarden", g.env, args...)
+	g.daemon, g.log = start(g.t, "pfwarden", g.env, args...)
 	testkit.Within(g.t, 10*time.Second, "the daemon answers", func() bool {
 		return exec.Command(g.bin, "--socket", g.socket, "status").Run() == nil
 	})

@@ -25,7 +25,7 @@ func TestNmap(t *testing.T) {
 	}
 	n := newNetwork(t)
 	file := filepath.Join(t.TempDir(), "scan.pcap")
-	dump := start(t, "tcpdump", nil, in(n.server, tcpdump, "-i", "em0", "-Q", "in", "-U", "-w", file, "-s", "0", "ip and dst host "+serverAddress)...)
+	dump, _ := start(t, "tcpdump", nil, in(n.server, tcpdump, "-i", "em0", "-Q", "in", "-U", "-w", file, "-s", "0", "ip and dst host "+serverAddress)...)
 	testkit.Within(t, 10*time.Second, "tcpdump captures", func() bool { info, err := os.Stat(file); return err == nil && info.Size() >= 24 })
 
 	slow := []string{"-sS", "--scan-delay", "1s"}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"pfwarden/internal/testkit"
+	"pfwarden/internal/testkit/programs"
 )
 
 // Addresses of the little network: one server and a handful of attackers behind one link.
@@ -66,31 +67,12 @@ func in(namespace string, args ...string) []string {
 	return append([]string{"ip", "netns", "exec", namespace}, args...)
 }
 
-// start runs a server until the test ends and fails the test with its output if it ends early.
-func start(t *testing.T, name string, env []string, args ...string) *exec.Cmd {
+// start runs a program with more variables than the test's own until the test ends, and gives the file that has what it prints.
+func start(t *testing.T, name string, env []string, args ...string) (cmd *exec.Cmd, output string) {
 	t.Helper()
-	cmd := exec.Command(args[0], args[1:]...)
+	cmd = exec.Command(args[0], args[1:]...)
 	cmd.Env = append(os.Environ(), env...)
-	var out bytes.Buffer
-	log, err := os.Create(filepath.Join(t.TempDir(), name+".out"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	cmd.Stdout, cmd.Stderr = log, log
-	if err := cmd.Start(); err != nil {
-		t.Fatalf("%s: %v", name, err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		_ = log.Close()
-		if t.Failed() {
-			text, _ := os.ReadFile(log.Name())
-			out.Write(text)
-			t.Logf("%s printed:\n%s", name, out.String())
-		}
-	})
-	return cmd
+	return cmd, programs.Start(t, name, cmd)
 }
 
 // openDir is a temporary folder that servers running as other users can read.

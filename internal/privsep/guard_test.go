@@ -167,11 +167,7 @@ func TestNeverListed(t *testing.T) {
 // TestDriver lets the real driver work over the socket, on a PF in memory.
 func TestDriver(t *testing.T) {
 	t.Parallel()
-	profile, err := pftest.ProfileByName("openbsd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	pf, err := pftest.NewGateway(profile, "outer/pfwarden")
+	pf, err := pftest.NewGateway("openbsd", "outer/pfwarden")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -3,7 +3,6 @@ package privsep_test
 import (
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +13,7 @@ import (
 	"time"
 
 	"pfwarden/internal/testkit"
+	"pfwarden/internal/testkit/home"
 	"pfwarden/internal/testkit/programs"
 )
 
@@ -21,6 +21,7 @@ import (
 type house struct {
 	t        *testing.T
 	bin, dir string
+	listen   string // where the metrics are asked for
 	daemon   *exec.Cmd
 	log      string
 }
@@ -36,47 +37,23 @@ func newHouse(t *testing.T, prepare ...func(dir, config string) string) *house {
 	}
 	// Each house has programs of its own, to tell its processes by.
 	h := &house{t: t, dir: programs.Build(t, "./cmd/pfwarden", "./pfctl/pftest/pfctl")}
-	h.bin, h.log = filepath.Join(h.dir, "pfwarden"), filepath.Join(h.dir, "out")
+	h.bin, h.listen = filepath.Join(h.dir, "pfwarden"), testkit.FreeAddress(t)
 	pfctl := filepath.Join(h.dir, "pfctl")
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	listen := l.Addr().String()
-	config := fmt.Sprintf("[pf]\npfctl=%q\n[pflog]\ninterface=\"\"\nfile=%q\n[metrics]\nlisten=%q\n[store]\nfile=%q\n[control]\nsocket=%q\ngroup=\"\"\n[log]\ntarget=\"stderr\"\n",
-		pfctl, h.dir+"/pflog", listen, h.dir+"/db/pfwarden.db", h.dir+"/s")
+	config := fmt.Sprintf("[pf]\npfctl = %q\n", pfctl) + home.Home{Dir: h.dir, Listen: h.listen, Store: h.dir + "/db/pfwarden.db"}.TOML()
 	for _, f := range prepare {
 		config = f(h.dir, config)
 	}
-	if err := errors.Join(l.Close(), os.Mkdir(h.dir+"/state", 0o700), os.WriteFile(h.dir+"/c.toml", []byte(config), 0o600)); err != nil {
+	if err := errors.Join(os.Mkdir(h.dir+"/state", 0o700), os.WriteFile(h.dir+"/c.toml", []byte(config), 0o600)); err != nil {
 		t.Fatal(err)
 	}
-	out, err := os.Create(h.log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = out.Close() })
 	h.daemon = exec.Command(h.bin, "run", "-f", h.dir+"/c.toml")
 	h.daemon.Env = append(os.Environ(), "PFTEST_STATE="+h.dir+"/state", "PFTEST_PROFILE=openbsd", "SECRET_OF_ROOT=hunter2")
-	h.daemon.Stdout, h.daemon.Stderr = out, out
 	leak, err := os.Open("/etc/shadow") // whoever starts it may have forgotten to close something
-	if err != nil {
-		t.Fatal(err)
-	}
+	testkit.Must(t, err)
 	defer leak.Close()
 	h.daemon.ExtraFiles = make([]*os.File, 1200)
 	h.daemon.ExtraFiles[0], h.daemon.ExtraFiles[9], h.daemon.ExtraFiles[1199] = leak, leak, leak
-	if err := h.daemon.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = h.daemon.Process.Kill()
-		_ = h.daemon.Wait()
-		if t.Failed() {
-			text, _ := os.ReadFile(h.log)
-			t.Logf("%s", text)
-		}
-	})
+	h.log = programs.Start(t, "pfwarden", h.daemon)
 	h.answers()
 	return h
 }

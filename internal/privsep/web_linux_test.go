@@ -23,7 +23,6 @@ import (
 // TestWebConfig: the worker in its chroot serves the metrics by TLS to those who know the password; a reload takes a new password over, and
 // refuses a file with a fault.
 func TestWebConfig(t *testing.T) {
-	address := ""
 	write := func(dir, password string) {
 		t.Helper()
 		key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -48,13 +47,11 @@ func TestWebConfig(t *testing.T) {
 	}
 	h := newHouse(t, func(dir, config string) string {
 		write(dir, "one")
-		_, rest, _ := strings.Cut(config, "[metrics]\nlisten=\"")
-		address, _, _ = strings.Cut(rest, "\"")
 		return strings.Replace(config, "[metrics]\n", "[metrics]\nweb_config=\""+dir+"/web.yml\"\n", 1)
 	})
 	ask := func(password string) int {
 		client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}}
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+address+"/metrics", nil)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+h.listen+"/metrics", nil)
 		if err != nil {
 			t.Fatal(err)
 		}

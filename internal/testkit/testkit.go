@@ -4,8 +4,12 @@
 package testkit
 
 import (
+	"fmt"
+	"math/rand/v2"
+	"net"
 	"os"
 	"path/filepath"
+	"runtime"
 	"testing"
 	"time"
 )
@@ -65,4 +69,18 @@ func Tool(t testing.TB, name string) string {
 	}
 	t.Skipf("%s is not installed", name)
 	return ""
+}
+
+// FreeAddress gives a TCP address of this machine for a program to listen on. On Linux, where all of 127.0.0.0/8 is this machine, its host is one
+// that nobody else uses, so that no other test and no connection can take the port before the program does.
+func FreeAddress(t testing.TB) string {
+	t.Helper()
+	host := "127.0.0.1"
+	if runtime.GOOS == "linux" {
+		host = fmt.Sprintf("127.%d.%d.%d", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254))
+	}
+	l, err := net.Listen("tcp", host+":0")
+	Must(t, err)
+	defer l.Close()
+	return l.Addr().String()
 }

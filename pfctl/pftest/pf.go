@@ -86,9 +86,13 @@ func New(p Profile, opts ...Option) *PF {
 	return pf
 }
 
-// NewGateway returns a PF that is enabled and calls anchor from its main ruleset before it passes everything: what the memory
-// backend of the daemon runs on.
-func NewGateway(p Profile, anchor string, opts ...Option) (*PF, error) {
+// NewGateway returns the PF of a system, named as for ProfileByName, that is enabled and calls anchor from its main ruleset before it
+// passes everything: what the memory backend of the daemon runs on.
+func NewGateway(profile, anchor string, opts ...Option) (*PF, error) {
+	p, err := ProfileByName(profile)
+	if err != nil {
+		return nil, err
+	}
 	pf := New(p, opts...)
 	res, err := pf.Run(context.Background(), pfctl.Command{Args: []string{"-e", "-f", "-"},
 		Stdin: []byte("anchor \"" + anchor + "\"\npass all\n")})

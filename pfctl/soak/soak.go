@@ -120,11 +120,7 @@ func (w *watcher) overBudget(burst int, per time.Duration) float64 {
 
 // soak lets a driver work against a PF in which everything goes wrong, and compares it with a model at the end.
 func soak(ctx context.Context, o options, log *slog.Logger) (report, error) {
-	prof, err := pftest.ProfileByName(o.profile)
-	if err != nil {
-		return report{}, err
-	}
-	pf, err := pftest.NewGateway(prof, anchor)
+	pf, err := pftest.NewGateway(o.profile, anchor)
 	if err != nil {
 		return report{}, err
 	}

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"pfwarden/internal/testkit/home"
 )
 
 // figures are what is measured of both.
@@ -21,21 +23,8 @@ const startLimit = 3 * time.Minute
 // startOurs starts pfwarden over a host and waits until it answers.
 func (b *bench) startOurs(h *host) error {
 	config := filepath.Join(h.dir, "pfwarden.toml")
-	text := fmt.Sprintf(`[pf]
-pfctl = %q
-[pflog]
-interface = ""
-file = %q
-[metrics]
-listen = ""
-[store]
-file = %q
-[control]
-socket = %q
-group = ""
-[log]
-target = "stderr"
-level = "error"
+	gateway := home.Home{Dir: h.dir}
+	text := fmt.Sprintf("[pf]\npfctl = %q\n", b.pfctl) + gateway.TOML() + fmt.Sprintf(`level = "error"
 [defaults]
 maxretry = 1
 ladder = ["1h"]
@@ -43,7 +32,7 @@ ladder = ["1h"]
 enabled = false
 [jail.sshd]
 logs = [%q]
-`, b.pfctl, filepath.Join(h.dir, "pflog"), filepath.Join(h.dir, "db"), filepath.Join(h.dir, "s"), h.log)
+`, h.log)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		return err
 	}
@@ -56,7 +45,7 @@ logs = [%q]
 	if err := h.daemon.Start(); err != nil {
 		return err
 	}
-	return h.answers(exec.Command(b.pfwarden, "--socket", filepath.Join(h.dir, "s"), "never", "list"))
+	return h.answers(exec.Command(b.pfwarden, "--socket", gateway.Socket(), "never", "list"))
 }
 
 // startTheirs starts fail2ban over a host, with the same filter and PF.

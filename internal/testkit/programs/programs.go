@@ -1,4 +1,4 @@
-// Package programs builds programs of this repository for tests that run them.
+// Package programs builds programs of this repository, and runs programs, for tests.
 package programs
 
 import (
@@ -59,4 +59,27 @@ func place(from, to string) error {
 		return fmt.Errorf("copying %s: %w", from, err)
 	}
 	return out.Close()
+}
+
+// Start runs a program until the test ends. What it prints goes into the file whose path is returned, and is shown, under name, if the test
+// fails.
+func Start(t testing.TB, name string, cmd *exec.Cmd) (output string) {
+	t.Helper()
+	out, err := os.Create(filepath.Join(t.TempDir(), name+".out"))
+	testkit.Must(t, err)
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		_ = out.Close()
+		t.Fatalf("%s: %v", name, err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		_ = out.Close()
+		if t.Failed() {
+			text, _ := os.ReadFile(out.Name())
+			t.Logf("%s printed:\n%s", name, text)
+		}
+	})
+	return out.Name()
 }
