@@ -218,12 +218,13 @@ func (d *Daemon) logStats() []logtail.Stats {
 	return tail.Stats()
 }
 
-// forgetLogs drops what is remembered of logs that a glob found once and that are gone.
+// forgetLogs drops what is remembered of logs that a glob found once and that are gone. Before the first look at all of them nobody knows which
+// these are.
 func (d *Daemon) forgetLogs() {
 	d.mu.Lock()
 	tail := d.sources.tail
 	d.mu.Unlock()
-	if tail == nil {
+	if tail == nil || !tail.Looked() {
 		return
 	}
 	known := map[string]bool{logtail.Stdin: true}
