@@ -315,6 +315,9 @@ func (p *path) read(f *File, now time.Time, sink Sink) (more bool, err error) {
 			p.w.log.Warn("compressed file is broken; its rest is lost", "path", p.name, "error", err)
 			p.lost(f.identity(), f.off)
 			p.fail(err, causeIO)
+			if f != p.cur { // it will not mend
+				return true, p.endOld(f, sink)
+			}
 			return false, nil
 		case err != nil:
 			p.fail(err, causeIO)

@@ -143,9 +143,14 @@ type guarded struct {
 	name   Format
 	bounds bounds
 	n      int64 // bytes unpacked
+	ended  error // what reading ended with
 }
 
+// Read gives no more bytes once it has given an error, so that nobody who takes the bytes first goes on with a bomb.
 func (g *guarded) Read(p []byte) (int, error) {
+	if g.ended != nil {
+		return 0, g.ended
+	}
 	n, err := g.r.Read(p)
 	g.n += int64(n)
 	if g.n > g.bounds.free && g.n/g.bounds.ratio > g.packed.n {
@@ -154,5 +159,6 @@ func (g *guarded) Read(p []byte) (int, error) {
 	if err != nil && err != io.EOF { //nolint:errorlint // a wrapped EOF is an error of the stream
 		err = fmt.Errorf("%s: %w", g.name, err)
 	}
+	g.ended = err
 	return n, err
 }
