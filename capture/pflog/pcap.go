@@ -23,6 +23,9 @@ const (
 // ErrFormat is wrapped by errors that say that a file is no pflog capture, or is damaged beyond the record that they name.
 var ErrFormat = errors.New("not a readable pflog capture")
 
+// ErrUnknown is wrapped, beside ErrFormat, by errors that say that a file does not begin as a capture of any kind.
+var ErrUnknown = errors.New("neither pcap nor pcapng nor a known compression")
+
 // FileHeader is what the first 24 bytes of a pcap file say.
 type FileHeader struct {
 	BigEndian   bool
@@ -32,10 +35,10 @@ type FileHeader struct {
 }
 
 // ParseFileHeader reads the header of a pcap file (draft-ietf-opsawg-pcap) and makes sure that its records are pflog's.
-// The error wraps ErrFormat.
+// The error wraps ErrFormat, and ErrUnknown where they are no pcap file's at all.
 func ParseFileHeader(b []byte) (FileHeader, error) {
-	if len(b) < FileHeaderLen {
-		return FileHeader{}, fmt.Errorf("%w: %d bytes are no pcap header", ErrFormat, len(b))
+	if len(b) < 4 {
+		return FileHeader{}, fmt.Errorf("%w: %d bytes are %w", ErrFormat, len(b), ErrUnknown)
 	}
 	var h FileHeader
 	switch magic := binary.BigEndian.Uint32(b); magic {
@@ -47,7 +50,10 @@ func ParseFileHeader(b []byte) (FileHeader, error) {
 	case 0x4d3cb2a1:
 		h.Nanoseconds = true
 	default:
-		return FileHeader{}, fmt.Errorf("%w: it starts with %08x, which is neither pcap nor pcapng nor a known compression", ErrFormat, magic)
+		return FileHeader{}, fmt.Errorf("%w: it starts with %08x, which is %w", ErrFormat, magic, ErrUnknown)
+	}
+	if len(b) < FileHeaderLen {
+		return FileHeader{}, fmt.Errorf("%w: %d bytes are no pcap header", ErrFormat, len(b))
 	}
 	if major := h.uint16(b[4:]); major != 2 {
 		return FileHeader{}, fmt.Errorf("%w: pcap version %d, want 2", ErrFormat, major)

@@ -4,6 +4,7 @@
 package replay
 
 import (
+	"cmp"
 	"container/heap"
 	"context"
 	"errors"
@@ -188,7 +189,7 @@ func openAll(o Options, totals *Totals) ([]*queued, error) {
 			faults = append(faults, err)
 			continue
 		}
-		sources = append(sources, &queued{source: s, order: i})
+		sources = append(sources, &queued{source: s, name: in.Name, order: i})
 	}
 	if len(faults) > 0 {
 		for _, s := range sources {
@@ -208,7 +209,8 @@ func (noPF) Delete(context.Context, ...warden.Entry) error { return nil }
 // queued is a source in the merge.
 type queued struct {
 	source source
-	order  int // among equal times
+	name   string
+	order  int // among equal names
 }
 
 type queue []*queued
@@ -218,7 +220,11 @@ func (q queue) Less(i, j int) bool {
 	if c := q[i].source.at().Compare(q[j].source.at()); c != 0 {
 		return c < 0
 	}
-	return q[i].order < q[j].order
+	// Of equal times packets come first, and then the files' names decide, so that the order in which files are named does not matter.
+	if a, b := q[i].source.isText(), q[j].source.isText(); a != b {
+		return b
+	}
+	return cmp.Or(cmp.Compare(q[i].name, q[j].name), q[i].order-q[j].order) < 0
 }
 func (q queue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
 func (q *queue) Push(x any)   { *q = append(*q, x.(*queued)) }

@@ -1,13 +1,11 @@
 package replay
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
-	"strings"
 	"time"
 
 	"pfwarden/capture"
@@ -22,6 +20,7 @@ type source interface {
 	advance() error
 	// at is the record's time. Sources are merged by it.
 	at() time.Time
+	isText() bool
 	// deliver hands the record on.
 	deliver(to *player)
 	// done says how many bytes of the file were read.
@@ -69,17 +68,19 @@ func open(path string, stdin io.Reader, o Options, reject func(pflog.Rejected)) 
 
 func newSource(name string, in io.Reader, closer io.Closer, modified time.Time, o Options, reject func(pflog.Rejected)) (source, error) {
 	bytesRead := &counted{r: in}
-	head := bufio.NewReaderSize(bytesRead, 64<<10)
-	isPcap, err := holdsPackets(head)
-	if err == nil && isPcap {
-		var r *pflog.Reader
-		if r, err = pflog.NewReader(head, name, pflog.Options{OnReject: reject}); err == nil {
-			return &packets{reader: r, file: closer, read: bytesRead}, nil
-		}
-	} else if err == nil {
-		var r *logtail.Reader
-		if r, err = logtail.NewReader(head, name, modified, 0); err == nil {
-			return newLines(r, closer, bytesRead, modified, o)
+	// What tells packets from text may lie far into a compressed file, behind its first block. So the packets' reader has a try at all of it,
+	// and the text reader begins anew.
+	head := &recorder{r: bytesRead, recording: true}
+	r, err := pflog.NewReader(head, name, pflog.Options{OnReject: reject})
+	head.recording = false
+	switch {
+	case err == nil:
+		return &packets{reader: r, file: closer, read: bytesRead}, nil
+	case !errors.Is(err, errHead) && (!errors.Is(err, pflog.ErrFormat) || errors.Is(err, pflog.ErrUnknown)):
+		// Text; or what is compressed is damaged, which the text reader tells behind the lines that it holds.
+		var text *logtail.Reader
+		if text, err = logtail.NewReader(io.MultiReader(bytes.NewReader(head.kept), bytesRead), name, modified, 0); err == nil {
+			return newLines(text, closer, bytesRead, modified, o)
 		}
 	}
 	if closer != nil {
@@ -88,39 +89,29 @@ func newSource(name string, in io.Reader, closer io.Closer, modified time.Time, 
 	return nil, fmt.Errorf("opening %s: %w", name, err)
 }
 
-// holdsPackets tells a packet file from a text log by its first bytes, behind compression too.
-func holdsPackets(r *bufio.Reader) (bool, error) {
-	head, err := r.Peek(headLen)
-	if err != nil && !errors.Is(err, io.EOF) {
-		return false, err
-	}
-	if len(head) == 0 {
-		return false, nil
-	}
-	_, notOurs := pflog.NewReader(bytes.NewReader(head), "", pflog.Options{})
-	if notOurs == nil || !errors.Is(notOurs, pflog.ErrFormat) {
-		return notOurs == nil, nil
-	}
-	var first capture.Line
-	text, err := logtail.NewReader(bytes.NewReader(head), "", time.Time{}, 0)
-	if err == nil {
-		err = text.Next(&first)
-	}
-	if err != nil && !errors.Is(err, io.EOF) && len(first.Text) == 0 {
-		return false, nil // let the text reader say what is wrong with it
-	}
-	for _, magic := range packetMagics {
-		if bytes.HasPrefix(head, []byte(magic)) || strings.HasPrefix(first.Text, magic) {
-			return false, notOurs // packets, but not of pflog
-		}
-	}
-	return false, nil
+// recorder keeps what is read through it while it records.
+type recorder struct {
+	r         io.Reader
+	recording bool
+	kept      []byte
 }
 
-const headLen = 16 << 10
+const headMost = 16 << 20 // bytes of a compressed file that its first ones may need
 
-// packetMagics are the first bytes of pcap (both orders, micro- and nanoseconds) and pcapng files.
-var packetMagics = [...]string{"\xa1\xb2\xc3\xd4", "\xd4\xc3\xb2\xa1", "\xa1\xb2\x3c\x4d", "\x4d\x3c\xb2\xa1", "\x0a\x0d\x0d\x0a"}
+var errHead = fmt.Errorf("nothing is unpacked from its first %d bytes", headMost)
+
+func (r *recorder) Read(p []byte) (int, error) {
+	if r.recording && len(r.kept) >= headMost {
+		return 0, errHead
+	}
+	n, err := r.r.Read(p)
+	if r.recording {
+		r.kept = append(r.kept, p[:n]...)
+	} else {
+		r.kept = nil
+	}
+	return n, err
+}
 
 // packets is a pflog file.
 type packets struct {
@@ -132,6 +123,7 @@ type packets struct {
 
 func (s *packets) advance() error     { return s.reader.Next(&s.packet) }
 func (s *packets) at() time.Time      { return s.packet.Time }
+func (s *packets) isText() bool       { return false }
 func (s *packets) done() int64        { return s.read.n }
 func (s *packets) deliver(to *player) { to.packet(&s.packet) }
 func (s *packets) close() {
@@ -185,6 +177,7 @@ func (s *lines) advance() error {
 }
 
 func (s *lines) at() time.Time      { return s.time }
+func (s *lines) isText() bool       { return true }
 func (s *lines) done() int64        { return s.read.n }
 func (s *lines) deliver(to *player) { to.line(&s.line, s.time) }
 func (s *lines) close() {
