@@ -34,6 +34,7 @@ type Definition struct {
 	LogEncoding  string // of the log, as Python or IANA name it; "" or "auto" = UTF-8
 	FreshAddress bool   // an address in a line of a multi-line id replaces an older one of another family; fail2ban keeps the old one
 	Proof        string // "tcp" where a line can come from nothing but a completed handshake with the address in it, else "none"
+	Forgeable    bool   // Proof does not hold for a log in which nginx reports errors: a client can write whole lines of any form into it
 }
 
 // Options say how a filter is run.

@@ -26,6 +26,7 @@ type work struct {
 	login   []int
 	emit    func(int, Candidate)
 	matched bool // something was emitted
+	forged  bool // nginx reports errors in the log
 	trace   *Trace
 	exam    *Examination // every pattern is tried, and every match told; nil = only what matters
 	content int          // where the text that failregexes see begins in the line without its time stamp; -1 if that is lost
@@ -311,7 +312,7 @@ func (f *Filter) send(w *work, c *Candidate, found fields) {
 		}
 	}
 	c.Text = strings.Clone(cut(w.raw, maxTextKept))
-	c.Proven = f.Proof == "tcp" && c.Addr.IsValid() && c.Host == "" && c.ID == c.Addr.String()
+	c.Proven = f.Proof == "tcp" && !(f.Forgeable && w.forged) && c.Addr.IsValid() && c.Host == "" && c.ID == c.Addr.String()
 	w.matched = true
 	w.emit(w.jail, *c)
 }

@@ -20,6 +20,9 @@ type Set struct {
 	trace  Trace
 	exam   *Examination // of the line that is examined; nil = none is
 	broken bool         // the line at hand has bytes that mean nothing in the log's encoding
+
+	forgeable bool // a filter asks whether nginx reports errors in the log
+	forged    bool // it does
 }
 
 // SetStats count what passed through a Set.
@@ -78,6 +81,7 @@ func NewSet(filters []*Filter) *Set {
 	}
 	byKey := map[key]*group{}
 	for i, f := range filters {
+		s.forgeable = s.forgeable || f.Forgeable
 		zone := f.TimeZone
 		if f.options.Location != nil {
 			zone = f.options.Location.String() + "/" + zone
@@ -103,7 +107,7 @@ func NewSet(filters []*Filter) *Set {
 // Fork makes a set of the same filters for another log. It shares everything that was compiled, and begins with date detectors and time
 // rules of its own: which format a log is written in and how its clock goes is a matter of that log alone.
 func (s *Set) Fork() *Set {
-	fork := &Set{phase: s.phase, groups: make([]*group, len(s.groups))}
+	fork := &Set{phase: s.phase, forgeable: s.forgeable, groups: make([]*group, len(s.groups))}
 	for i, g := range s.groups {
 		own := *g
 		own.detector = g.filters[0].format.NewDetector()
@@ -195,9 +199,10 @@ func (s *Set) Trace(line capture.Line, now time.Time, emit func(jail int, c Cand
 
 func (s *Set) match(line capture.Line, now time.Time, emit func(int, Candidate), trace *Trace) {
 	s.stats.Lines++
+	s.forged = s.forged || s.forgeable && nginxReports(line.Text)
 	run, matched := false, false
 	for _, g := range s.groups {
-		g.work.matched, g.work.emit = false, emit
+		g.work.matched, g.work.emit, g.work.forged = false, emit, s.forged
 		run = g.match(s, &line, now, trace) || run
 		matched = matched || g.work.matched
 	}
@@ -211,6 +216,22 @@ func (s *Set) match(line capture.Line, now time.Time, emit func(int, Candidate),
 	if matched {
 		s.stats.Matched++
 	}
+}
+
+// nginxReports tells whether a line begins as those of nginx' error log do: "2026/11/22 15:00:00 [error] …". nginx writes the file name that a
+// request asks for as it is after decoding, line ends too, so that "GET /%0a…" puts whole lines of the client's own into that log, with any address
+// and in the form of any server. The beginning of the true line comes before them.
+func nginxReports(line string) bool {
+	const form = "0000/00/00 00:00:00 ["
+	if len(line) < len(form) {
+		return false
+	}
+	for i := range len(form) {
+		if c := line[i]; form[i] == '0' && (c < '0' || c > '9') || form[i] != '0' && c != form[i] {
+			return false
+		}
+	}
+	return true
 }
 
 // match runs one group over a line and reports whether any regex was run.

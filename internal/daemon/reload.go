@@ -68,6 +68,7 @@ func (d *Daemon) takeConfig(ctx context.Context, c *config.Config) error {
 	d.drainSources()
 	d.stopScreen()
 	d.screened()
+	d.engine.Flush(d.o.Now())
 	d.commit(ctx)
 	plan.Warden.OnEvent, plan.Warden.Read, plan.Warden.Log = d.event, d.readAt, d.log
 	detector, err := d.sameDetector(plan.Detector)

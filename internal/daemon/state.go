@@ -101,6 +101,7 @@ func (d *Daemon) snapshotIfDue(ctx context.Context, now time.Time) {
 // snapshot saves the detector's state, unless bans that it has led to are not in the ledger: after a crash the older snapshot leads to them
 // once more.
 func (d *Daemon) snapshot(ctx context.Context, now time.Time) {
+	d.engine.Flush(now)
 	d.commit(ctx)
 	if h := d.bans.Health(); h.Ledger != nil {
 		d.fault("snapshot", h.Ledger.Error())

@@ -76,6 +76,7 @@ type Engine struct {
 	counts   Counts
 	one      [1]detect.Notice
 	twice    twice
+	held     held
 	phase    filter.Phase
 }
 
@@ -108,6 +109,7 @@ func (e *Engine) Counts() Counts { return e.counts }
 // Packet takes one record of PF's log, read at the given time (zero in replay). now is the time by which bans are judged.
 func (e *Engine) Packet(now, read time.Time, p *capture.Packet) {
 	e.counts.Packets++
+	e.release(now)
 	e.obs = e.obs[:0]
 	if c := e.o.Classifier; c != nil {
 		if n, ok := c.Contact(p); ok {
@@ -179,6 +181,7 @@ func (e *Engine) Notices(notices []detect.Notice) {
 
 // Tick ends the bans whose time has come and lets the detector forget.
 func (e *Engine) Tick(now time.Time) {
+	e.release(now)
 	e.o.Detector.Tick(now)
 	e.Notices(e.o.Warden.Tick(now))
 }

@@ -21,6 +21,7 @@ type lineState struct {
 // Line takes one line of a log. now is the time by which bans are judged, and the line's own where it has none.
 func (e *Engine) Line(now time.Time, l *capture.Line) {
 	e.counts.Lines++
+	e.release(now)
 	e.obs = e.obs[:0]
 	s := &e.line
 	s.line, s.now, s.set, s.notices, s.at = l, now, e.setOf(l.Origin), s.notices[:0], time.Time{}
@@ -83,9 +84,19 @@ func (e *Engine) candidate(index int, c filter.Candidate) {
 	if e.o.Candidates != nil && e.o.Candidates.Ignored(jail.Name, &o) {
 		return
 	}
-	if !jail.Exact && e.twice.again(s.set.jails[index], o.Source, o.User, s.line.Origin, c.Regex, o.Time) {
-		e.counts.Twice++
-		return
+	if !jail.Exact {
+		key, log := attempt{s.set.jails[index], o.Source, o.User}, s.line.Origin
+		again := e.twice.again(key, log, c.Regex, o.Time)
+		if again {
+			e.counts.Twice++
+		}
+		switch {
+		case again && !(o.Proven && e.held.drop(key, log)):
+			return
+		case !again && !o.Proven && jail.Filter.Forgeable && jail.several():
+			e.held.add(key, o, log, s.now)
+			return
+		}
 	}
 	e.obs = append(e.obs, o)
 }

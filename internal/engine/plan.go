@@ -140,6 +140,7 @@ func DefinitionOf(j *config.Jail, filters func(spec string) (filter.Definition, 
 			*o.to = o.text
 		}
 	}
+	def.Forgeable = def.Forgeable && j.Proof == "" // else the administrator has judged
 	return def, nil
 }
 

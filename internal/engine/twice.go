@@ -38,8 +38,7 @@ const (
 )
 
 // again says that another log has told of this failure already.
-func (t *twice) again(jail int, source netip.Addr, user, log string, regex int, at time.Time) bool {
-	key := attempt{jail, source, user}
+func (t *twice) again(key attempt, log string, regex int, at time.Time) bool {
 	m := t.seen[key]
 	if m == nil || at.Sub(m.since).Abs() > momentLength {
 		if t.seen == nil || len(t.seen) >= momentsKept {

@@ -32,7 +32,7 @@ func TestTwice(t *testing.T) {
 			got := 0
 			regex := map[string]int{"error": 0, "access": 6, "access of another host": 6}
 			for _, l := range row.lines {
-				if !tw.again(1, netip.MustParseAddr(l.source), l.user, l.log, regex[l.log], start.Add(l.at)) {
+				if !tw.again(attempt{1, netip.MustParseAddr(l.source), l.user}, l.log, regex[l.log], start.Add(l.at)) {
 					got++
 				}
 			}
@@ -46,7 +46,7 @@ func TestTwice(t *testing.T) {
 func TestTwiceIsBounded(t *testing.T) {
 	var tw twice
 	for i := range 10 * momentsKept {
-		tw.again(0, netip.AddrFrom4([4]byte{100, byte(i >> 16), byte(i >> 8), byte(i)}), "", "log", 0, time.Unix(1, 0))
+		tw.again(attempt{source: netip.AddrFrom4([4]byte{100, byte(i >> 16), byte(i >> 8), byte(i)})}, "log", 0, time.Unix(1, 0))
 	}
 	if len(tw.seen) > momentsKept {
 		t.Errorf("%d moments are kept, want %d at most", len(tw.seen), momentsKept)

@@ -290,6 +290,7 @@ func (p *player) play(sources []*queued, progress func(int64)) error {
 	if progress != nil {
 		progress(doneOf(sources))
 	}
+	p.engine.Flush(p.clock)
 	if !p.clock.IsZero() {
 		p.engine.Tick(p.clock)
 	}

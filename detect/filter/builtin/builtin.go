@@ -72,13 +72,14 @@ func Lookup(spec string) (filter.Definition, error) {
 		return filter.Definition{}, fmt.Errorf("no filter %q: expected one of %s", name, strings.Join(Names(), ", "))
 	}
 	o := &Options{values: options}
+	_, sure := options["proof"] // then it is for somebody else to judge
 	def := build(o)
 	def.Name, def.FreshAddress = name, true
 	def.UseDNS = o.take("usedns", def.UseDNS, "yes", "warn", "no", "raw")
 	def.Logtype = o.take("logtype", def.Logtype, "file", "short", "journal", "rfc5424")
 	def.TimeZone = o.take("timezone", def.TimeZone)
 	def.Datepattern = o.take("datepattern", def.Datepattern)
-	def.Proof = o.take("proof", def.Proof, "tcp", "none")
+	def.Proof, def.Forgeable = o.take("proof", def.Proof, "tcp", "none"), def.Forgeable && !sure
 	for _, key := range sortedKeys(o.values) {
 		o.faults = append(o.faults, fmt.Errorf("unknown option %q", key))
 	}
@@ -142,8 +143,12 @@ func ParseSpec(spec string) (name string, options map[string]string, err error) 
 // syslogPrefix matches what stands before a daemon's message, its time stamp already cut out: classic syslog with a host,
 // FreeBSD's with <facility.level>, RFC 5424, and the journal's form.
 func syslogPrefix(daemon string) string {
-	return `^(?:<\d{1,3}>(?:1 )?)? ?(?:<\w+\.\w+> )?(?:[^\s<>\[\]]+ )?` +
-		`<F-MLFID>(?:` + daemon + `(?:\[\d+\])?:|` + daemon + ` (?:\d+|-) \S+ (?:-|\[[^\]]*\]))</F-MLFID> (?:\[ID \d+ \w+\.\w+\] )?`
+	return `^` + syslogHead + `<F-MLFID>(?:` + daemon + `(?:\[\d+\])?:|` + daemon + syslogBare + `)</F-MLFID> (?:\[ID \d+ \w+\.\w+\] )?`
 }
+
+const (
+	syslogHead = `(?:<\d{1,3}>(?:1 )?)? ?(?:<\w+\.\w+> )?(?:[^\s<>\[\]]+ )?` // before a daemon's name
+	syslogBare = ` (?:\d+|-) \S+ (?:-|\[[^\]]*\])`                           // behind it, in RFC 5424
+)
 
 const content = `<F-CONTENT>.+</F-CONTENT>$`

@@ -80,6 +80,14 @@ func TestFormats(t *testing.T) {
 			`2026/11/22 15:00:00 [error] 12#12: *1 user "bob" was not found in "/etc/nginx/.htpasswd", client: 198.51.100.7, server: , request: "GET / HTTP/1.1", host: "x"`,
 			`198.51.100.7 - bob [22/Nov/2026:15:00:00 +0000] "GET / HTTP/1.1" 401 12`},
 			[]found{fail("bob"), fail("eve"), fail("bob"), fail("bob"), fail("bob"), fail("bob"), fail("bob"), fail("bob"), none}},
+		{"httpd-auth: Apache to syslog", "httpd-auth", []string{
+			`Nov 22 23:06:10 www apache2[32198]: [auth_basic:error] [pid 32198:tid 32203] [client 198.51.100.7:56606] AH01618: user al" not found: /`,
+			`Nov 22 23:06:10 www httpd[32197]: [auth_basic:error] [pid 32197] [client 198.51.100.7:56610] AH01617: user bob: authentication failure for "/": Password Mismatch`,
+			`Nov 22 23:06:10 <auth.info> www httpd[123]: [auth_basic:error] [pid 123:tid 4] [client 198.51.100.7:56610] AH01618: user eve not found: /`,
+			`Nov 22 23:06:10 httpd[123]: [error] [client 198.51.100.7] user bob not found: /`,
+			`<35>1 2026-11-22T23:06:10.000000+00:00 www httpd 123 - - [auth_basic:error] [pid 123] [client 2001:db8::7:56610] AH01618: user eve not found: /`,
+			`Nov 22 23:06:10 www httpd[123]: [auth_basic:error] [pid 123] AH01618: user eve not found: /`},
+			[]found{fail(`al"`), fail("bob"), fail("eve"), fail("bob"), {who: a6, count: 1, user: "eve"}, none}},
 		{"httpd-auth: access log", "httpd-auth", []string{
 			`www.example.org 198.51.100.7 - bob [22/Nov/2026:15:00:00 +0000] "GET /x HTTP/1.1" 401 0`,
 			`198.51.100.7 - bob [22/Nov/2026:15:00:00 +0000] "GET / HTTP/1.1" 401 12`,

@@ -1,6 +1,7 @@
 package builtin
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -29,7 +30,9 @@ func run(t testing.TB, spec string, lines ...string) []found {
 	}
 	set := filter.NewSet([]*filter.Filter{f})
 	out := make([]found, len(lines))
+	forged := false // anybody may have written what comes from here on
 	for i, l := range lines {
+		forged = forged || def.Forgeable && strings.HasPrefix(l, "2026/11/22 15:00:00 [")
 		set.Match(capture.Line{Text: l, Modified: time.Date(2026, 11, 23, 0, 0, 0, 0, time.UTC)}, time.Time{}, func(_ int, c filter.Candidate) {
 			if out[i].who != "" {
 				t.Errorf("two candidates in %q", l)
@@ -37,8 +40,8 @@ func run(t testing.TB, spec string, lines ...string) []found {
 			if !c.HasTime || c.Time.Year() < 2005 {
 				t.Errorf("no time in %q: %v", l, c.Time)
 			}
-			if def.Proof == "tcp" && !c.Proven && c.Host == "" {
-				t.Errorf("not proven: %q", l)
+			if proven := def.Proof == "tcp" && c.Host == "" && !forged; c.Proven != proven {
+				t.Errorf("proven %v, want %v: %q", c.Proven, proven, l)
 			}
 			who := c.ID
 			if who == "" {
@@ -79,6 +82,11 @@ func TestInjection(t *testing.T) {
 		{"CVE-2013-2178: referer", "httpd-auth", "[Sun Nov 22 15:15:35 2026] [error] [client 1.2.3.4] user bob not found: /, referer: http://[client 5.6.7.8] user root not found: /", false},
 		{"apache: IPv6 client with a short port", "httpd-auth", "[Sun Nov 22 15:15:35.231487 2026] [auth_basic:error] [pid 1] [client 2001:db8::7:4341] AH01618: user eve not found: /priv/", false},
 		{"nginx: user closes its quotes", "httpd-auth", nginx + `user "x": password mismatch, client: 5.6.7.8, server: a": password mismatch, client: 1.2.3.4, server: a, request: "GET / HTTP/1.1", host: "a"`, true},
+		{"nginx: user closes its quotes, without the colon that none can hold", "httpd-auth", nginx + `user "x", client 5.6.7.8, server y" was not found in "/pw", client: 1.2.3.4, server: a, request: "GET / HTTP/1.1", host: "a"`, false},
+		{"nginx: user says that it was not found", "httpd-auth", nginx + `user "x" was not found in "y" was not found in "/pw", client: 1.2.3.4, server: a, request: "GET / HTTP/1.1", host: "a"`, false},
+		{"apache to syslog: user holds a client", "httpd-auth", `Nov 22 15:20:08 vm apache2[3]: [auth_basic:error] [pid 3:tid 4] [client 1.2.3.4:43418] AH01618: user x] [client 5.6.7.8:1] AH01618: user y not found: / not found: /`, false},
+		{"apache to syslog: user holds a line", "httpd-auth", `Nov 22 15:20:08 vm apache2[3]: [auth_basic:error] [pid 3:tid 4] [client 1.2.3.4:43418] AH01618: user x\nNov 22 15:20:08 vm httpd[3]: [auth_basic:error] [pid 3] [client 5.6.7.8:1] AH01618: user y not found: / not found: /`, false},
+		{"another daemon quotes apache", "httpd-auth", `Nov 22 15:20:08 vm cron[1]: httpd[3]: [auth_basic:error] [pid 3] [client 5.6.7.8:1] AH01618: user y not found: /`, true},
 		{"nginx: request names a client", "httpd-auth", nginx + `user "x": password mismatch, client: 1.2.3.4, server: a, request: "GET /, client: 5.6.7.8, server: b HTTP/1.1", host: "a"`, false},
 		{"access log: user", "httpd-auth[access=yes]", `1.2.3.4 - 5.6.7.8 - bob [22/Nov/2026:15:00:00 +0000] "GET / HTTP/1.1" 401 12`, false},
 		{"access log: request", "httpd-probes", `1.2.3.4 - - [22/Nov/2026:15:00:00 +0000] "GET /.env?a=%0A5.6.7.8 - - [] HTTP/1.1" 404 12 "-" "5.6.7.8 - - [22/Nov/2026:15:00:00 +0000] x"`, false},
