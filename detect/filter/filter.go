@@ -331,6 +331,15 @@ func (p *pattern) identifies() bool {
 	return false
 }
 
+// NamesOthers tells whether a line may name somebody by something else than an address: by <F-ID>, or by a host's name that is not looked up.
+func (f *Filter) NamesOthers() bool {
+	others := func(p *pattern) bool {
+		names := p.Names()
+		return slices.Contains(names, "fid") || f.UseDNS == "raw" && slices.Contains(names, "dns")
+	}
+	return f.pre != nil && others(f.pre) || slices.ContainsFunc(f.fail, others)
+}
+
 // Warnings say what is unwise in the definition's patterns, for people.
 func (f *Filter) Warnings() []string {
 	var out []string

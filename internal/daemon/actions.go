@@ -22,7 +22,7 @@ func hookJails(f *fail2ban.Running) (jails []hooks.Jail) {
 		return nil
 	}
 	for _, j := range f.Jails {
-		jails = append(jails, hooks.Jail{Name: j.Engine.Name, BanTime: j.BanTime, Actions: j.Actions})
+		jails = append(jails, hooks.Jail{Name: j.Engine.Name, BanTime: j.BanTime, Actions: j.Actions, Identifiers: j.Engine.Filter.NamesOthers()})
 	}
 	return jails
 }

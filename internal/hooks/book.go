@@ -4,8 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
-	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -43,6 +41,7 @@ type template struct {
 	text    string
 	timeout time.Duration
 	tags    []string
+	others  bool // a jail that knows sources by identifiers may have it run
 }
 
 // tagsOf lists the tags of a command, each once, in their order.
@@ -120,7 +119,8 @@ type Book struct {
 	actions map[ID]*template
 	ignores map[ID]*screen.Command
 	jails   map[string]bool
-	log     string // of the notices; "" = none
+	others  map[string]bool // the jails among them that know sources by identifiers, too
+	log     string          // of the notices; "" = none
 }
 
 // verbs are the commands of an action.
@@ -131,22 +131,26 @@ func verbs() []string {
 // NewBook lists the commands of the jails' actions, the ignore commands, and the path of fail2ban's log if somebody reads it ("" if not).
 // timeout is that of actions that name none; 0 = Options' default.
 func NewBook(jails []Jail, ignores []*screen.Command, log string, timeout time.Duration) *Book {
-	b := &Book{actions: make(map[ID]*template), ignores: make(map[ID]*screen.Command), jails: make(map[string]bool), log: log}
+	b := &Book{actions: make(map[ID]*template), ignores: make(map[ID]*screen.Command), jails: make(map[string]bool), others: make(map[string]bool), log: log}
+	for _, j := range jails {
+		b.jails[j.Name] = true
+		if j.Identifiers {
+			b.others[j.Name] = true
+		}
+	}
 	h := New(jails, Options{Timeout: timeout})
 	for n, a := range h.actions {
-		b.jails[n.jail] = true
 		for _, verb := range verbs() {
 			for _, family := range []string{"", "inet4", "inet6"} {
 				text, err := a.text(verb, family)
 				if err != nil || strings.TrimSpace(text) == "" {
 					continue // whoever wants to run it is told
 				}
-				b.actions[idOf(ofAction, a.timeout, text)] = &template{text, a.timeout, tagsOf(text)}
+				id := idOf(ofAction, a.timeout, text)
+				before := b.actions[id]
+				b.actions[id] = &template{text, a.timeout, tagsOf(text), b.others[n.jail] || before != nil && before.others}
 			}
 		}
-	}
-	for _, j := range jails {
-		b.jails[j.Name] = true
 	}
 	for _, c := range ignores {
 		b.ignores[idOf(ofIgnore, c.Timeout(), c.Text())] = c
@@ -180,40 +184,4 @@ func (a *action) digest() string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\n%v\n%q\n%q\n%v", a.name, a.banTime, a.spec.Command, a.spec.Init, a.spec.NoRestored) // maps are printed in the order of their keys
 	return fmt.Sprintf("%x", h.Sum(nil)[:16])
-}
-
-var (
-	wholeNumber = regexp.MustCompile(`^-?[0-9]{1,15}$`)
-	anyNumber   = regexp.MustCompile(`^-?[0-9]{1,15}(\.[0-9]{1,9})?$`)
-	reverseName = regexp.MustCompile(`^[0-9a-f.]{0,80}$`)
-	hostName    = regexp.MustCompile(`^([A-Za-z0-9_][A-Za-z0-9._-]{0,254})?$`)
-)
-
-// check says what is wrong with a value that another process gave. Texts from logs may be anything: they reach no shell but as arguments.
-func (b *Book) check(tag, v string) error {
-	ok := true
-	switch tag {
-	case "jail.name":
-		ok = b.jails[v]
-	case "family":
-		ok = v == "" || v == "inet4" || v == "inet6"
-	case "restored":
-		ok = v == "0" || v == "1"
-	case "failures", "bantime", "bancount", "ipfailures", "ipjailfailures", "jail.found", "jail.found_total", "jail.banned", "jail.banned_total":
-		ok = wholeNumber.MatchString(v)
-	case "time":
-		ok = anyNumber.MatchString(v)
-	case "ip-rev":
-		ok = reverseName.MatchString(v)
-	case "ip-host":
-		ok = hostName.MatchString(v)
-	case "ip":
-		if p, err := netip.ParsePrefix(v); err == nil {
-			ok = p.Masked() == p
-		}
-	}
-	if !ok {
-		return fmt.Errorf("%.40q is no value for <%s>", v, tag)
-	}
-	return nil
 }

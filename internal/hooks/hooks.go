@@ -26,6 +26,9 @@ type Jail struct {
 	Name    string
 	BanTime float64 // seconds before any growth; less than 0 = for ever
 	Actions []fail2ban.Action
+
+	// Identifiers says that its filter may name sources by something else than addresses.
+	Identifiers bool
 }
 
 // Counts are what <jail.found> and its like stand for.

@@ -149,6 +149,9 @@ func (s *Server) job(kind byte, r *run) (func(context.Context) (int, error), err
 			return nil, errors.New("no such ignore command is configured")
 		}
 		values, err := inOrder(c, r)
+		if err == nil {
+			err = s.book.ignoring(c, values)
+		}
 		return func(ctx context.Context) (int, error) { return c.Exec(ctx, values) }, err
 	}
 	t := s.book.actions[r.id]
@@ -160,11 +163,10 @@ func (s *Server) job(kind byte, r *run) (func(context.Context) (int, error), err
 		if int(v.tag) >= len(t.tags) {
 			return nil, fmt.Errorf("the command has no tag %d", v.tag)
 		}
-		tag := t.tags[v.tag]
-		if err := s.book.check(tag, v.text); err != nil {
-			return nil, err
-		}
-		fields = append(fields, field{tag, v.text})
+		fields = append(fields, field{t.tags[v.tag], v.text})
+	}
+	if err := (kinds{s.book.jails, t.others}).check(fields); err != nil {
+		return nil, err
 	}
 	command, args := fill(t.text, fields)
 	return func(ctx context.Context) (int, error) {
@@ -192,6 +194,9 @@ func inOrder(c *screen.Command, r *run) (values []string, err error) {
 func (s *Server) note(n note) (err error) {
 	if s.book.log == "" || !s.book.jails[n.jail] {
 		return fmt.Errorf("%w: no log, or no jail %.40q, is configured", ErrRefused, n.jail)
+	}
+	if !(kinds{s.book.jails, s.book.others[n.jail]}).source(n.address) {
+		return fmt.Errorf("%w: %.40q is nobody whom jail %s bans", ErrRefused, n.address, n.jail)
 	}
 	if s.notices == nil {
 		if s.notices, err = OpenNotices(s.book.log); err != nil {
