@@ -2,9 +2,13 @@
 package etc_test
 
 import (
+	"encoding/xml"
+	"errors"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -64,6 +68,60 @@ func TestConfigtestShowsFaults(t *testing.T) {
 				t.Errorf("%s with check ending in %s: %v, %q", goos, exit, err, out)
 			}
 		}
+	}
+}
+
+// What a script signals is the process that it has started, and none of those that this one starts.
+func TestScriptsSignalOneProcess(t *testing.T) {
+	t.Parallel()
+	found := regexp.MustCompile(`(?m)^pexp="(.*)"$`).FindStringSubmatch(read(t, "openbsd/pfwarden.rc"))
+	if found == nil {
+		t.Fatal("openbsd: no pexp")
+	}
+	daemon := "/usr/local/sbin/pfwarden"
+	pattern := regexp.MustCompile("^(" + strings.ReplaceAll(found[1], "${daemon}", daemon) + ")$") // pgrep -xf
+	for args, want := range map[string]bool{
+		"run": true, "run --fail2ban /etc/fail2ban": true, "run -f /etc/x.toml": true,
+		"worker --config /etc/x.toml": false, "hooks --config /etc/x.toml": false, "plan": false, "bindcapture pflog0 160": false, "status": false,
+	} {
+		if got := pattern.MatchString(daemon + " " + args); got != want {
+			t.Errorf("openbsd: %q is signalled: %v", args, got)
+		}
+	}
+
+	dir := t.TempDir()
+	program, subr := filepath.Join(dir, "pfwarden"), filepath.Join(dir, "rc.subr")
+	if err := errors.Join(
+		os.WriteFile(program, []byte("#!/bin/sh\necho $$ $* >"+dir+"/ran\n"), 0o755),
+		os.WriteFile(subr, []byte("rc_flags='-f x'\nload_rc_config() { :; }\nrun_rc_command() { eval $start_cmd; wait; }\n"), 0o644),
+	); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.NewReplacer("/etc/rc.subr", subr, "/usr/pkg/sbin/pfwarden", program, "$_rc_subr_loaded ", "", "/var/run", dir).Replace(read(t, "netbsd/pfwarden.rc"))
+	if out, err := exec.Command("sh", "-c", text, "pfwarden", "start").CombinedOutput(); err != nil {
+		t.Fatalf("netbsd: %v: %s", err, out)
+	}
+	pid, ran := strings.TrimSpace(read(t, dir+"/pfwarden.pid")), strings.TrimSpace(read(t, dir+"/ran"))
+	if pid == "" || ran != pid+" run -f x" {
+		t.Errorf("netbsd: process %s is noted, %q runs", pid, ran)
+	}
+	if text := read(t, "freebsd/pfwarden.rc"); !strings.Contains(text, "-p ${pidfile}") || strings.Contains(text, "-P ") {
+		t.Error("freebsd: daemon(8) does not note the process that it starts")
+	}
+}
+
+// launchd starts the privileged process alone.
+func TestLaunchd(t *testing.T) {
+	t.Parallel()
+	var plist struct {
+		Keys    []string `xml:"dict>key"`
+		Strings []string `xml:"dict>array>string"`
+	}
+	if err := xml.Unmarshal([]byte(read(t, "macos/org.pfwarden.plist")), &plist); err != nil {
+		t.Fatal(err)
+	}
+	if !slices.Equal(plist.Strings, []string{"/usr/local/sbin/pfwarden", "run"}) || !slices.Contains(plist.Keys, "KeepAlive") {
+		t.Errorf("%+v", plist)
 	}
 }
 
