@@ -2,7 +2,6 @@ package detect
 
 import (
 	"math/bits"
-	"net/netip"
 	"slices"
 	"time"
 )
@@ -10,6 +9,9 @@ import (
 const (
 	companyMembers = 12 // sources of one prefix …
 	companyDoors   = 24 // … and doors that they knocked on together …
+	companyTargets = 6  // … different ones, by all of them: customers with an old bookmark and machines of a monitoring service ask for the same few
+	companyWhole   = 3  // … and of those who began, companyShare have so many each: a spread scan gives everybody his part, wrong numbers come to few
+	companyShare   = .4
 	companyParts   = 3
 	companyPart    = 2 * 3600 // … within three parts of two hours
 	companyWays    = 4
@@ -23,6 +25,9 @@ type company struct {
 	hi, lo  uint64
 	part    uint32 // number of the newest part
 	doors   [companyParts]uint16
+	began   [2 * companyParts]uint16 // sources whose first door this was: those who are whole within the parts began in as many before at most
+	whole   [companyParts]uint16     // sources that got their last of companyWhole doors
+	targets [companyParts]uint64     // which doors: a bit for each, by hash
 	members [companyParts]roll
 }
 
@@ -33,16 +38,35 @@ func (c *company) turn(now uint32) {
 	if part <= c.part {
 		return
 	}
-	for n := min(part-c.part, companyParts); n > 0; n-- {
+	for n := min(part-c.part, uint32(len(c.began))); n > 0; n-- {
 		copy(c.doors[1:], c.doors[:])
+		copy(c.began[1:], c.began[:])
+		copy(c.whole[1:], c.whole[:])
+		copy(c.targets[1:], c.targets[:])
 		copy(c.members[1:], c.members[:])
-		c.doors[0], c.members[0] = 0, roll{}
+		c.doors[0], c.began[0], c.whole[0], c.targets[0], c.members[0] = 0, 0, 0, 0, roll{}
 	}
 	c.part = part
 }
 
 // knocked is how many doors its members knocked on.
-func (c *company) knocked() int { return int(c.doors[0]) + int(c.doors[1]) + int(c.doors[2]) }
+func (c *company) knocked() int { return sum(c.doors[:]) }
+
+func sum(of []uint16) (n int) {
+	for _, v := range of {
+		n += int(v)
+	}
+	return n
+}
+
+// shared says whether its members seem to do parts of one work. Where our side has few addresses, few different doors tell nothing. Of IPv6 it is
+// not asked how many of those who began have done their part: no provider lets hundreds of customers share a /64.
+func (c *company) shared(few bool) bool {
+	if c.is4() && float64(sum(c.whole[:])) < companyShare*float64(sum(c.began[:])) {
+		return false
+	}
+	return few || bits.OnesCount64(c.targets[0]|c.targets[1]|c.targets[2]) >= companyTargets
+}
 
 // sources is how many members there are; of an IPv6 prefix as far as its rolls go, which is said by more.
 func (c *company) sources() (n int, more bool) {
@@ -75,8 +99,8 @@ func (c *company) subnets(ids []uint32) (_ []uint32, full bool) {
 	return ids, full
 }
 
-func (c *company) strong() bool {
-	if c.knocked() < companyDoors {
+func (c *company) strong(few bool) bool {
+	if c.knocked() < companyDoors || !c.shared(few) {
 		return false // as of nearly every prefix
 	}
 	if !c.is4() && c.members[0].full() {
@@ -118,6 +142,10 @@ func (t *companies) member(c *company, id uint32) key {
 	return key{c.hi | uint64(id)<<(64-max(t.bits6, companyBits6)), c.lo}
 }
 
+// soon says whether all of a source's doors were knocked on within the time in which a company's are: customers behind the addresses of a provider
+// get a few wrong over a day, the members of a spread scan have their few probes to send.
+func (x *slot) soon() bool { return x.last-min(x.first, x.last) <= companyParts*companyPart }
+
 func companyKey(k key) key {
 	if k.is4() {
 		return k.mask(96 + companyBits4)
@@ -141,20 +169,44 @@ func (t *companies) find(k key) *company {
 }
 
 // strong says whether the source's prefix is a company at time now.
-func (t *companies) strong(source key, now uint32) bool {
+func (t *companies) strong(source key, now uint32, few bool) bool {
 	c := t.find(companyKey(source))
 	if c == nil {
 		return false
 	}
 	c.turn(now)
-	return c.strong()
+	return c.strong(few)
 }
 
-// knock counts doors of a member. It answers true when that makes the prefix a company.
-func (t *companies) knock(source key, now uint32, doors int) bool {
+// step is what a company is told of one knock of a source.
+type step struct {
+	source key
+	target uint64 // hash of the door
+	knocks int    // of the source, with this one
+	fresh  bool   // a new door, not a known one in a new hour
+	hidden bool   // its first door was not told, but only marked it in the doorkeeper
+	soon   bool
+}
+
+func (x *slot) step(target uint64, fresh bool) step {
+	return step{source: x.key(), target: target, knocks: x.knocks(), fresh: fresh, hidden: x.flags&flagCredit != 0, soon: x.soon()}
+}
+
+// knock counts a knock of a member. A source that has one door is none yet: it is only noted that it began, where the prefix is known by others.
+// The answer is true when the knock makes the prefix a company.
+func (t *companies) knock(s step, now uint32, few bool) bool {
+	source := s.source
 	k := companyKey(source)
 	c := t.find(k)
-	if c == nil {
+	if s.knocks < 2 {
+		if c != nil && s.fresh {
+			c.turn(now)
+			c.add(c.began[:], now, 1)
+		}
+		return false
+	}
+	created := c == nil
+	if created {
 		b := t.bucket(k)
 		c = &b[0]
 		for i := range b {
@@ -168,18 +220,37 @@ func (t *companies) knock(source key, now uint32, doors int) bool {
 		*c = company{hi: k.hi, lo: k.lo, part: max(now/companyPart, 1)}
 	}
 	c.turn(now)
-	before := c.strong()
-	part := min(c.part-min(now/companyPart, c.part), companyParts-1)
+	before := c.strong(few)
+	part := c.at(now)
+	if s.fresh {
+		c.targets[part] |= 1 << (s.target >> 58)
+		if created || s.knocks == 2 && s.hidden {
+			c.add(c.began[:], now, 1)
+		}
+		if s.knocks == companyWhole {
+			c.add(c.whole[:], now, 1)
+		}
+	}
+	c.add(c.doors[:], now, 1+boolInt(s.knocks == 2))
 	if source.is4() {
 		at := source.lo & 255
 		c.members[part][at>>6] |= 1 << (at & 63)
 	} else {
 		c.members[part].note(t.id(source))
 	}
-	if c.doors[part] < 1<<15 {
-		c.doors[part] += uint16(doors)
+	return !before && c.strong(few)
+}
+
+// at is where what happened at now is counted: 0 is the newest part.
+func (c *company) at(now uint32) uint32 {
+	return min(c.part-min(now/companyPart, c.part), companyParts-1)
+}
+
+// add counts in the part of now, up to where a count is large by any measure.
+func (c *company) add(to []uint16, now uint32, n int) {
+	if p := &to[c.at(now)]; *p < 1<<15 {
+		*p += uint16(n)
 	}
-	return !before && c.strong()
 }
 
 func (t *companies) worth(c *company, now uint32) int {
@@ -201,16 +272,16 @@ func (d *Detector) judgeCompany(source key, at int64, emit func(Verdict)) {
 		return
 	}
 	t := d.scan.companies
-	if t.exact() {
-		if c := t.find(k); c != nil {
-			ids, _ := c.subnets(nil)
-			for _, id := range ids {
-				d.judgeMember(t.member(c, id), now, at, emit)
-			}
+	if c := t.find(k); c != nil && t.exact() {
+		ids, more := c.subnets(nil)
+		for _, id := range ids {
+			d.judgeMember(t.member(c, id), now, at, emit)
 		}
-		return
+		if !more {
+			return
+		}
 	}
-	// The members' keys are not known, so those in the spill cannot be found.
+	// The other members' keys are not known, so those in the spill cannot be found.
 	if now-t.walked < companyWalk {
 		return // the members' next knocks will do
 	}
@@ -230,103 +301,6 @@ func (d *Detector) judgeMember(k key, now uint32, at int64, emit func(Verdict)) 
 	if f, _ := d.scan.fraction(x, now); f >= nearlyOne {
 		d.judge(k.addr(), "", -1, at, emit)
 	}
-}
-
-// maxMembers bounds the members that a prefix verdict may ask for.
-const maxMembers = 256
-
-// proven is one prefix with members that earned proven verdicts.
-type proven struct {
-	members map[netip.Addr]int64 // when each was last judged
-	last    int64
-}
-
-// prefixes counts proven members of prefixes, for verdicts on the whole prefix.
-type prefixes struct{ of map[netip.Prefix]*proven }
-
-const maxPrefixes = 4096
-
-func newPrefixes() prefixes { return prefixes{map[netip.Prefix]*proven{}} }
-
-// member notes a proven verdict; enough of them in one prefix make a verdict on the prefix.
-func (d *Detector) member(a netip.Addr, at int64, v *Verdict, emit func(Verdict)) {
-	c := &d.config.Prefix
-	if !c.Enabled {
-		return
-	}
-	p := maskKey(a, c.Bits4, c.Bits6).prefix(c.Bits4, c.Bits6)
-	g := d.groups.of[p]
-	if g == nil {
-		if len(d.groups.of) >= maxPrefixes {
-			d.groups.drop()
-		}
-		g = &proven{members: map[netip.Addr]int64{}}
-		d.groups.of[p] = g
-	}
-	g.last = max(g.last, at)
-	g.members[v.Source.Addr()] = at
-	for m, t := range g.members {
-		if t < at-int64(c.Window) {
-			delete(g.members, m)
-		}
-	}
-	if len(g.members) < c.Members {
-		return
-	}
-	n := len(g.members)
-	delete(d.groups.of, p)
-	w := Verdict{
-		Time: v.Time, Source: p, Jail: v.Jail, Shares: v.Shares, Score: v.Score, Proven: true, Evidence: v.Evidence, Failures: n,
-		Reasons: []string{plural(n, "proven attacker") + " of " + p.String() + " within " + span(c.Window) + ", the last of them " + a.String()},
-	}
-	w.Gates = append(w.Gates, d.memberGate(p))
-	w.Stopped = w.Gates[0].Stopped
-	d.stats.count(d.shareJail(v.Jail), &w, len(d.config.Jails))
-	emit(w)
-}
-
-func (d *Detector) shareJail(name string) int {
-	if j, ok := d.jails[name]; ok {
-		return j
-	}
-	return -1
-}
-
-// memberGate refuses a prefix that holds a never-listed, own or contacted address.
-func (d *Detector) memberGate(p netip.Prefix) GateAnswer {
-	stop := func(why string) GateAnswer { return GateAnswer{Gate: GateMember, Stopped: true, Text: why} }
-	listed := false
-	if n := d.config.Never; n != nil {
-		o, ok := n.(overlapper)
-		listed = ok && o.OverlapsPrefix(p) || n.Contains(p.Addr())
-	}
-	if d.tap != nil {
-		listed = d.tap(p.Addr(), listed)
-	}
-	if listed {
-		return stop("a never-listed address lies in " + p.String())
-	}
-	for a := range d.own {
-		if p.Contains(a) {
-			return stop("an address of our own lies in " + p.String())
-		}
-	}
-	if state, spoke := d.contacts.asked(d.prefixHash(p.Addr()), seconds(d.now)); state || spoke {
-		return stop("our side spoke to an address in " + p.String() + " in the last 24 hours")
-	}
-	return GateAnswer{Gate: GateMember, Text: "no never-listed or contacted address inside"}
-}
-
-// drop forgets the prefix that was quiet longest.
-func (g *prefixes) drop() {
-	var oldest netip.Prefix
-	at := int64(1<<63 - 1)
-	for p, x := range g.of {
-		if x.last < at || x.last == at && p.Compare(oldest) < 0 {
-			oldest, at = p, x.last
-		}
-	}
-	delete(g.of, oldest)
 }
 
 // companyText tells of a company for people.

@@ -62,16 +62,20 @@ func (t *trail) parse(b []byte) {
 	}
 }
 
-func (c *company) width() int { return 20 + companyParts*34 }
+func (c *company) width() int { return 20 + companyParts*(12+32) + 2*len(c.began) }
 func (c *company) used() bool { return c.part != 0 }
 
 func (c *company) append(b []byte) []byte {
 	b = le.AppendUint32(le.AppendUint64(le.AppendUint64(b, c.hi), c.lo), c.part)
 	for i := range companyParts {
-		b = le.AppendUint16(b, c.doors[i])
+		b = le.AppendUint16(le.AppendUint16(b, c.doors[i]), c.whole[i])
+		b = le.AppendUint64(b, c.targets[i])
 		for _, w := range c.members[i] {
 			b = le.AppendUint64(b, w)
 		}
+	}
+	for _, n := range c.began {
+		b = le.AppendUint16(b, n)
 	}
 	return b
 }
@@ -79,11 +83,14 @@ func (c *company) append(b []byte) []byte {
 func (c *company) parse(b []byte) {
 	*c = company{hi: le.Uint64(b), lo: le.Uint64(b[8:]), part: le.Uint32(b[16:])}
 	for i := range companyParts {
-		p := b[20+34*i:]
-		c.doors[i] = le.Uint16(p)
+		p := b[20+(12+32)*i:]
+		c.doors[i], c.whole[i], c.targets[i] = le.Uint16(p), le.Uint16(p[2:]), le.Uint64(p[4:])
 		for w := range c.members[i] {
-			c.members[i][w] = le.Uint64(p[2+8*w:])
+			c.members[i][w] = le.Uint64(p[12+8*w:])
 		}
+	}
+	for i := range c.began {
+		c.began[i] = le.Uint16(b[20+(12+32)*companyParts+2*i:])
 	}
 }
 

@@ -45,6 +45,9 @@ func (h *hosts) few(a netip.Addr) bool {
 	return !h.many[f]
 }
 
+// fewer says whether, as far as is known, the family of a source has so few of our addresses.
+func (h *hosts) fewer(source key) bool { return !h.many[1-boolInt(source.is4())] }
+
 func (h *hosts) save(e *encoder) {
 	for f := range h.seen {
 		e.n(len(h.seen[f]))

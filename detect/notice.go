@@ -193,5 +193,6 @@ func (d *Detector) credit(a netip.Addr, t *Target, at int64) {
 	d.scan.add(x, seconds(at), 0)
 	x.keep(print)
 	x.hard = max(x.hard-1, 0)
+	x.uncount(1)
 	d.stats.credits++
 }

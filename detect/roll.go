@@ -1,7 +1,7 @@
 package detect
 
 // roll holds the members of a company that knocked in one of its parts: of IPv4 a bit for each last octet, of IPv6 the first rollIDs of them by
-// what their keys add to the prefix. More are not needed: each of them brings two doors at least, so that as many make a company.
+// what their keys add to the prefix. More are not needed to make a company.
 type roll [4]uint64
 
 const (

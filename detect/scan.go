@@ -26,11 +26,12 @@ type scan struct {
 const (
 	// slack is what decay may take of a full threshold: the sequential test needs ln 9900 at ln 4 a door, which is 6.64 doors and not 7.
 	slack        = 0.9482
-	companySlack = 0.88 // members of a company are spread over hours
-	spreadSlack  = 0.8  // of the doors, where one more than needed was knocked on: eight doors over a day are as good as seven in an hour
-	halfLives    = 4    // after as many a score is forgotten
-	fewAddresses = 4    // fewer than these
-	ttlSpread    = 24   // routes move by 1 to 3 hops, and nmap draws its first hop count from 37 to 59; more looks like several senders
+	companySlack = 0.88   // members of a company are spread over hours
+	spreadSlack  = 0.8    // of the doors, where one more than needed was knocked on: eight doors over a day are as good as seven in an hour
+	daySlack     = 2. / 3 // of the doors, where they were knocked on within one half-life: seven doors over a day are seven new doors in a day
+	halfLives    = 4      // after as many a score is forgotten
+	fewAddresses = 4      // fewer than these
+	ttlSpread    = 24     // routes move by 1 to 3 hops, and nmap draws its first hop count from 37 to 59; more looks like several senders
 )
 
 func newScan(c *Config) scan {
@@ -41,7 +42,7 @@ func newScan(c *Config) scan {
 		hash: newKeyed(c.Seed), hosts: newHosts(p.Addresses), halfLife: p.HalfLife.Seconds(), forget: halfLives * p.HalfLife.Seconds(),
 	}
 	s.spill = newSpill(len(s.table.slot), s.forget, newKeyed(c.Seed^0x5b111).a)
-	s.leastFull = max(math.Floor(p.Threshold/2), 1) * spreadSlack / 2
+	s.leastFull = max(math.Floor(p.Threshold/2), 1) * daySlack / 2
 	for _, port := range p.TrapPorts {
 		s.traps[port>>6] |= 1 << (port & 63)
 	}
@@ -88,7 +89,7 @@ type limit struct {
 
 func (s *scan) limit(x *slot) limit {
 	l := limit{doors: s.config.Threshold, full: s.config.Threshold * slack}
-	if l.company = s.companies.strong(x.key(), x.last); l.company {
+	if l.company = x.soon() && s.companies.strong(x.key(), x.last, s.hosts.fewer(x.key())); l.company {
 		l.doors = max(math.Floor(l.doors/2), 1)
 		l.full = l.doors * companySlack
 	}
@@ -108,10 +109,16 @@ func (s *scan) fraction(x *slot, now uint32) (float64, limit) {
 	l := s.limit(x)
 	doors := s.doors(x, now, l.doors)
 	f := doors / l.doors
-	if doors >= l.full || doors >= spreadSlack*l.doors && x.undecayed() >= math.Ceil(l.doors)+1 {
+	if doors >= l.full || s.spread(doors, l.doors, x.undecayed(), float64(now)-float64(x.first)) {
 		f = max(f, 1)
 	}
 	return f, l
+}
+
+// spread says whether doors that have decayed are as good as full ones, since there were as many as the limit says within one half-life, or more
+// than that in a longer time. It has no say in UDP and ICMP, which are not in undecayed.
+func (s *scan) spread(doors, limit, undecayed, age float64) bool {
+	return doors >= spreadSlack*limit && undecayed >= math.Ceil(limit)+1 || doors >= daySlack*limit && undecayed >= math.Ceil(limit) && age <= s.halfLife
 }
 
 func (s *scan) trap(port uint16) bool { return s.traps[port>>6]>>(port&63)&1 == 1 }
@@ -152,7 +159,7 @@ func (d *Detector) packet(o *Observation, at int64, emit func(Verdict)) {
 	if x != nil && x.seen(print) {
 		if epochs {
 			d.epoch(x, o, now, th)
-			d.reached(x, o, k, h, at, emit)
+			d.reached(x, o, x.step(th, false), at, emit)
 		}
 		return
 	}
@@ -178,13 +185,12 @@ func (d *Detector) packet(o *Observation, at int64, emit func(Verdict)) {
 	if epochs {
 		d.newHour(x, now, th)
 	}
-	d.reached(x, o, k, h, at, emit)
+	d.reached(x, o, x.step(th, true), at, emit)
 }
 
 // reached judges the slot's source where that is due; the common case, a source far from its threshold, costs little.
-func (d *Detector) reached(x *slot, o *Observation, k key, h uint64, at int64, emit func(Verdict)) {
+func (d *Detector) reached(x *slot, o *Observation, step step, at int64, emit func(Verdict)) {
 	s := &d.scan
-	knocks, hard := x.knocks(), weight(o.Kind) > 0.25
 	if len(d.logs.sources) > 0 {
 		d.judge(o.Source, "", -1, at, emit)
 	} else if float64(x.hard)+float64(x.weak)/weakUnit >= s.leastFull {
@@ -195,9 +201,9 @@ func (d *Detector) reached(x *slot, o *Observation, k key, h uint64, at int64, e
 			x.flags &^= flagStopped
 		}
 	}
-	// A company is made by sources with two doors or more.
-	if hard && knocks >= 2 && s.companies.knock(k, seconds(at), 1+boolInt(knocks == 2)) {
-		d.judgeCompany(k, at, emit)
+	// A company is made by sources with two doors or more within its time.
+	if step.soon && weight(o.Kind) > 0.25 && s.companies.knock(step, seconds(at), s.hosts.fewer(step.source)) {
+		d.judgeCompany(step.source, at, emit)
 	}
 }
 

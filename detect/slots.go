@@ -51,6 +51,9 @@ func (s *slot) count(w float32) {
 	s.flags += min(uint16(w*2), 255-s.flags>>8) << 8
 }
 
+// uncount takes w off again.
+func (s *slot) uncount(w float32) { s.flags -= min(uint16(w*2), s.flags>>8) << 8 }
+
 // undecayed is how many doors of probes and stealth probes were ever counted.
 func (s *slot) undecayed() float64 { return float64(s.flags>>8) / 2 }
 

@@ -18,6 +18,7 @@ type twin struct {
 	knocks map[netip.Prefix][]twinKnock
 	fails  map[netip.Prefix]map[string][]twinFail
 	doors  map[netip.Prefix][]twinDoor // of companies, by /24 or /48
+	hosts  map[netip.Addr]bool         // of ours
 	told   []string
 	scores []float64
 }
@@ -40,6 +41,9 @@ type twinFail struct {
 type twinDoor struct {
 	source netip.Prefix
 	part   int64
+	target Target
+	knocks int  // of the source, with this one
+	first  bool // it is noted that the source began
 }
 
 func twinSource(a netip.Addr) netip.Prefix {
@@ -61,15 +65,36 @@ func twinCompany(p netip.Prefix) netip.Prefix {
 }
 
 func (t *twin) company(p netip.Prefix, now int64) bool {
-	members := map[netip.Prefix]bool{}
-	doors := 0
+	members, targets := map[netip.Prefix]bool{}, map[Target]bool{}
+	doors, began, whole := 0, 0, 0
+	newest := now / 7200 // the windows end with the newest door, also for who was there before
 	for _, d := range t.doors[twinCompany(p)] {
-		if now/7200-d.part < 3 {
-			members[d.source] = true
+		newest = max(newest, d.part)
+	}
+	for _, d := range t.doors[twinCompany(p)] {
+		age := newest - d.part
+		if d.first && age < 6 {
+			began++
+		}
+		if age >= 3 || d.knocks < 2 {
+			continue
+		}
+		members[d.source], targets[d.target] = true, true
+		doors++
+		if d.knocks == 2 {
 			doors++
 		}
+		if d.knocks == 3 {
+			whole++
+		}
 	}
-	return len(members) >= 12 && doors >= 24
+	return len(members) >= 12 && doors >= 24 && (p.Addr().Is6() || float64(whole) >= .4*float64(began)) && (len(targets) >= 6 || len(t.hosts) < 4)
+}
+
+// soon says whether a source's knocks all fall into the time of a company.
+func (t *twin) soon(p netip.Prefix) bool {
+	k := t.knocks[p]
+	return len(k) > 0 && k[len(k)-1].at-k[0].at <= 6*3600
 }
 
 func (t *twin) portscan(p netip.Prefix, now int64) float64 {
@@ -94,7 +119,7 @@ func (t *twin) portscan(p netip.Prefix, now int64) float64 {
 		low, high = min(low, k.ttl), max(high, k.ttl)
 	}
 	limit, full := t.config.Portscan.Threshold, t.config.Portscan.Threshold*slack
-	if t.company(p, last) {
+	if t.soon(p) && t.company(p, last) {
 		limit = math.Floor(limit / 2)
 		full = limit * companySlack
 	}
@@ -108,7 +133,8 @@ func (t *twin) portscan(p netip.Prefix, now int64) float64 {
 	fade := math.Exp2(-float64(now-last) / t.config.Portscan.HalfLife.Seconds())
 	score := hard + min(weak, limit/2*fade)
 	f := score / limit
-	if score >= full || score >= spreadSlack*limit && counted >= math.Ceil(limit)+1 {
+	day := len(t.knocks[p]) > 0 && float64(now-t.knocks[p][0].at) <= t.config.Portscan.HalfLife.Seconds()
+	if score >= full || score >= spreadSlack*limit && counted >= math.Ceil(limit)+1 || day && score >= daySlack*limit && counted >= math.Ceil(limit) {
 		f = max(f, 1)
 	}
 	return f
@@ -119,6 +145,9 @@ func (t *twin) observe(obs []Observation) {
 	p := twinSource(o.Source)
 	now := o.Time
 	if o.Kind != Failure {
+		if o.Kind == Probe {
+			t.hosts[o.Target.Address] = true
+		}
 		if !t.knock(p, &o) {
 			return
 		}
@@ -140,11 +169,11 @@ func (t *twin) observe(obs []Observation) {
 			t.fails[p][x.Jail] = append(t.fails[p][x.Jail], f)
 		}
 	}
-	k := len(t.knocks[p])
+	k, soon := len(t.knocks[p]), t.soon(p)
 	t.judge(p, now)
-	if o.Kind == Probe || o.Kind == Stealth {
+	if soon && (o.Kind == Probe || o.Kind == Stealth) {
 		// What makes a company judges its members.
-		if c := twinCompany(p); t.justCompany(p, now.Unix(), k) {
+		if c := twinCompany(p); t.justCompany(p, o.Target, now.Unix(), k) {
 			var members []netip.Prefix
 			for m := range t.knocks {
 				if c.Contains(m.Addr()) {
@@ -193,18 +222,16 @@ func (t *twin) knock(p netip.Prefix, o *Observation) bool {
 	return true
 }
 
-// justCompany counts the door just knocked on and says whether it made the company. A source's first door counts with its second.
-func (t *twin) justCompany(p netip.Prefix, now int64, k int) bool {
+// justCompany counts the door just knocked on and says whether it made the company. A source's first door counts with its second; by itself it is
+// only noted, once the prefix is known.
+func (t *twin) justCompany(p netip.Prefix, target Target, now int64, k int) bool {
 	c := twinCompany(p)
 	before := t.company(p, now)
-	if k < 2 {
-		return false
+	known := len(t.doors[c]) > 0
+	if k >= 2 || known {
+		t.doors[c] = append(t.doors[c], twinDoor{p, now / 7200, target, k, k < 2 || !known})
 	}
-	t.doors[c] = append(t.doors[c], twinDoor{p, now / 7200})
-	if k == 2 {
-		t.doors[c] = append(t.doors[c], twinDoor{p, now / 7200})
-	}
-	return !before && t.company(p, now)
+	return k >= 2 && !before && t.company(p, now)
 }
 
 func (t *twin) judge(p netip.Prefix, now time.Time) {
@@ -259,7 +286,7 @@ func TestTwin(t *testing.T) {
 			c := Config{Seed: seed, Jails: []JailConfig{jail("sshd", 5, 10*time.Minute), jail("web", 3, time.Hour), jail("named", 20, 2*time.Hour)}}
 			c.Portscan.Slots = 1 << 14
 			b := newBench(t, c)
-			w := &twin{config: b.config, knocks: map[netip.Prefix][]twinKnock{}, fails: map[netip.Prefix]map[string][]twinFail{}, doors: map[netip.Prefix][]twinDoor{}}
+			w := &twin{config: b.config, knocks: map[netip.Prefix][]twinKnock{}, fails: map[netip.Prefix]map[string][]twinFail{}, doors: map[netip.Prefix][]twinDoor{}, hosts: map[netip.Addr]bool{}}
 			now := 0.0
 			for range 40000 {
 				now += r.ExpFloat64()

@@ -14,6 +14,7 @@ func bystanders() []class {
 		{"retrier", false, 60, (*gen).retrier},
 		{"p2p", false, 12, (*gen).p2p},
 		{"monitor", false, 25, (*gen).monitor},
+		{"monitor_fleet", false, 3, (*gen).monitorFleet},
 		{"monitor_login", false, 10, (*gen).monitorLogin},
 		{"traceroute", false, 25, (*gen).traceroute},
 		{"vpn", false, 30, (*gen).vpn},
@@ -75,8 +76,25 @@ func (g *gen) p2p() {
 // monitor: asks every few minutes whether three to five services are up that are not, with an echo request beside.
 func (g *gen) monitor() {
 	a := g.label(g.anyFamily())
+	g.watch(a, g.watched(a))
+}
+
+// monitorFleet: a service asks from twenty or more machines of one network in turn.
+func (g *gen) monitorFleet() {
+	nodes := g.net24(g.between(15, 40))
+	doors := g.watched(nodes[0])
+	for _, a := range nodes {
+		g.watch(g.label(a), doors)
+	}
+}
+
+// watched draws three to five doors that somebody has a service watch.
+func (g *gen) watched(a netip.Addr) []netip.AddrPort {
+	return sample(g, g.between(3, 5), g.doors(sample(g, 3, g.hosts(a)), []uint16{80, 443, 25, 587, 993, 143, 110, 21, 8080, 8443, 22, 5432}))
+}
+
+func (g *gen) watch(a netip.Addr, doors []netip.AddrPort) {
 	s := g.client(a)
-	doors := sample(g, g.between(3, 5), g.doors(sample(g, 3, g.hosts(a)), []uint16{80, 443, 25, 587, 993, 143, 110, 21, 8080, 8443, 22, 5432}))
 	gap := pick(g, time.Minute, 5*time.Minute, 15*time.Minute)
 	ping := g.chance(.5)
 	for at := g.lasting(0, gap); at < g.span; at += gap {

@@ -26,7 +26,7 @@ func (g *gen) cgnat() { g.shared(g.label(g.public())) }
 
 // cgnatPool: the same, where a provider shares out a whole /24 to its customers.
 func (g *gen) cgnatPool() {
-	for _, a := range g.net24(40) {
+	for _, a := range g.net24(g.between(40, 200)) {
 		g.shared(g.label(a))
 	}
 }
@@ -63,13 +63,15 @@ func (g *gen) crowd24() {
 	dst := g.host(netip.AddrFrom4([4]byte{}))
 	over := g.lasting(hour, 10*hour)
 	from := g.within(over)
+	ports := []uint16{443, 80, 8080, 8443}[:g.between(1, 4)] // what their browsers try
 	for _, a := range g.net24(g.between(15, 60)) {
 		s := g.client(g.label(a))
 		for range g.between(1, 3) {
 			at := from + g.lasting(0, over)
-			s.knock(at, dst, 443)
-			if g.chance(.6) {
-				s.knock(at+time.Second, dst, 80)
+			for i, port := range ports {
+				if i == 0 || g.chance(.7) {
+					s.knock(at+time.Duration(i)*time.Second, dst, port)
+				}
 			}
 		}
 	}

@@ -71,10 +71,14 @@ func newGen(o Options) *gen {
 func (g *gen) between(lo, hi int) int { return lo + g.r.IntN(hi-lo+1) }
 
 // lasting draws a time from lo to hi.
-func (g *gen) lasting(lo, hi time.Duration) time.Duration { return lo + time.Duration(g.r.Int64N(int64(hi-lo)+1)) }
+func (g *gen) lasting(lo, hi time.Duration) time.Duration {
+	return lo + time.Duration(g.r.Int64N(int64(hi-lo)+1))
+}
 
 // within draws when something that takes d may begin, so that it ends before the trace does.
-func (g *gen) within(d time.Duration) time.Duration { return time.Duration(g.r.Int64N(int64(max(g.span-d, 1)))) }
+func (g *gen) within(d time.Duration) time.Duration {
+	return time.Duration(g.r.Int64N(int64(max(g.span-d, 1))))
+}
 
 // chance is true with probability p.
 func (g *gen) chance(p float64) bool { return g.r.Float64() < p }
