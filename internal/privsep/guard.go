@@ -41,6 +41,7 @@ type Guard struct {
 	asked    atomic.Bool // a worker made a request
 	nowhere  *os.File    // for what pfctl prints about changes
 	roots    roots       // what is left of the file system, since Narrow; nil = all
+	narrowed Settings    // those that Narrow was called with
 }
 
 // Counts say what workers asked for.
@@ -81,12 +82,27 @@ func (g *Guard) Change(s Settings) error {
 	if err := s.Validate(); err != nil {
 		return fmt.Errorf("privileged process: %w", err)
 	}
-	if missing := g.roots.missing(slices.Concat(s.Files, s.Lists)); len(missing) > 0 {
-		return fmt.Errorf("privileged process: %s: it has given up all folders but those of its start; a restart is needed", strings.Join(missing, ", "))
+	if wider := g.wider(&s); len(wider) > 0 {
+		return fmt.Errorf("privileged process: %s: it has given up all that it did not need at its start; a restart is needed", strings.Join(wider, ", "))
 	}
 	g.settings.Store(&s)
 	g.Refresh()
 	return nil
+}
+
+// wider lists what settings need that was given up by Narrow.
+func (g *Guard) wider(s *Settings) (list []string) {
+	if g.roots == nil {
+		return nil
+	}
+	list = g.roots.missing(slices.Concat(s.Files, s.Lists))
+	if s.NeverDefaults && !g.narrowed.NeverDefaults {
+		list = append(list, "never_defaults")
+	}
+	if s.Interface != "" && g.narrowed.Interface == "" {
+		list = append(list, "pflog.interface")
+	}
+	return list
 }
 
 // Narrow opens the folders that the configured files are reached through, for a process that is about to lose sight of all others. It says in
@@ -94,6 +110,7 @@ func (g *Guard) Change(s Settings) error {
 func (g *Guard) Narrow() (folders []string, err error) {
 	s := g.settings.Load()
 	g.roots.close()
+	g.narrowed = *s
 	g.roots, err = openRoots(slices.Concat(s.Files, s.Lists))
 	for _, r := range g.roots {
 		folders = append(folders, r.path)

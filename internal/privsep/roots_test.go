@@ -148,6 +148,16 @@ func TestNarrowedReload(t *testing.T) {
 	if g.settings.Load().MayOpen(dir + "/other/x.log") {
 		t.Error("the refused settings count")
 	}
+	for key, change := range map[string]func(*Settings){
+		"never_defaults":  func(s *Settings) { s.NeverDefaults = true },
+		"pflog.interface": func(s *Settings) { s.Interface = "pflog0" },
+	} {
+		other := s
+		change(&other)
+		if err := g.Change(other); err == nil || !strings.Contains(err.Error(), key) {
+			t.Errorf("a reload with %s: %v", key, err)
+		}
+	}
 	more.Files = []string{dir + "/log/authlog", dir + "/log/new.log"}
 	if err := g.Change(more); err != nil {
 		t.Errorf("a reload with another file of the same folder: %v", err)
