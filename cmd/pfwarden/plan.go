@@ -37,6 +37,7 @@ type plan struct {
 	Stdin    bool              // a jail reads standard input
 	Hooks    bool              // there are commands for a process of their own
 	Actions  map[string]string // digests of the actions, by jail/action
+	Pinned   config.Pinned
 }
 
 // keeps are the actions that are the same in another plan.
@@ -50,23 +51,10 @@ func (p *plan) keeps(o *plan) map[string]string {
 	return keep
 }
 
-// fixed lists what a reload cannot change.
-func (p *plan) fixed(o *plan) []string {
-	var keys []string
-	for _, k := range []struct {
-		name string
-		same bool
-	}{
-		{"pf.pfctl", p.Settings.Pfctl == o.Settings.Pfctl}, {"pf.backend", p.Alone == o.Alone}, {"store.file", p.Store == o.Store},
-		{"control.socket", p.Socket == o.Socket}, {"control.group", p.Group == o.Group}, {"metrics.listen", p.Metrics == o.Metrics},
-		{"log", p.Log == o.Log}, {"pf.anchor", p.Settings.Anchors[0].Path == o.Settings.Anchors[0].Path},
-		{"pf.banned, pf.suspects", slices.Equal(p.Settings.Anchors[0].Tables[:1], o.Settings.Anchors[0].Tables[:1])},
-	} {
-		if !k.same {
-			keys = append(keys, k.name)
-		}
-	}
-	return keys
+// moved tells what another plan changes that a reload cannot; nil if nothing. Another worker takes over the rest.
+func (p *plan) moved(o *plan) error {
+	return p.Pinned.Moved(o.Pinned, "pf.pfctl", "pf.backend", "pf.anchor", "pf.banned", "pf.suspects", "store.file", "control.socket", "control.group",
+		"metrics.listen", "log.level", "log.target", "log.format")
 }
 
 // newPlanCommand is what run asks in a process of its own, so that the privileged one stays small.
@@ -103,7 +91,7 @@ func makePlan(c *config.Config, userName string) (*plan, *around, error) {
 		return nil, nil, err
 	}
 	p := &plan{
-		Alone: c.PF.Backend != "pfctl", Log: c.Log, Socket: c.Control.Socket, Group: c.Control.Group, Metrics: c.Metrics.Listen,
+		Alone: c.PF.Backend != "pfctl", Log: c.Log, Pinned: c.Pinned(), Socket: c.Control.Socket, Group: c.Control.Group, Metrics: c.Metrics.Listen,
 		Settings: privsep.Settings{Pfctl: c.PF.Pfctl, Env: standInEnv(os.Environ()), NeverDefaults: c.NeverDefaults},
 	}
 	if c.Store.File != ":memory:" {

@@ -8,7 +8,6 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -90,8 +89,8 @@ func runPrivileged(cmd *cobra.Command, flags *runFlags, streams stdio) (done boo
 		if err != nil {
 			return nil, err
 		}
-		if keys := p.fixed(fresh); len(keys) > 0 {
-			return nil, fmt.Errorf("%s can only change with a restart", strings.Join(keys, ", "))
+		if err := p.moved(fresh); err != nil {
+			return nil, err
 		}
 		if err := o.Guard.Change(fresh.Settings); err != nil {
 			return nil, err

@@ -6,7 +6,6 @@ import (
 	"strings"
 	"time"
 
-	"pfwarden/internal/config"
 	"pfwarden/internal/control"
 	"pfwarden/internal/warden"
 )
@@ -66,34 +65,6 @@ func jailName(jail string) string {
 		return "manual"
 	}
 	return jail
-}
-
-// fixed says which settings cannot change while running.
-func fixed(old, new *config.Config) []string {
-	var keys []string
-	check := func(key string, same bool) {
-		if !same {
-			keys = append(keys, key)
-		}
-	}
-	check("observe", old.Observe == new.Observe)
-	check("pf.backend", old.PF.Backend == new.PF.Backend)
-	check("pf.pfctl", old.PF.Pfctl == new.PF.Pfctl)
-	check("pf.anchor", old.PF.Anchor == new.PF.Anchor)
-	check("pf.banned", old.PF.Banned == new.PF.Banned)
-	check("pf.suspects", old.PF.Suspects == new.PF.Suspects)
-	check("pf.rules_file", old.PF.RulesFile == new.PF.RulesFile)
-	check("pf.log", old.PF.Log == new.PF.Log)
-	check("pf.foreign", old.PF.Foreign == new.PF.Foreign)
-	check("pf.reconcile", old.PF.Reconcile == new.PF.Reconcile)
-	check("store.file", old.Store.File == new.Store.File)
-	check("control.socket", old.Control.Socket == new.Control.Socket)
-	check("control.group", old.Control.Group == new.Control.Group)
-	check("metrics.listen", old.Metrics.Listen == new.Metrics.Listen)
-	check("metrics.web_config", old.Metrics.WebConfig == new.Metrics.WebConfig)
-	check("metrics.addresses", old.Metrics.Addresses == new.Metrics.Addresses)
-	check("log", old.Log == new.Log)
-	return keys
 }
 
 // until writes a ban's end for the log.

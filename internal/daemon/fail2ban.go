@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -137,18 +136,6 @@ func (d *Daemon) newAnchors(f *fail2ban.Running) ([]anchor, error) {
 		out = append(out, x)
 	}
 	return out, nil
-}
-
-// sameAnchors tells whether a new configuration needs the anchors that are driven already.
-func sameAnchors(a, b *fail2ban.Running) bool {
-	var x, y []fail2ban.Anchor
-	if a != nil {
-		x = a.Anchors
-	}
-	if b != nil {
-		y = b.Anchors
-	}
-	return len(x)+len(y) == 0 || reflect.DeepEqual(x, y)
 }
 
 // drivers lists every driver with our own first.

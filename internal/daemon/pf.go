@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"slices"
 	"strings"
 	"time"
 
@@ -49,11 +48,6 @@ func (d *Daemon) setRunners() {
 	if d.o.Reader != nil {
 		d.reader = d.metrics.TimedRunner(d.o.Reader, d.o.Now)
 	}
-}
-
-// samePorts says whether a new plan fills the tables that PF has.
-func samePorts(a, b []pfctl.PortTable) bool {
-	return slices.EqualFunc(a, b, func(x, y pfctl.PortTable) bool { return x.Name == y.Name && slices.Equal(x.Ports, y.Ports) })
 }
 
 // known tells whether an entry that PF holds was ever put there by us.

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
-	"strings"
 	"time"
 
 	"pfwarden/detect"
@@ -39,22 +37,22 @@ func (d *Daemon) reloadNow(ctx context.Context) {
 }
 
 func (d *Daemon) takeConfig(ctx context.Context, c *config.Config) error {
-	if keys := fixed(d.config, c); len(keys) > 0 {
-		return fmt.Errorf("%s can only change with a restart", strings.Join(keys, ", "))
+	if err := d.config.Pinned().Moved(c.Pinned()); err != nil {
+		return err
 	}
 	f, err := d.readFail2ban(c)
 	if err != nil {
 		return err
 	}
-	if !sameAnchors(d.fail2ban, f) {
-		return errors.New("the anchors and rules of PF that fail2ban's actions use can only change with a restart")
+	if err := movedAnchors(d.fail2ban, f); err != nil {
+		return err
 	}
 	plan, err := d.makePlan(c, f)
 	if err != nil {
 		return err
 	}
-	if !samePorts(d.plan.Ports, plan.Ports) {
-		return errors.New("ports of jails can only change with a restart: they are rules of our anchor")
+	if err := movedPorts(d.config, c, d.plan, plan); err != nil {
+		return err
 	}
 	d.running.Store(false) // the new never-list is taken over as a whole, below
 	defer d.running.Store(true)

@@ -66,7 +66,7 @@ func NewPlan(c *config.Config, o PlanOptions) (*Plan, error) {
 	for _, j := range o.Jails {
 		f, err := compile(j, o)
 		if err != nil {
-			faults = append(faults, fmt.Errorf("jail %s: %w", j.Name, err))
+			faults = append(faults, jailFault(c, j.Name, err))
 			continue
 		}
 		rule, judged := wardenJail(j.Rule, c), detect.JailConfig{
@@ -75,7 +75,7 @@ func NewPlan(c *config.Config, o PlanOptions) (*Plan, error) {
 		}
 		if j.Counting == asFail2ban {
 			if rule.Fail2ban, err = growthOf(j.Rule); err != nil {
-				faults = append(faults, fmt.Errorf("jail %s: %w", j.Name, err))
+				faults = append(faults, jailFault(c, j.Name, err))
 				continue
 			}
 			judged = detect.JailConfig{
@@ -92,6 +92,14 @@ func NewPlan(c *config.Config, o PlanOptions) (*Plan, error) {
 		p.Warden.Jails[j.Name] = rule
 	}
 	return p, errors.Join(faults...)
+}
+
+// jailFault says what is wrong with a jail, and where it stands.
+func jailFault(c *config.Config, jail string, err error) error {
+	if where := c.Where("jail." + jail); where != "" {
+		return fmt.Errorf("%s: jail %s: %w", where, jail, err)
+	}
+	return fmt.Errorf("jail %s: %w", jail, err)
 }
 
 // asFail2ban is the counting of jails that count and ban as fail2ban does.
