@@ -12,9 +12,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Bounds of what is opened for roots: OpenBSD's unveil(2) takes 128 folders, those on the way to them counted.
+// Bounds of what is opened for roots: OpenBSD's unveil(2) takes 128 folders, those on the way to them counted, and more than roots is unveiled.
 const (
 	maxRoots    = 32
+	maxPassed   = 80   // folders on the way to them, and they themselves
+	maxLinked   = 100  // the same with folders that links lead to
 	maxResolved = 1000 // files looked at for links that lead elsewhere
 )
 
@@ -84,7 +86,11 @@ func openRoots(files []string) (r roots, err error) {
 				continue // whoever opens it is told
 			}
 			p.close()
-			if r.above(p.at) < 0 {
+			switch {
+			case r.above(p.at) >= 0:
+			case passed(append(r.paths(), p.at)) > maxLinked:
+				errs = append(errs, fmt.Errorf("folder %s, which %s leads to: there are too many such folders", p.at, name))
+			default:
 				errs = append(errs, r.add(p.at))
 			}
 		}
@@ -123,8 +129,27 @@ func (r roots) missing(files []string) (out []string) {
 	return out
 }
 
-// rootFolders are the folders of files and globs, as far as no glob begins, none within another, and at most maxRoots: where there are more,
-// the innermost are replaced by those above them.
+// paths are those of the roots.
+func (r roots) paths() (list []string) {
+	for i := range r {
+		list = append(list, r[i].path)
+	}
+	return list
+}
+
+// passed counts the folders that one goes through to reach all of some folders, they themselves too.
+func passed(dirs []string) int {
+	seen := map[string]bool{"/": true}
+	for _, d := range dirs {
+		for ; !seen[d]; d = filepath.Dir(d) {
+			seen[d] = true
+		}
+	}
+	return len(seen)
+}
+
+// rootFolders are the folders of files and globs, as far as no glob begins, none within another, and not too many: where they are, the innermost
+// are replaced by those above them.
 func rootFolders(files []string) []string {
 	var dirs []string
 	for _, f := range files {
@@ -135,7 +160,7 @@ func rootFolders(files []string) []string {
 		dirs = append(dirs, dir)
 	}
 	dirs = outermost(dirs)
-	for len(dirs) > maxRoots {
+	for len(dirs) > maxRoots || passed(dirs) > maxPassed {
 		deepest := 0
 		for _, d := range dirs {
 			deepest = max(deepest, strings.Count(d, "/"))

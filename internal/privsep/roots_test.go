@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,7 +19,12 @@ func TestRootFolders(t *testing.T) {
 	for i := range 100 {
 		many = append(many, fmt.Sprintf("/srv/www/site%d/logs/access.log", i))
 	}
+	var deep []string
+	for i := range 20 {
+		deep = append(deep, fmt.Sprintf("/home/user%d/app/var/log/app.log", i))
+	}
 	for name, x := range map[string]struct{ files, want []string }{
+		"few, but far down":           {append(deep, "/var/log/authlog"), nil},
 		"one folder":                  {[]string{"/var/log/authlog", "/var/log/pflog", "/var/log/maillog"}, []string{"/var/log"}},
 		"one within another":          {[]string{"/var/log/nginx/access.log", "/var/log/authlog"}, []string{"/var/log"}},
 		"not by its name's beginning": {[]string{"/var/log/a", "/var/logs/b"}, []string{"/var/log", "/var/logs"}},
@@ -29,7 +35,19 @@ func TestRootFolders(t *testing.T) {
 		"very many":                   {many, []string{"/srv/www"}},
 		"none":                        {nil, nil},
 	} {
-		if diff := cmp.Diff(x.want, rootFolders(x.files)); diff != "" {
+		got := rootFolders(x.files)
+		if len(got) > maxRoots || passed(got) > maxPassed {
+			t.Errorf("%s: %d folders, %d on the way", name, len(got), passed(got))
+		}
+		for _, f := range x.files {
+			if !slices.ContainsFunc(got, func(d string) bool { return within(filepath.Dir(f), d) }) {
+				t.Errorf("%s: nothing leads to %s", name, f)
+			}
+		}
+		if x.want == nil {
+			continue
+		}
+		if diff := cmp.Diff(x.want, got); diff != "" {
 			t.Errorf("%s: -want +got\n%s", name, diff)
 		}
 	}
