@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"math"
 	"math/bits"
 	"slices"
 	"time"
@@ -153,13 +154,15 @@ func companyKey(k key) key {
 	return k.mask(companyBits6)
 }
 
-func (t *companies) bucket(k key) []company {
-	i := (t.hash.key(k) & t.mask) * companyWays
-	return t.entry[i : i+companyWays]
+// bucket of the prefix with the hash h.
+func (t *companies) bucket(h uint64) *[companyWays]company {
+	return (*[companyWays]company)(t.entry[(h&t.mask)*companyWays:])
 }
 
-func (t *companies) find(k key) *company {
-	b := t.bucket(k)
+func (t *companies) find(k key) *company { return t.in(t.bucket(t.hash.key(k)), k) }
+
+// in returns the entry of a prefix in its bucket, or nil.
+func (t *companies) in(b *[companyWays]company, k key) *company {
 	for i := range b {
 		if b[i].hi == k.hi && b[i].lo == k.lo && b[i].part != 0 {
 			return &b[i]
@@ -197,7 +200,9 @@ func (x *slot) step(target uint64, fresh bool) step {
 func (t *companies) knock(s step, now uint32, few bool) bool {
 	source := s.source
 	k := companyKey(source)
-	c := t.find(k)
+	h := t.hash.key(k)
+	b := t.bucket(h)
+	c := t.in(b, k)
 	if s.knocks < 2 {
 		if c != nil && s.fresh {
 			c.turn(now)
@@ -207,14 +212,13 @@ func (t *companies) knock(s step, now uint32, few bool) bool {
 	}
 	created := c == nil
 	if created {
-		b := t.bucket(k)
-		c = &b[0]
+		least := int(math.MaxInt)
 		for i := range b {
-			if t.worth(&b[i], now) < t.worth(c, now) {
-				c = &b[i]
+			if w := b[i].worth(now); w < least {
+				c, least = &b[i], w
 			}
 		}
-		if h := t.hash.key(k); t.worth(c, now) > 0 && t.gather.member(h, t.hash.key(source), now/companyPart) < gatherMembers {
+		if least > 0 && t.gather.member(h, t.hash.key(source), now/companyPart) < gatherMembers {
 			return false
 		}
 		*c = company{hi: k.hi, lo: k.lo, part: max(now/companyPart, 1)}
@@ -253,7 +257,8 @@ func (c *company) add(to []uint16, now uint32, n int) {
 	}
 }
 
-func (t *companies) worth(c *company, now uint32) int {
+// worth is the number of an entry's doors at time now, 0 where nothing of it counts any more.
+func (c *company) worth(now uint32) int {
 	if c.part == 0 || now/companyPart >= c.part+companyParts {
 		return 0
 	}

@@ -6,11 +6,32 @@ const (
 	contactWays = 4
 )
 
-// contact is one address that our side spoke to.
+// contact is one address that our side spoke to: 12 bytes.
 type contact struct {
-	hash  uint64
+	low   uint32 // of the hash
+	high  uint16
+	since uint16 // seconds from when PF last held a state that our side opened until spoke; noState = none, or long ago
 	spoke uint32 // seconds; 0 = never
-	state uint32 // when PF last held a state that our side opened
+}
+
+const noState = 1<<16 - 1
+
+func (c *contact) hash() uint64 { return uint64(c.high)<<32 | uint64(c.low) }
+
+// state is when PF last held a state that our side opened; 0 = never.
+func (c *contact) state() uint32 {
+	if c.since == noState {
+		return 0
+	}
+	return c.spoke - uint32(c.since)
+}
+
+// set notes the newest times.
+func (c *contact) set(spoke, state uint32) {
+	c.spoke, c.since = spoke, noState
+	if state != 0 {
+		c.since = uint16(min(spoke-state, noState))
+	}
 }
 
 // contacts is a fixed table; where it is full the contact that is longest ago goes.
@@ -28,7 +49,7 @@ func newContacts(n int) contacts {
 func (c *contacts) find(h uint64) *contact {
 	i := (h & c.mask) * contactWays
 	for n := range uint64(contactWays) {
-		if e := &c.entry[i+n]; e.hash == h && e.spoke != 0 {
+		if e := &c.entry[i+n]; e.low == uint32(h) && e.high == uint16(h>>32) && e.spoke != 0 {
 			return e
 		}
 	}
@@ -48,12 +69,13 @@ func (c *contacts) note(h uint64, now uint32, state bool) {
 		if e.spoke != 0 && now < e.spoke+contactLife {
 			c.evicted++
 		}
-		*e = contact{hash: h}
+		*e = contact{low: uint32(h), high: uint16(h >> 32), since: noState}
 	}
-	e.spoke = max(e.spoke, now, 1)
+	held := e.state()
 	if state {
-		e.state = max(e.state, now, 1)
+		held = max(held, now, 1)
 	}
+	e.set(max(e.spoke, now, 1), held)
 }
 
 // asked says whether our side holds a state to, or spoke to, the hashed address.
@@ -62,5 +84,6 @@ func (c *contacts) asked(h uint64, now uint32) (state, spoke bool) {
 	if e == nil {
 		return false, false
 	}
-	return e.state != 0 && uint64(now) <= uint64(e.state)+stateLife, uint64(now) <= uint64(e.spoke)+contactLife
+	held := e.state()
+	return held != 0 && uint64(now) <= uint64(held)+stateLife, uint64(now) <= uint64(e.spoke)+contactLife
 }

@@ -35,6 +35,7 @@ type Detector struct {
 	stats    counters
 	tap      func(a netip.Addr, listed bool) bool // the flight recorder's: sees or replaces the never-list's answers
 
+	ahead   ahead
 	tally   tally   // scratch
 	touched []touch // scratch
 	joined  []touch // scratch: others to be judged for their part in distributed guessing
@@ -102,9 +103,11 @@ func (d *Detector) Observe(obs []Observation, emit func(Verdict)) {
 	for i := range obs {
 		o := &obs[i]
 		at := nanos(o.Time)
-		if !o.Read.IsZero() && o.Time.Sub(o.Read) > maxAhead {
-			at = nanos(o.Read)
-			d.stats.ahead++
+		if !o.Read.IsZero() {
+			if read := nanos(o.Read); at > read && uint64(at)-uint64(read) > uint64(maxAhead) {
+				at = read
+				d.stats.ahead++
+			}
 		}
 		d.advance(at)
 		if o.Kind != Failure {

@@ -3,9 +3,9 @@ package detect
 import "math/bits"
 
 // doorkeeper remembers which sources knocked once, in two generations of a blocked Bloom filter (Putze, Sanders, Singler 2007: all bits of an
-// item lie in one cache line). A generation lasts half a day, or until it is half full, whichever comes first.
+// item lie in one cache line, here those of both generations). A generation lasts half a day, or until it is half full, whichever comes first.
 type doorkeeper struct {
-	words   []uint64 // blocks of both generations, side by side
+	words   []uint64 // blocks of both generations, side by side, 64 bytes together
 	young   int      // which of the two is written to
 	mask    uint64   // of blocks
 	set     int      // bits set in the young generation
@@ -14,7 +14,7 @@ type doorkeeper struct {
 }
 
 const (
-	blockWords         = 8
+	blockWords         = 4
 	doorkeeperLife     = 12 * 3600 // seconds
 	doorkeeperMaxShare = 0.5
 )
@@ -31,7 +31,7 @@ const (
 	pairBits   = 5
 )
 
-// block returns the block of a generation that an item's bits lie in; each bit is chosen by nine bits of the item's hash.
+// block returns the block of a generation that an item's bits lie in; each bit is chosen by eight bits of the item's hash.
 func (d *doorkeeper) block(gen int, block uint64) *[blockWords]uint64 {
 	i := (block&d.mask)*blockWords*2 + uint64(gen*blockWords)
 	return (*[blockWords]uint64)(d.words[i : i+blockWords])
@@ -45,7 +45,7 @@ func (d *doorkeeper) mark(block, h uint64, bits int) {
 			words[w] |= bit
 			d.set++
 		}
-		h >>= 9
+		h >>= 8
 	}
 }
 
@@ -55,7 +55,7 @@ func (d *doorkeeper) has(block, h uint64, bits int) bool {
 		all := uint64(1)
 		for x, n := h, 0; n < bits; n++ {
 			all &= words[x>>6&(blockWords-1)] >> (x & 63)
-			x >>= 9
+			x >>= 8
 		}
 		if all == 1 {
 			return true

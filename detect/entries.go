@@ -109,9 +109,10 @@ func (c *contact) width() int { return 16 }
 func (c *contact) used() bool { return c.spoke != 0 }
 
 func (c *contact) append(b []byte) []byte {
-	return le.AppendUint32(le.AppendUint32(le.AppendUint64(b, c.hash), c.spoke), c.state)
+	return le.AppendUint32(le.AppendUint32(le.AppendUint64(b, c.hash()), c.spoke), c.state())
 }
 
 func (c *contact) parse(b []byte) {
-	*c = contact{hash: le.Uint64(b), spoke: le.Uint32(b[8:]), state: le.Uint32(b[12:])}
+	*c = contact{low: le.Uint32(b), high: le.Uint16(b[4:])}
+	c.set(le.Uint32(b[8:]), min(le.Uint32(b[12:]), le.Uint32(b[8:])))
 }

@@ -35,7 +35,7 @@ func (d *Detector) Suspected() (n int) {
 	at := seconds(now)
 	for i := range d.scan.table.slot {
 		x := &d.scan.table.slot[i]
-		if float64(x.hard)+float64(x.weak)/weakUnit < d.scan.leastFull {
+		if float64(x.hard)+float64(x.weak)/weakUnit < d.scan.leastFull/2 {
 			continue
 		}
 		if f, _ := d.scan.fraction(x, at); f >= 0.5 {

@@ -25,44 +25,57 @@ func newGather(n int) gather {
 	return gather{make([]uint64, n), uint64(n/bucketSlots - 1)}
 }
 
+// place is where the entries begin that may be that of the prefix with the hash h.
+func (g *gather) place(h uint64) uint64 { return (h >> 24 & g.mask) * bucketSlots }
+
 // member notes a source, by its hash, of the prefix with the hash h, and says how many of its sources are known.
 func (g *gather) member(h, source uint64, part uint32) int {
-	i := (h >> 24 & g.mask) * bucketSlots
-	words := (*[bucketSlots]uint64)(g.word[i : i+bucketSlots])
+	words := (*[bucketSlots]uint64)(g.word[g.place(h):])
 	now := uint64(part & gatherParts)
 	bit := uint64(1) << (source >> 7 & 31)
-	single := 0
+	fresh := h>>gatherTag<<gatherTag | now<<gatherPart | bit
 	for i, w := range words {
-		if old := (now - w>>gatherPart) & gatherParts; w != 0 && old >= companyParts && old < gatherParts-companyParts {
-			words[i], w = 0, 0
+		if w>>gatherTag == h>>gatherTag && w != 0 {
+			if !gatherExpired(w, now) {
+				fresh |= w & (1<<gatherPart - 1)
+			}
+			words[i] = fresh
+			return bits.OnesCount32(uint32(fresh))
 		}
-		switch {
-		case w>>gatherTag == h>>gatherTag && w != 0:
-			words[i] = h>>gatherTag<<gatherTag | now<<gatherPart | w&(1<<gatherPart-1) | bit
-			return bits.OnesCount32(uint32(words[i]))
-		case bits.OnesCount32(uint32(w)) < 2:
+	}
+	// One of those that may go, a free one first.
+	single := uint64(0)
+	for i, w := range words {
+		if w == 0 || gatherExpired(w, now) {
+			words[i] = fresh
+			return 1
+		}
+		if gatherSingle(w) {
 			single++
 		}
 	}
-	w := h>>gatherTag<<gatherTag | now<<gatherPart | bit
-	// One of those that may go, a free one first.
-	best := -1
-	n := uint32(source>>40) % uint32(max(single, 1))
-	for i, old := range words {
-		if old == 0 {
-			best = i
-			break
-		}
-		if bits.OnesCount32(uint32(old)) < 2 {
-			if n == 0 {
-				best = i
+	if single == 0 {
+		words[source>>37&(bucketSlots-1)] = fresh
+		return 1
+	}
+	lot := source >> 40 & 0xffff * single >> 16
+	for i, w := range words {
+		if gatherSingle(w) {
+			if lot == 0 {
+				words[i] = fresh
+				break
 			}
-			n--
+			lot--
 		}
 	}
-	if best < 0 {
-		best = int(source >> 37 & (bucketSlots - 1))
-	}
-	words[best] = w
 	return 1
 }
+
+// gatherExpired says whether an entry is as good as none in the part now.
+func gatherExpired(w, now uint64) bool {
+	age := (now - w>>gatherPart) & gatherParts
+	return age >= companyParts && age < gatherParts-companyParts
+}
+
+// gatherSingle says whether only one source of the entry's prefix is known.
+func gatherSingle(w uint64) bool { return uint32(w)&(uint32(w)-1) == 0 }

@@ -154,6 +154,12 @@ func (j *Journal) Tick(now time.Time) {
 	j.d.Tick(now)
 }
 
+// Lookahead and Ahead are the detector's: they lead to nothing that would have to be written.
+func (j *Journal) Lookahead() int { return j.d.Lookahead() }
+
+// Ahead passes on what comes.
+func (j *Journal) Ahead(source netip.Addr) { j.d.Ahead(source) }
+
 // Flush hands what was written to the underlying writer and returns the first error of the journal.
 func (j *Journal) Flush() error {
 	if j.err == nil {

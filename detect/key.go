@@ -11,13 +11,21 @@ type key struct{ hi, lo uint64 }
 
 // maskKey returns a's key at the given prefix lengths.
 func maskKey(a netip.Addr, bits4, bits6 int) key {
+	if a.Is4() {
+		return key{0, mapped4(a) &^ (1<<(32-bits4) - 1)}
+	}
 	b := a.As16()
 	k := key{binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])}
-	n := bits6
-	if a.Is4() || a.Is4In6() {
-		n = 96 + bits4
+	if a.Is4In6() {
+		return k.mask(96 + bits4)
 	}
-	return k.mask(n)
+	return k.mask(bits6)
+}
+
+// mapped4 returns the lower half of the IPv6 form of an IPv4 address; the upper half is 0.
+func mapped4(a netip.Addr) uint64 {
+	b := a.As4()
+	return 0xffff<<32 | uint64(binary.BigEndian.Uint32(b[:]))
 }
 
 func (k key) mask(n int) key {
@@ -76,9 +84,13 @@ func (h keyed) key(k key) uint64 {
 
 // target hashes what a source knocked on; tag keeps different uses apart.
 func (h keyed) target(t *Target, tag uint64) uint64 {
-	b := t.Address.As16()
-	x := binary.BigEndian.Uint64(b[:8])
-	y := binary.BigEndian.Uint64(b[8:])
+	var x, y uint64
+	if t.Address.Is4() {
+		y = mapped4(t.Address)
+	} else {
+		b := t.Address.As16()
+		x, y = binary.BigEndian.Uint64(b[:8]), binary.BigEndian.Uint64(b[8:])
+	}
 	z := uint64(t.Port) | uint64(t.Protocol)<<16 | tag<<24
 	return fold(fold(x^h.b, y^h.c)^z, h.a^z<<32)
 }

@@ -190,9 +190,10 @@ func (d *Detector) credit(a netip.Addr, t *Target, at int64) {
 	if x.seen(print) {
 		return
 	}
-	d.scan.add(x, seconds(at), 0)
+	d.scan.add(x, h, seconds(at), 0)
 	x.keep(print)
 	x.hard = max(x.hard-1, 0)
 	x.uncount(1)
+	d.scan.table.ranked(x, h)
 	d.stats.credits++
 }

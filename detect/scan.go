@@ -19,7 +19,7 @@ type scan struct {
 	traps     [65536 / 64]uint64
 	hosts     hosts
 	halfLife  float64 // seconds
-	leastFull float64 // doors below which nothing is judged, whatever halves the threshold
+	leastFull float64 // doors below which nothing is judged in whatever company, and half of it for sources with a tool's mark
 	forget    float64 // seconds after which a score is as good as none
 }
 
@@ -42,7 +42,7 @@ func newScan(c *Config) scan {
 		hash: newKeyed(c.Seed), hosts: newHosts(p.Addresses), halfLife: p.HalfLife.Seconds(), forget: halfLives * p.HalfLife.Seconds(),
 	}
 	s.spill = newSpill(len(s.table.slot), s.forget, newKeyed(c.Seed^0x5b111).a)
-	s.leastFull = max(math.Floor(p.Threshold/2), 1) * daySlack / 2
+	s.leastFull = max(math.Floor(p.Threshold/2), 1) * daySlack
 	for _, port := range p.TrapPorts {
 		s.traps[port>>6] |= 1 << (port & 63)
 	}
@@ -81,46 +81,6 @@ func (s *scan) doors(x *slot, now uint32, limit float64) float64 {
 	return (float64(x.hard) + min(weak, limit/2)) * f
 }
 
-// limit is how many doors judge this source, and how many of them suffice given that they decay.
-type limit struct {
-	doors, full                float64
-	mark, company, victim, ttl bool
-}
-
-func (s *scan) limit(x *slot) limit {
-	l := limit{doors: s.config.Threshold, full: s.config.Threshold * slack}
-	if l.company = x.soon() && s.companies.strong(x.key(), x.last, s.hosts.fewer(x.key())); l.company {
-		l.doors = max(math.Floor(l.doors/2), 1)
-		l.full = l.doors * companySlack
-	}
-	if l.mark = x.flags&flagMark != 0; l.mark {
-		l.doors, l.full = l.doors/2, l.full/2
-	}
-	l.ttl = x.ttlMax-x.ttlMin > ttlSpread
-	l.victim = x.flags&flagVictim != 0
-	if l.ttl || l.victim {
-		l.doors, l.full = l.doors*2, l.full*2
-	}
-	return l
-}
-
-// fraction of the threshold that the slot has reached at time now.
-func (s *scan) fraction(x *slot, now uint32) (float64, limit) {
-	l := s.limit(x)
-	doors := s.doors(x, now, l.doors)
-	f := doors / l.doors
-	if doors >= l.full || s.spread(doors, l.doors, x.undecayed(), float64(now)-float64(x.first)) {
-		f = max(f, 1)
-	}
-	return f, l
-}
-
-// spread says whether doors that have decayed are as good as full ones, since there were as many as the limit says within one half-life, or more
-// than that in a longer time. It has no say in UDP and ICMP, which are not in undecayed.
-func (s *scan) spread(doors, limit, undecayed, age float64) bool {
-	return doors >= spreadSlack*limit && undecayed >= math.Ceil(limit)+1 || doors >= daySlack*limit && undecayed >= math.Ceil(limit) && age <= s.halfLife
-}
-
 func (s *scan) trap(port uint16) bool { return s.traps[port>>6]>>(port&63)&1 == 1 }
 
 // scanKey is the source's key in the packet jail.
@@ -155,10 +115,11 @@ func (d *Detector) packet(o *Observation, at int64, emit func(Verdict)) {
 	}
 	if x != nil && float64(now)-float64(x.last) > s.forget && x.flags&flagStopped == 0 {
 		*x = slot{hi: k.hi, lo: k.lo, first: now, last: now, ttlMin: o.TTL, ttlMax: o.TTL}
+		s.table.ranked(x, h)
 	}
 	if x != nil && x.seen(print) {
 		if epochs {
-			d.epoch(x, o, now, th)
+			d.epoch(x, o, h, now, th)
 			d.reached(x, o, x.step(th, false), at, emit)
 		}
 		return
@@ -179,7 +140,7 @@ func (d *Detector) packet(o *Observation, at int64, emit func(Verdict)) {
 			return
 		}
 	}
-	if !d.count(x, o, now, th, w) {
+	if !d.count(x, o, h, now, th, w) {
 		return
 	}
 	if epochs {
@@ -193,13 +154,12 @@ func (d *Detector) reached(x *slot, o *Observation, step step, at int64, emit fu
 	s := &d.scan
 	if len(d.logs.sources) > 0 {
 		d.judge(o.Source, "", -1, at, emit)
-	} else if float64(x.hard)+float64(x.weak)/weakUnit >= s.leastFull {
-		f, _ := s.fraction(x, seconds(at))
-		if f >= nearlyOne {
-			d.judge(o.Source, "", -1, at, emit)
-		} else {
-			x.flags &^= flagStopped
-		}
+	} else if !s.mayBeFull(x) {
+		x.flags &^= flagStopped
+	} else if f, _ := s.fraction(x, seconds(at)); f >= nearlyOne {
+		d.judge(o.Source, "", -1, at, emit)
+	} else {
+		x.flags &^= flagStopped
 	}
 	// A company is made by sources with two doors or more within its time.
 	if step.soon && weight(o.Kind) > 0.25 && s.companies.knock(step, seconds(at), s.hosts.fewer(step.source)) {
@@ -215,7 +175,7 @@ func boolInt(b bool) int {
 }
 
 // count adds a new target to the slot. It answers false where the kind's cap is reached.
-func (d *Detector) count(x *slot, o *Observation, now uint32, th uint64, w float32) bool {
+func (d *Detector) count(x *slot, o *Observation, h uint64, now uint32, th uint64, w float32) bool {
 	s := &d.scan
 	switch o.Kind {
 	case UDPProbe:
@@ -229,7 +189,7 @@ func (d *Detector) count(x *slot, o *Observation, now uint32, th uint64, w float
 		}
 		x.caps += 16
 	}
-	s.add(x, now, w)
+	s.add(x, h, now, w)
 	x.keep(uint16(th))
 	if o.TTL != 0 {
 		if x.ttlMin == 0 || o.TTL < x.ttlMin {
@@ -244,13 +204,13 @@ func (d *Detector) count(x *slot, o *Observation, now uint32, th uint64, w float
 		x.flags |= flagMarkOnce
 	}
 	if !s.flood.on || x.n > 1 { // in a flood first knocks are too many to keep
-		s.trails.add(x, o, now, d.hash.key(x.key()))
+		s.trails.add(x, o, now, h)
 	}
 	return true
 }
 
 // add moves the slot's score to the newer of its time and now, and adds w where it belongs.
-func (s *scan) add(x *slot, now uint32, w float32) {
+func (s *scan) add(x *slot, h uint64, now uint32, w float32) {
 	late := float32(1)
 	if now >= x.last {
 		f := s.decay(float64(now - x.last))
@@ -267,6 +227,7 @@ func (s *scan) add(x *slot, now uint32, w float32) {
 		x.hard += w * late
 		x.count(w)
 	}
+	s.table.ranked(x, h)
 }
 
 // newHour notes a knock on a trap port; it answers true for the first on this target in its hour.
@@ -282,12 +243,12 @@ func (d *Detector) newHour(x *slot, now uint32, th uint64) bool {
 }
 
 // epoch counts half a door for a known trap port in a new hour, on gateways with few addresses.
-func (d *Detector) epoch(x *slot, o *Observation, now uint32, th uint64) {
+func (d *Detector) epoch(x *slot, o *Observation, h uint64, now uint32, th uint64) {
 	if now < x.last || !d.newHour(x, now, th) {
 		return
 	}
-	d.scan.add(x, now, 0.5)
-	d.scan.trails.add(x, o, now, d.hash.key(x.key()))
+	d.scan.add(x, h, now, 0.5)
+	d.scan.trails.add(x, o, now, h)
 }
 
 // admit returns a slot for a source that has none, or nil where its first packet only marks it: in a flood, or where its bucket is nearly full.
@@ -346,6 +307,7 @@ func (s *scan) restore(k key, h uint64, now uint32) *slot {
 	}
 	x := s.fresh(k, h, now)
 	x.restore(w, now)
+	s.table.ranked(x, h)
 	if s.victims.is(h, now) {
 		x.flags |= flagVictim
 	}

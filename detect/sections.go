@@ -67,7 +67,7 @@ func (d *Detector) loadScan(x *decoder) {
 		if t.slot[i].used() || t.find(v.key(), h) != nil {
 			return
 		}
-		t.slot[i] = *v
+		t.slot[i], t.rank[i] = *v, t.rankOf(v)
 		t.tags[i/bucketSlots] |= tagOf(h) << (8 * (i % bucketSlots))
 		t.used++
 	})
@@ -122,9 +122,9 @@ func (d *Detector) loadContacts(x *decoder) {
 			d.contacts.entry[i] = *v
 			return
 		}
-		d.contacts.note(v.hash, v.spoke, false)
-		if e := d.contacts.find(v.hash); e != nil {
-			e.state = v.state
+		d.contacts.note(v.hash(), v.spoke, false)
+		if e := d.contacts.find(v.hash()); e != nil {
+			e.set(v.spoke, v.state())
 		}
 	})
 }

@@ -86,11 +86,12 @@ func (s *slot) keep(print uint16) {
 	}
 }
 
-// slots is the table of sources: buckets of eight, found by hash, with one byte of the hash of each slot beside it so that a look-up touches
-// one slot.
+// slots is the table of sources: buckets of eight, found by hash. Beside the slots lie one byte of the hash of each, so that a look-up touches
+// one slot, and the rank of each, so that choosing whom to evict touches none but the one that goes: memory is what a packet waits for.
 type slots struct {
 	slot []slot
 	tags []uint64 // one byte a slot, 0 = free
+	rank []uint32 // rankOf each slot
 	mask uint64
 	used int
 
@@ -102,27 +103,31 @@ type slots struct {
 
 const (
 	bucketSlots   = 8
-	protectedMost = bucketSlots / 2 // slots of a bucket that may be safe from eviction
-	everyByte     = 0x0101010101010101
+	protectedMost = bucketSlots / 2    // slots of a bucket that may be safe from eviction
+	everyByte     = 0x0101010101010101 // tags have this bit set
 )
 
 func newSlots(n int, threshold, halfLife float64) *slots {
 	n = max(ceilPower(n), bucketSlots)
 	return &slots{
-		slot: make([]slot, n), tags: make([]uint64, n/bucketSlots), mask: uint64(n/bucketSlots - 1),
-		halfLife: halfLife, half: roughLog2(float32(threshold / 2)),
+		slot: make([]slot, n), tags: make([]uint64, n/bucketSlots), rank: make([]uint32, n), mask: uint64(n/bucketSlots - 1),
+		halfLife: halfLife, half: int64(roughLog2(float32(threshold/2)) * halfLife),
 	}
 }
 
 func tagOf(h uint64) uint64 { return h>>56 | 1 }
 
+// tagged marks, by the highest bit of its byte, each slot of h's bucket that has h's tag, and now and then one above such a slot: the key decides.
+func (t *slots) tagged(h uint64) uint64 {
+	x := t.tags[h&t.mask] ^ tagOf(h)*everyByte
+	return (x - everyByte) &^ x & (everyByte << 7)
+}
+
 // find returns the slot of k, or nil.
 func (t *slots) find(k key, h uint64) *slot {
-	b := h & t.mask
-	x := t.tags[b] ^ tagOf(h)*everyByte
-	// Bytes of x that are zero have the tag. The expression may also flag a byte above a true match; the key decides.
-	for m := (x - everyByte) &^ x & (everyByte << 7); m != 0; m &= m - 1 {
-		s := &t.slot[b*bucketSlots+uint64(bits.TrailingZeros64(m)>>3)]
+	first := h & t.mask * bucketSlots
+	for m := t.tagged(h); m != 0; m &= m - 1 {
+		s := &t.slot[first+uint64(bits.TrailingZeros64(m)>>3)]
 		if s.hi == k.hi && s.lo == k.lo {
 			return s
 		}
@@ -131,16 +136,7 @@ func (t *slots) find(k key, h uint64) *slot {
 }
 
 // free counts the free slots of h's bucket.
-func (t *slots) free(h uint64) int {
-	n := 0
-	b := t.tags[h&t.mask]
-	for i := range bucketSlots {
-		if b>>(8*i)&0xff == 0 {
-			n++
-		}
-	}
-	return n
-}
+func (t *slots) free(h uint64) int { return bucketSlots - bits.OnesCount64(t.tags[h&t.mask]&everyByte) }
 
 // remove frees s.
 func (t *slots) remove(k key, h uint64) {
@@ -156,24 +152,29 @@ func (t *slots) remove(k key, h uint64) {
 	}
 }
 
-// rankUnit is one half-life, or a factor of two in the score, in ranks.
-const rankUnit = 1 << 23
+// roughLog2 is log2 of a positive number, by its exponent and a straight line through its fraction: monotone, and wrong by at most 0.09.
+func roughLog2(v float32) float64 { return float64(int64(math.Float32bits(v))-127<<23) / (1 << 23) }
 
-// roughLog2 is log2 of a positive number in rankUnits, by its exponent and a straight line through its fraction: monotone, and wrong by at most
-// 0.09.
-func roughLog2(v float32) int64 { return int64(math.Float32bits(v)) - 127<<23 }
-
-// age is a time in rankUnits.
-func (t *slots) age(at uint32) int64 { return int64(float64(at) / t.halfLife * rankUnit) }
-
-// rank is the logarithm of the slot's decayed score at any one time, which orders slots the same at all times. The lowest bit is clear for
-// sources first seen in a flood.
-func (t *slots) rank(s *slot) int64 {
-	r := (roughLog2(max(s.hard+float32(s.weak)/weakUnit, 1.0/64)) + t.age(s.last)) &^ 1
+// rankOf is the second at which the slot's score will have decayed to one door, or was one: it orders slots by their decayed scores, the same at
+// all times. The lowest bit is clear for sources first seen in a flood.
+func (t *slots) rankOf(s *slot) uint32 {
+	at := int64(s.last) + int64(roughLog2(max(s.hard+float32(s.weak)/weakUnit, 1.0/64))*t.halfLife)
+	r := uint32(min(max(at, 0), math.MaxUint32)) &^ 1
 	if s.flags&flagFloodBorn == 0 {
 		r |= 1
 	}
 	return r
+}
+
+// ranked notes the rank of s, which is in h's bucket, after a change of its score, its time or its flags.
+func (t *slots) ranked(s *slot, h uint64) {
+	first := (h & t.mask) * bucketSlots
+	for i := first; i < first+bucketSlots; i++ {
+		if &t.slot[i] == s {
+			t.rank[i] = t.rankOf(s)
+			return
+		}
+	}
 }
 
 // admit returns a fresh slot for k, which has none. Where the bucket is full the smallest score goes: of sources first seen in a flood before
@@ -182,40 +183,32 @@ func (t *slots) rank(s *slot) int64 {
 func (t *slots) admit(k key, h uint64, now uint32) (s *slot, gone slot, evicted bool) {
 	b := h & t.mask
 	first := int(b) * bucketSlots
-	at := -1
-	for i := range bucketSlots {
-		if t.tags[b]>>(8*i)&0xff == 0 {
-			at = first + i
-			break
-		}
-	}
-	if at < 0 {
-		at = t.least((*[bucketSlots]slot)(t.slot[first:]), t.half+t.age(now)) + first
+	at := first + bits.TrailingZeros64(^t.tags[b]&everyByte)>>3
+	if at == first+bucketSlots {
+		at = first + t.least(b, now)
 		gone, evicted = t.slot[at], true
 		t.evicted++
 		t.used--
 	}
 	s = &t.slot[at]
 	*s = slot{hi: k.hi, lo: k.lo}
+	t.rank[at] = 0
 	t.tags[b] = t.tags[b]&^(0xff<<(8*(at-first))) | tagOf(h)<<(8*(at-first))
 	t.used++
 	return s, gone, evicted
 }
 
-// least chooses among the slots of a full bucket; those whose rank is above safe are protected while they are few.
-func (t *slots) least(bucket *[bucketSlots]slot, safe int64) int {
+// least chooses among the slots of the full bucket b; those past half their threshold at time now are protected while they are few.
+func (t *slots) least(b uint64, now uint32) int {
 	// A source of a flood sorts before all others, whatever its score.
-	const others = 1 << 60
+	const others = 1 << 32
+	safe := t.half + int64(now)
 	protected := 0
-	best, bestProtected := -1, -1
+	best, bestProtected := 0, 0
 	low, lowProtected := int64(math.MaxInt64), int64(math.MaxInt64)
-	for i := range bucket {
-		r := t.rank(&bucket[i])
-		v := r
-		if r&1 == 1 {
-			v += others
-		}
-		if r > safe {
+	for i, r := range (*[bucketSlots]uint32)(t.rank[b*bucketSlots:]) {
+		v := int64(r) + int64(r&1)*others
+		if int64(r) > safe {
 			protected++
 			if v < lowProtected {
 				bestProtected, lowProtected = i, v

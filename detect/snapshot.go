@@ -13,7 +13,7 @@ import (
 
 const (
 	snapshotMagic   = "pfwarden detector\n"
-	snapshotVersion = 4
+	snapshotVersion = 5
 	snapshotMost    = 1 << 30 // bytes
 	snapshotLife    = 7 * 24 * time.Hour
 )

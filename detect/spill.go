@@ -21,11 +21,13 @@ import "math"
 //	24  the newest of them: one of 16 bits, two of 12 or three of 8
 //
 // A free entry is 0.
+//
+// Each bucket of slots has spillShare buckets of its own here, side by side, and a source's tag there says which of them is its own.
 type spill struct {
-	word    []uint64
-	buckets uint64
-	life    uint32 // units after which an entry is as good as none
-	lot     uint64 // secret
+	word []uint64
+	mask uint64 // of buckets of slots
+	life uint32 // units after which an entry is as good as none
+	lot  uint64 // secret
 
 	used  int
 	moved uint64 // entries made
@@ -38,6 +40,7 @@ const (
 	spillTimes = 1 << 11 // units until times come round again
 	spillLate  = 4       // units by which records may come late
 
+	spillHash     = 24 // from this bit on the hash is the tag; below is the bucket, and the table's tag above
 	spillTag      = 45
 	spillTagMask  = 1<<19 - 1
 	spillTime     = 34
@@ -55,17 +58,22 @@ const (
 func spillWidth(n int) int { return 24/max(n, 2) + max(2-n, 0)*4 }
 
 func newSpill(slots int, forget float64, lot uint64) spill {
-	n := spillShare * slots / bucketSlots
 	return spill{
-		word: make([]uint64, n*bucketSlots), buckets: uint64(n), lot: lot,
+		word: make([]uint64, spillShare*slots), mask: uint64(slots/bucketSlots - 1), lot: lot,
 		life: uint32(min(max(math.Ceil(forget/(1<<spillUnit)), 1), spillTimes-2*spillLate)),
 	}
 }
 
-// bucket of the source with the hash h. The table of slots takes its bucket and tag from the hash's ends, this one from its middle.
+// place is where the entries begin that may be those of the source with the hash h.
+func (s *spill) place(h uint64) uint64 { return s.placeOf(h&s.mask, tagOf(h)) }
+
+func (s *spill) placeOf(bucket, tag uint64) uint64 {
+	return (bucket*spillShare + tag>>1%spillShare) * bucketSlots
+}
+
+// bucket of the source with the hash h, and what tells it from others there.
 func (s *spill) bucket(h uint64) (words *[bucketSlots]uint64, tag uint64) {
-	i := (h >> 20 & (1<<32 - 1)) * s.buckets >> 32 * bucketSlots
-	return (*[bucketSlots]uint64)(s.word[i : i+bucketSlots]), h & spillTagMask
+	return (*[bucketSlots]uint64)(s.word[s.place(h):]), h >> spillHash & spillTagMask
 }
 
 // expired says whether an entry is as good as none at time now.

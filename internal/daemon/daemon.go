@@ -88,6 +88,7 @@ type Daemon struct {
 	seed      uint64
 
 	packets chan packet
+	taken   []packet // of them, by the engine's goroutine
 	lines   chan []capture.Line
 	asks    chan func(now time.Time)
 	nevers  chan func(now time.Time) // changes of the never-list, which the screening stage waits for
@@ -120,13 +121,6 @@ type Daemon struct {
 
 	suspected   int // sources with half of what judges them or more
 	suspectedAt time.Time
-}
-
-// packet is a record on its way to the engine.
-type packet struct {
-	capture.Packet
-	read time.Time
-	next capture.Position // in the pflog file; zero if it came from the interface
 }
 
 // Bounds of what waits between the sources and the engine.
@@ -337,8 +331,7 @@ func (d *Daemon) loop(ctx, work context.Context) {
 		case <-ctx.Done():
 			return
 		case p := <-d.packets:
-			d.packet(p)
-			d.morePackets()
+			d.morePackets(p)
 		case batch := <-d.lines:
 			d.batch(batch)
 			d.moreLines()
@@ -357,17 +350,6 @@ func (d *Daemon) loop(ctx, work context.Context) {
 	}
 }
 
-func (d *Daemon) morePackets() {
-	for range drain {
-		select {
-		case p := <-d.packets:
-			d.packet(p)
-		default:
-			return
-		}
-	}
-}
-
 // moreLines deals with batches that wait already, so that in a flood one transaction takes more bans.
 func (d *Daemon) moreLines() {
 	for range moreBatches {
@@ -382,14 +364,6 @@ func (d *Daemon) moreLines() {
 
 // readAt is when the record was read that the engine's goroutine deals with.
 func (d *Daemon) readAt() time.Time { return d.read }
-
-func (d *Daemon) packet(p packet) {
-	d.read = p.read
-	d.engine.Packet(d.o.Now(), p.read, &p.Packet)
-	if p.next.Path != "" {
-		d.pflogAt = p.next
-	}
-}
 
 func (d *Daemon) batch(lines []capture.Line) {
 	for i := range lines {

@@ -125,7 +125,7 @@ func (d *Daemon) drainSources() {
 	for {
 		select {
 		case p := <-d.packets:
-			d.packet(p)
+			d.packet(&p)
 		case batch := <-d.lines:
 			d.batch(batch)
 		default:

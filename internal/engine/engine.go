@@ -41,6 +41,8 @@ type Detector interface {
 	Observe(obs []detect.Observation, emit func(detect.Verdict))
 	Notice(n detect.Notice)
 	Tick(now time.Time)
+	Lookahead() int
+	Ahead(source netip.Addr)
 }
 
 // Watcher is told what passes through, for metrics and reports. Calls come from the engine's goroutine; nothing of the arguments may be kept
@@ -128,6 +130,16 @@ func (e *Engine) Packet(now, read time.Time, p *capture.Packet) {
 		e.o.Warden.Knock(p.Time, p.Flow.Source)
 	}
 	e.observe(now)
+}
+
+// Lookahead is how many packets before its own a packet is best told to Ahead; 0 while nothing is gained by it.
+func (e *Engine) Lookahead() int { return e.o.Detector.Lookahead() }
+
+// Ahead tells of a packet that will come Lookahead packets later. It changes nothing but how long that one will take.
+func (e *Engine) Ahead(p *capture.Packet) {
+	if p.Action == capture.ActionBlock {
+		e.o.Detector.Ahead(p.Flow.Source)
+	}
 }
 
 // Blocked takes one record whose packet our own anchor would have blocked, had the bans been in force that were decided by now: it is a

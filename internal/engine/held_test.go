@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"testing"
 	"time"
@@ -24,6 +25,8 @@ func (p *proofs) Observe(obs []detect.Observation, _ func(detect.Verdict)) {
 }
 func (p *proofs) Notice(detect.Notice) {}
 func (p *proofs) Tick(time.Time)       {}
+func (*proofs) Lookahead() int         { return 0 }
+func (*proofs) Ahead(netip.Addr)       {}
 
 // TestProofOfAnotherLog has nginx tell of failures in its error log, into which anybody can write, and in its access log. What both tell counts
 // once, with proof; what only the error log tells counts without, two seconds later.

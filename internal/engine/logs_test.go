@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"net/netip"
 	"testing"
 	"time"
 
@@ -22,6 +23,8 @@ func (r *recorder) Observe(obs []detect.Observation, _ func(detect.Verdict)) {
 }
 func (r *recorder) Notice(detect.Notice) {}
 func (r *recorder) Tick(time.Time)       {}
+func (r *recorder) Lookahead() int       { return 0 }
+func (r *recorder) Ahead(netip.Addr)     {}
 
 func compiled(t *testing.T, o filter.Options, regex string) *filter.Filter {
 	t.Helper()

@@ -255,7 +255,7 @@ const (
 func (p *player) play(sources []*queued, progress func(int64)) error {
 	var q queue
 	next := func(s *queued) bool {
-		err := s.source.advance()
+		err := s.source.advance(p)
 		if err != nil && !errors.Is(err, io.EOF) {
 			p.totals.Faults = append(p.totals.Faults, err)
 		}

@@ -16,8 +16,8 @@ import (
 
 // source is one file on its way through the merge: at is the time of the record that it holds.
 type source interface {
-	// advance reads the next record; io.EOF at the end. Any other error ends the source.
-	advance() error
+	// advance reads the next record; io.EOF at the end. Any other error ends the source. It may read further and tell the player what it finds.
+	advance(to *player) error
 	// at is the record's time. Sources are merged by it.
 	at() time.Time
 	isText() bool
@@ -75,7 +75,7 @@ func newSource(name string, in io.Reader, closer io.Closer, modified time.Time, 
 	head.recording = false
 	switch {
 	case err == nil:
-		return &packets{reader: r, file: closer, read: bytesRead}, nil
+		return &packets{reader: r, file: closer, read: bytesRead, current: new(capture.Packet)}, nil
 	case !errors.Is(err, errHead) && (!errors.Is(err, pflog.ErrFormat) || errors.Is(err, pflog.ErrUnknown)):
 		// Text; or what is compressed is damaged, which the text reader tells behind the lines that it holds.
 		var text *logtail.Reader
@@ -113,25 +113,6 @@ func (r *recorder) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// packets is a pflog file.
-type packets struct {
-	reader *pflog.Reader
-	file   io.Closer
-	read   *counted
-	packet capture.Packet
-}
-
-func (s *packets) advance() error     { return s.reader.Next(&s.packet) }
-func (s *packets) at() time.Time      { return s.packet.Time }
-func (s *packets) isText() bool       { return false }
-func (s *packets) done() int64        { return s.read.n }
-func (s *packets) deliver(to *player) { to.packet(&s.packet) }
-func (s *packets) close() {
-	if s.file != nil {
-		s.file.Close()
-	}
-}
-
 // lines is a text log.
 type lines struct {
 	reader   *logtail.Reader
@@ -164,7 +145,7 @@ func reference(o Options, modified time.Time) date.Reference {
 	return ref
 }
 
-func (s *lines) advance() error {
+func (s *lines) advance(*player) error {
 	if err := s.reader.Next(&s.line); err != nil {
 		return err
 	}

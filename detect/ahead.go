@@ -1,0 +1,65 @@
+package detect
+
+import (
+	"math/bits"
+	"net/netip"
+	"unsafe"
+)
+
+const (
+	aheadPackets = 16      // packets between Ahead and Observe
+	aheadStep    = 6       // packets between the two stages of looking ahead
+	aheadLeast   = 1 << 14 // sources below which the table is in the cache anyway
+)
+
+// ahead is the sources whose packets come next.
+type ahead struct {
+	next [8]expected // the latest, in a ring
+	n    uint64
+}
+
+type expected struct {
+	key  key
+	hash uint64
+}
+
+// Lookahead is how many packets before its own a source is best told to Ahead; 0 while so few sources are known that it would gain nothing.
+func (d *Detector) Lookahead() int {
+	if d.scan.table.used < aheadLeast {
+		return 0
+	}
+	return aheadPackets
+}
+
+// Ahead tells of the source of a packet that comes Lookahead packets later, so that the processor fetches what is known of it from memory while
+// the packets before it are dealt with. It changes nothing that can be seen, and whoever was told of need not come.
+func (d *Detector) Ahead(source netip.Addr) {
+	a, s := &d.ahead, &d.scan
+	t := s.table
+	k := d.scanKey(source)
+	h := d.hash.key(k)
+	b := h & t.mask
+	prefetch(unsafe.Pointer(&t.tags[b]))
+	prefetch(unsafe.Pointer(&t.rank[b*bucketSlots]))
+	a.next[a.n%uint64(len(a.next))] = expected{k, h}
+
+	// By now the tags of the one before are here, and say what else it needs.
+	x := &a.next[(a.n-aheadStep)%uint64(len(a.next))]
+	a.n++
+	h = x.hash
+	b = h & t.mask
+	if m := t.tagged(h); m != 0 {
+		prefetch(unsafe.Pointer(&t.slot[b*bucketSlots+uint64(bits.TrailingZeros64(m)>>3)]))
+		return
+	}
+	c := s.companies.hash.key(companyKey(x.key))
+	prefetch(unsafe.Pointer(&s.spill.word[s.spill.place(h)]))
+	prefetch(unsafe.Pointer(s.door.block(0, h>>20)))
+	prefetch(unsafe.Pointer(&s.companies.gather.word[s.companies.gather.place(c)]))
+	prefetch(unsafe.Pointer(s.companies.bucket(c)))
+	if t.free(h) == 0 {
+		i := t.least(b, seconds(d.now))
+		prefetch(unsafe.Pointer(&t.slot[b*bucketSlots+uint64(i)]))
+		prefetch(unsafe.Pointer(&s.spill.word[s.spill.placeOf(b, t.tags[b]>>(8*i))]))
+	}
+}

@@ -1,0 +1,8 @@
+//go:build !amd64 && !arm64
+
+package detect
+
+import "unsafe"
+
+// prefetch asks for the cache line of p without waiting for it, where the processor has such an instruction.
+func prefetch(unsafe.Pointer) {}
