@@ -60,6 +60,48 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+// TestReasons: the sentence accounts for its score.
+func TestReasons(t *testing.T) {
+	kind := func(k Kind, n int) (list []Observation) {
+		for i, o := range scanOf("192.0.2.7", 0, n) {
+			if o.Kind = k; k == Sweep {
+				o.Target = Target{Address: addr(fmt.Sprintf("203.0.113.%d", i)), Protocol: 1}
+			}
+			list = append(list, o)
+		}
+		return list
+	}
+	for _, tt := range []struct {
+		name string
+		list []Observation
+		want string
+	}{
+		{"SYNs", kind(Probe, 7), "portscan: 7 new doors in 6 seconds: 203.0.113.5 ports 100, 101, 102, 103, 104, 105 …; score 1.00 (7.0 of 7 doors)"},
+		{"stealth", kind(Stealth, 14), "portscan: 14 new doors in 13 seconds: 203.0.113.5 ports 104, 105, 106, 107, 108, 109 …; score 1.00 (7.0 of 7 doors, stealth packets count half)"},
+		{"cut off", kind(UnknownFlags, 14), "portscan: 14 new doors in 13 seconds: 203.0.113.5 ports 104, 105, 106, 107, 108, 109 …; score 1.00 (7.0 of 7 doors, packets whose flags were cut off count half)"},
+		{"echo as well", append(kind(Sweep, 4), kind(Probe, 6)...), "portscan: 10 new doors in 5 seconds: 203.0.113.0 by echo; 203.0.113.1 by echo; 203.0.113.2 by echo; 203.0.113.3 by echo; 203.0.113.5 ports 100, 101 …; score 1.00 (7.0 of 7 doors, UDP and echo a quarter)"},
+		{"in half a day", []Observation{
+			probe("192.0.2.7", 0, "203.0.113.5", 1), probe("192.0.2.7", 3600, "203.0.113.5", 2), probe("192.0.2.7", 2*3600, "203.0.113.5", 3),
+			probe("192.0.2.7", 2*3600, "203.0.113.5", 4), probe("192.0.2.7", 3*3600, "203.0.113.5", 5), probe("192.0.2.7", 3*3600, "203.0.113.5", 6),
+			probe("192.0.2.7", 3*3600, "203.0.113.5", 7),
+		}, "portscan: 7 new doors in 3 hours: 203.0.113.5 ports 1, 2, 3, 4, 5, 6 …; score 1.00 (6.8 of 7 doors, enough since doors decay)"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBench(t, Config{})
+			for _, o := range tt.list {
+				b.feed(o)
+			}
+			var got []string
+			for _, v := range b.verdicts {
+				got = append(got, v.Reasons...)
+			}
+			if strings.Join(got, "|") != tt.want {
+				t.Errorf("got %q\nexpected %q", got, tt.want)
+			}
+		})
+	}
+}
+
 // TestGuesses: many addresses that each stay below the threshold are reported, and judged where that is set.
 func TestGuesses(t *testing.T) {
 	for _, act := range []bool{false, true} {

@@ -68,7 +68,7 @@ func (f *flood) close(passed uint32, flooded bool) {
 // span is a duration as a person says it.
 func span(d time.Duration) string {
 	switch {
-	case d < time.Second:
+	case d < 2*time.Second:
 		return "one second"
 	case d < 2*time.Minute:
 		return plural(int(d/time.Second), "second")

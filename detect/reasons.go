@@ -96,11 +96,29 @@ func (d *Detector) scanReason(a netip.Addr, sh *share, at int64) string {
 	}
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s: %s in %s", d.config.Portscan.Name, plural(max(x.knocks(), 1), "new door"), span(time.Duration(sh.last-sh.first)))
+	var list []Evidence
 	if tr := d.scan.trails.find(k, h); tr != nil {
-		b.WriteString(": " + targets(tr.list("")))
+		list = tr.list("")
+		b.WriteString(": " + targets(list))
 	}
-	fmt.Fprintf(&b, "; score %s (%.1f of %s doors", score(sh), d.scan.doors(x, seconds(at), sh.limit.doors), strconv.FormatFloat(sh.limit.doors, 'f', -1, 64))
 	l := &sh.limit
+	doors := d.scan.doors(x, seconds(at), l.doors)
+	fmt.Fprintf(&b, "; score %s (%.1f of %s doors", score(sh), doors, strconv.FormatFloat(l.doors, 'f', -1, 64))
+	if sh.own >= nearlyOne && doors < l.doors-0.05 {
+		b.WriteString(", enough since doors decay")
+	}
+	among := func(kind Kind) bool {
+		return slices.ContainsFunc(list, func(e Evidence) bool { return e.Kind == kind })
+	}
+	if among(Stealth) {
+		b.WriteString(", stealth packets count half")
+	}
+	if among(UnknownFlags) {
+		b.WriteString(", packets whose flags were cut off count half")
+	}
+	if x.caps != 0 {
+		b.WriteString(", UDP and echo a quarter")
+	}
 	if l.company {
 		b.WriteString(", halved: " + d.companyText(k))
 	}
@@ -153,6 +171,10 @@ func targets(list []Evidence) string {
 	for i, g := range groups {
 		if i > 0 {
 			b.WriteString("; ")
+		}
+		if len(g.ports) == 1 && g.ports[0] == "echo" {
+			fmt.Fprintf(&b, "%v by echo", g.addr)
+			continue
 		}
 		fmt.Fprintf(&b, "%v port", g.addr)
 		if len(g.ports) > 1 {
