@@ -51,10 +51,13 @@ func printResult(cmd *cobra.Command, streams stdio, r control.BanResult, say fun
 			return err
 		}
 	}
+	complaint := newPainter(streams.Err)
+	if r.Note != "" {
+		complaint.printf("note: %s\n", clean(r.Note))
+	}
 	if len(r.Refused) == 0 {
 		return p.err
 	}
-	complaint := newPainter(streams.Err)
 	for _, f := range r.Refused {
 		if !commonOf(cmd).json() {
 			complaint.printf("%s: %s\n", complaint.paint(red, clean(f.Address)), clean(f.Text))

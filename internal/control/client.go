@@ -156,6 +156,9 @@ func (c *Client) each(ctx context.Context, path string, prefixes []netip.Prefix,
 		}
 		all.Bans = append(all.Bans, r.Bans...)
 		all.Refused = append(all.Refused, r.Refused...)
+		if r.Note != "" {
+			all.Note = r.Note
+		}
 	}
 	return all, nil
 }

@@ -60,6 +60,7 @@ type UnbanOrder struct {
 type BanResult struct {
 	Bans    []Ban     `json:"bans"` // as they stand now; of an unban those that ended; empty for never-list entries without a ban
 	Refused []Refusal `json:"refused"`
+	Note    string    `json:"note,omitempty"` // what whoever asked should know
 }
 
 // Refusal says why one address was left as it is.

@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"net"
+	"net/netip"
 	"os"
 
 	"pfwarden/capture"
@@ -25,6 +26,8 @@ type Apart struct {
 	Rules         string                 // of pf.rules_file, likewise
 	Hooks         *hooks.Remote          // runs commands; nil = there are none to run
 	MayRead       func(path string) bool // whether a log is one that the privileged process opens
+
+	GuardNever func([]netip.Prefix) error // has the privileged process keep prefixes from bans until its configuration is read again; nil = it cannot
 
 	// How this worker follows another, and is followed, at a reload.
 	Succeeds   string                                     // the one that it follows; "" = none

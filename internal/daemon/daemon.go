@@ -65,6 +65,7 @@ type Daemon struct {
 	never     *warden.NeverList
 	screen    *screen.Screen
 	neverList *screen.List // its configured part and this machine's own
+	share     *neverShare  // tells the privileged process of it; nil = there is none
 	running   atomic.Bool
 	bans      *warden.Warden
 	driver    *pfctl.Driver
@@ -260,6 +261,7 @@ func (d *Daemon) Run(ctx context.Context) error {
 	d.quit = quit
 	d.mu.Unlock()
 	ready := make(chan struct{})
+	d.share = d.shareNever()
 	closeServers, err := d.serve(work, ready) // fails before PF is touched if another daemon is running
 	if err != nil {
 		return err
@@ -275,6 +277,9 @@ func (d *Daemon) Run(ctx context.Context) error {
 	}
 	for _, driver := range d.drivers() {
 		parts.Go(func() { _ = driver.Run(work) })
+	}
+	if d.share != nil {
+		parts.Go(func() { d.share.run(work) })
 	}
 	parts.Go(func() { d.readCounters(work) })
 	if d.config.Portscan.Enabled {

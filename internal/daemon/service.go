@@ -330,6 +330,7 @@ func (s *service) NeverAdd(ctx context.Context, by string, prefixes []netip.Pref
 			s.d.engine.Notices(notices)
 		}
 	})
+	s.d.share.tell()
 	return out, err
 }
 
@@ -343,6 +344,9 @@ func (s *service) NeverRemove(ctx context.Context, _ string, prefixes []netip.Pr
 			}
 		}
 	})
+	if s.d.share != nil && len(out.Refused) < len(prefixes) {
+		out.Note = "the privileged process, from whose never-list a worker cannot take anything, keeps bans of it from pf until the next reload (SIGHUP) or restart"
+	}
 	return out, err
 }
 

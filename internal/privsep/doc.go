@@ -5,7 +5,8 @@
 //     stand beside a configured file, a watch of its folder
 //  2. capture: a descriptor of bpf(4), bound to the configured interface and locked
 //  3. anchor: load, or check, the rules of a configured anchor; the text is the privileged process's own
-//  4. table: add, delete, replace or flush addresses of a configured table
+//  4. table: add, delete, replace or flush addresses of a configured table, or add to the privileged process's own never-list, which is the table
+//     without a name
 //  5. kill: end the states of an address
 //  6. read: pfctl's status, rules, tables, counters or states, whose output goes to the worker unread
 //

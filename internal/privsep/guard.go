@@ -35,7 +35,7 @@ type GuardOptions struct {
 type Guard struct {
 	o        GuardOptions
 	settings atomic.Pointer[Settings]
-	never    atomic.Pointer[[]netip.Prefix]
+	never    neverList
 	counts   counts
 	log      *slog.Logger
 	asked    atomic.Bool // a worker made a request
@@ -86,7 +86,7 @@ func (g *Guard) Change(s Settings) error {
 		return fmt.Errorf("privileged process: %s: it has given up all that it did not need at its start; a restart is needed", strings.Join(wider, ", "))
 	}
 	g.settings.Store(&s)
-	g.Refresh()
+	g.refresh(true) // a new worker tells again what it adds to the never-list
 	return nil
 }
 

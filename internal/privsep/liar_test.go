@@ -92,6 +92,9 @@ func TestHostileFrames(t *testing.T) {
 
 		{"another table", liarFrame(kindTable, -1, liarTable(tableAdd, 1, pf, "other", good)), true},
 		{"the main ruleset's table", liarFrame(kindTable, -1, liarTable(tableAdd, 1, "", "banned", good)), true},
+		{"taking from the never-list", liarFrame(kindTable, -1, liarTable(tableDelete, 1, "", "", good)), true},
+		{"replacing the never-list", liarFrame(kindTable, -1, liarTable(tableReplace, 1, "", "", good)), true},
+		{"emptying the never-list", liarFrame(kindTable, -1, liarTable(tableFlush, 0, "", "")), true},
 		{"the anchor above", liarFrame(kindTable, -1, liarTable(tableFlush, 0, "outer", "banned")), true},
 		{"an anchor below", liarFrame(kindTable, -1, liarTable(tableFlush, 0, pf+"/x", "banned")), true},
 		{"a relative anchor", liarFrame(kindTable, -1, liarTable(tableFlush, 0, pf+"/../pfwarden", "banned")), true},

@@ -10,6 +10,11 @@ func (g *Guard) command(r *request) (c pfctl.Command, why string) {
 	if r.kind == kindKill {
 		p := r.addresses[0]
 		if why := g.protects(p.Prefix); why != "" {
+			if !tooWide(p.Prefix) && g.never.taughtOnly(p.Prefix) { // an honest worker that has taken it off its own list since may ask
+				g.counts.refused.Add(1)
+				g.log.Error("left the states as they are that the worker wanted to end", "address", p.String(), "why", why)
+				return c, ""
+			}
 			return c, p.String() + ": " + why
 		}
 		return pfctl.Command{Args: killArgs(p, r.towards)}, ""

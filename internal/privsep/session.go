@@ -155,6 +155,9 @@ func refusal(number uint32, format string, args ...any) frame {
 
 // run checks a request for PF and queues its run of pfctl.
 func (s *session) run(ctx context.Context, lane int, number uint32, r *request) error {
+	if r.isNever() {
+		return s.reply(s.teach(number, r), r)
+	}
 	command, why := s.g.command(r)
 	if why != "" {
 		return s.reply(refusal(number, "%s", why), r)

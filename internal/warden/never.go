@@ -22,6 +22,14 @@ type NeverList struct {
 	mu      sync.RWMutex
 	table   bart.Table[[]string] // origins of each prefix
 	origins map[string][]netip.Prefix
+	changed func()
+}
+
+// Changed has f called at every change, which must not wait and not use the list.
+func (n *NeverList) Changed(f func()) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.changed = f
 }
 
 // NeverEntry is a prefix of the never-list with where it comes from.
@@ -38,6 +46,9 @@ func (n *NeverList) Set(origin string, prefixes []netip.Prefix) {
 }
 
 func (n *NeverList) set(origin string, prefixes []netip.Prefix) {
+	if n.changed != nil {
+		defer n.changed()
+	}
 	if n.origins == nil {
 		n.origins = make(map[string][]netip.Prefix)
 	}

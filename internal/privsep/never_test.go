@@ -1,0 +1,161 @@
+package privsep
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"pfwarden/pfctl"
+)
+
+// guarded starts a guard and gives the worker's end, too.
+func guarded(t *testing.T) (*Guard, *Client, *recorder) {
+	t.Helper()
+	r := &recorder{}
+	s := testSettings(t.TempDir())
+	g, err := NewGuard(GuardOptions{Settings: s, Changes: r, Reads: r})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return g, serveAgain(t, g, &s), r
+}
+
+// serveAgain gives another worker's end.
+func serveAgain(t *testing.T, g *Guard, s *Settings) *Client {
+	t.Helper()
+	ours, theirs, err := socketPair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() { _ = g.Serve(context.Background(), ours) }()
+	c, err := NewClient(theirs, s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	return c
+}
+
+func prefixList(texts ...string) (list []netip.Prefix) {
+	for _, s := range texts {
+		list = append(list, netip.MustParsePrefix(s))
+	}
+	return list
+}
+
+// TestTaughtNever: what one worker adds to the never-list no later one can ban, until the configuration is read again; deleting it from tables, where
+// it may stand already, is not kept from anybody.
+func TestTaughtNever(t *testing.T) {
+	t.Parallel()
+	g, c, r := guarded(t)
+	if err := c.GuardNever(prefixList("203.0.113.5/32", "2001:db8:5::/48")); err != nil {
+		t.Fatal(err)
+	}
+	run := func(c *Client, verb, list string) string {
+		t.Helper()
+		_, err := c.Run(t.Context(), pfctl.Command{Args: strings.Fields("-a outer/pfwarden -t banned -T " + verb + " -f -"), Stdin: []byte(list)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var in []string
+		for _, x := range r.take() {
+			in = append(in, string(x.Stdin))
+		}
+		return strings.Join(in, "|")
+	}
+	const list = "203.0.113.5\n203.0.113.6\n203.0.113.0/24\n2001:db8:5::7\n2001:db8:6::7\n"
+	later := serveAgain(t, g, g.settings.Load())
+	g.Refresh()
+	for name, worker := range map[string]*Client{"the same": c, "a later": later} {
+		for _, verb := range []string{"add", "replace"} {
+			if got := run(worker, verb, list); got != "203.0.113.6\n2001:db8:6::7\n" {
+				t.Errorf("%s worker, %s: %q went in", name, verb, got)
+			}
+		}
+		if got := run(worker, "delete", list); got != list {
+			t.Errorf("%s worker deleted %q", name, got)
+		}
+		for range maxViolations + 2 { // which is no sign of a worker that lies
+			if _, err := worker.Run(t.Context(), pfctl.Command{Args: []string{"-k", "203.0.113.5"}}); err != nil || len(r.take()) > 0 {
+				t.Errorf("%s worker killed states: %v", name, err)
+			}
+		}
+		if _, err := worker.Run(t.Context(), pfctl.Command{Args: []string{"-k", "198.51.100.7"}}); !errors.Is(err, ErrRefused) {
+			t.Errorf("%s worker killed states of a configured entry: %v", name, err)
+		}
+	}
+	if err := g.Change(*g.settings.Load()); err != nil {
+		t.Fatal(err)
+	}
+	if got := run(later, "add", list); got != list {
+		t.Errorf("behind a reload: %q went in", got)
+	}
+}
+
+// TestTaughtBounds: entries that would keep everything from being banned, or of which there are too many, are not taken; the rest is.
+func TestTaughtBounds(t *testing.T) {
+	t.Parallel()
+	g, c, _ := guarded(t)
+	err := c.GuardNever(prefixList("0.0.0.0/0", "::/0", "128.0.0.0/7", "203.0.113.5/32"))
+	if err == nil || !strings.Contains(err.Error(), "3 entries") || g.protects(netip.MustParsePrefix("203.0.113.5/32")) == "" || g.protects(netip.MustParsePrefix("192.0.2.1/32")) != "" {
+		t.Errorf("too wide: %v", err)
+	}
+	var many []netip.Prefix
+	for i := range maxTaught + 9 {
+		many = append(many, netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)}), 32))
+	}
+	if err := c.GuardNever(many); err == nil || !strings.Contains(err.Error(), "beyond") {
+		t.Errorf("too many: %v", err)
+	}
+	if err := c.GuardNever(many[:100]); err != nil {
+		t.Errorf("those it has: %v", err)
+	}
+	if n := len(g.never.taught); n != maxTaught {
+		t.Errorf("it keeps %d", n)
+	}
+	if g.Counts().Refused > 0 {
+		t.Errorf("an honest worker counts as refused: %+v", g.Counts())
+	}
+}
+
+// TestNeverListFinds compares the search with a look at every entry.
+func TestNeverListFinds(t *testing.T) {
+	t.Parallel()
+	random := rand.New(rand.NewPCG(6, 11))
+	one := func() netip.Prefix {
+		a := [16]byte{0x20, byte(random.IntN(4)), byte(random.IntN(4)), byte(random.IntN(4))}
+		if random.IntN(2) == 0 {
+			return netip.PrefixFrom(netip.AddrFrom16(a), 16+random.IntN(18)).Masked()
+		}
+		return netip.PrefixFrom(netip.AddrFrom4([4]byte(a[:4])), 8+random.IntN(25)).Masked()
+	}
+	for range 300 {
+		var n neverList
+		var all []netip.Prefix
+		add := func(count int) (out []netip.Prefix) {
+			for range random.IntN(count) {
+				out = append(out, one())
+			}
+			all = append(all, out...)
+			return out
+		}
+		n.set(add(20), false)
+		for range 3 {
+			if err := n.teach(add(10)); err != nil {
+				t.Fatal(err)
+			}
+			for range 50 {
+				p, want := one(), false
+				for _, e := range all {
+					want = want || e.Overlaps(p)
+				}
+				if e, got := n.overlaps(p); got != want || got && !e.Overlaps(p) {
+					t.Fatalf("%v in %v: %v %v, want %v", p, all, e, got, want)
+				}
+			}
+		}
+	}
+}
