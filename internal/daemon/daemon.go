@@ -102,7 +102,8 @@ type Daemon struct {
 	caughtUp  bool
 	backlog   bool      // there may be old lines to read
 	saved     time.Time // when the last snapshot was taken
-	gapFrom   time.Time // packets up to here were dealt with before the restart
+	gapFrom   time.Time // packets of the interface up to here were dealt with before it was opened
+	liveAt    time.Time // of the newest packet of the interface that was dealt with
 	read      time.Time // when the record being dealt with was read
 
 	stopScreen func()

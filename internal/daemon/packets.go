@@ -54,5 +54,7 @@ func (d *Daemon) packet(p *packet) {
 	d.engine.Packet(d.o.Now(), p.read, &p.Packet)
 	if p.next.Path != "" {
 		d.pflogAt = p.next
+	} else if p.Time.After(d.liveAt) {
+		d.liveAt = p.Time
 	}
 }

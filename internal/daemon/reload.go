@@ -64,6 +64,7 @@ func (d *Daemon) takeConfig(ctx context.Context, c *config.Config) error {
 	d.notePositions()
 	d.stopSources()
 	d.drainSources()
+	d.closeGap()
 	d.stopScreen()
 	d.screened()
 	d.engine.Flush(d.o.Now())
@@ -102,6 +103,13 @@ func (d *Daemon) takeConfig(ctx context.Context, c *config.Config) error {
 	d.startScreen(ctx)
 	d.startSources(ctx)
 	return nil
+}
+
+// closeGap has the pflog file fill only what the interface has not given by now. It is called when the sources are stopped and drained.
+func (d *Daemon) closeGap() {
+	if d.liveAt.After(d.gapFrom) {
+		d.gapFrom = d.liveAt
+	}
 }
 
 // sameDetector makes a detector for new settings that knows all that the present one does.

@@ -161,7 +161,7 @@ func (d *Daemon) packetSink(ctx context.Context, file *follow.Follower, before t
 		item := packet{Packet: *p, read: d.o.Now()}
 		if file != nil {
 			item.next = file.Next()
-			if !before.IsZero() && (!p.Time.Before(before) || !p.Time.After(d.gapFrom)) {
+			if !before.IsZero() && !d.inGap(p.Time, before) {
 				return nil
 			}
 		}
@@ -173,6 +173,9 @@ func (d *Daemon) packetSink(ctx context.Context, file *follow.Follower, before t
 		}
 	}
 }
+
+// inGap tells whether a packet of that time is one that the interface, which was opened at before, has not given.
+func (d *Daemon) inGap(at, before time.Time) bool { return at.Before(before) && at.After(d.gapFrom) }
 
 func (d *Daemon) lineSink(ctx context.Context) func([]capture.Line) error {
 	return func(lines []capture.Line) error {

@@ -20,6 +20,10 @@ import (
 // snapshotEvery is how much work a crash may cost to be done again; nothing is lost by it.
 const snapshotEvery = 2 * time.Minute
 
+// livePath stands in a snapshot for the interface, whose position is the time of the newest packet that was dealt with: what was captured by then
+// and still waited is read from the pflog file after a crash, and nothing else is read from there a second time. No log has such a path.
+const livePath = "interface"
+
 func newSeed() (uint64, error) {
 	var b [8]byte
 	if _, err := rand.Read(b[:]); err != nil {
@@ -62,14 +66,17 @@ func (d *Daemon) restore(ctx context.Context) error {
 		d.log.Warn("the detector begins anew: its last snapshot cannot be used", "error", err)
 		d.metrics.Rejected.With("snapshot", snapshotCause(err)).Inc()
 	}
+	d.backlog, d.saved, d.gapFrom = true, snap.Time, snap.Time
 	for _, p := range snap.Positions {
-		if p.Path == d.config.Pflog.File {
+		switch p.Path {
+		case d.config.Pflog.File:
 			d.pflogAt = p
-		} else {
+		case livePath:
+			d.gapFrom = time.Unix(0, p.Offset)
+		default:
 			d.positions[p.Path] = p
 		}
 	}
-	d.backlog, d.saved, d.gapFrom = true, snap.Time, snap.Time
 	if waiting, err := screen.DecodeWaiting(snap.Waiting); err != nil {
 		d.log.Warn("failures that waited for a name or an ignore command are lost", "error", err)
 		d.metrics.Rejected.With("snapshot", "damaged").Inc()
@@ -129,6 +136,9 @@ func (d *Daemon) snapshot(ctx context.Context, now time.Time) {
 	if at := d.pflogPosition(ctx); at != (capture.Position{}) {
 		at.Path = d.config.Pflog.File
 		s.Positions = append(s.Positions, at)
+	}
+	if !d.liveAt.IsZero() {
+		s.Positions = append(s.Positions, capture.Position{Path: livePath, Offset: d.liveAt.UnixNano()})
 	}
 	if err := d.store.SaveSnapshot(ctx, s); err != nil {
 		d.metrics.LedgerErrors.With("snapshot").Inc()
