@@ -41,15 +41,6 @@ func Canonical(p netip.Prefix) (netip.Prefix, error) {
 	return out, nil
 }
 
-// CanonicalAddr is Canonical for one host. An address with a zone is refused: PF would drop the zone silently, and a Prefix cannot
-// hold one.
-func CanonicalAddr(a netip.Addr) (netip.Prefix, error) {
-	if a.Zone() != "" {
-		return netip.Prefix{}, fmt.Errorf("%w: %v has a zone", ErrRefused, a)
-	}
-	return Canonical(netip.PrefixFrom(a, a.BitLen()))
-}
-
 // special says why a network must not be blocked by anyone: it is everything, or holds addresses that are no other host's.
 func special(p netip.Prefix) string {
 	if p.Bits() == 0 {

@@ -2,7 +2,6 @@ package pflog
 
 import (
 	"fmt"
-	"strconv"
 	"strings"
 
 	"pfwarden/capture"
@@ -69,25 +68,6 @@ func (s System) writer(d capture.Dialect) System {
 		return OpenBSD
 	}
 	return s
-}
-
-// DialectName returns "old" or "len" with the header's length, such as "len100".
-func DialectName(d capture.Dialect) string {
-	switch d {
-	case capture.DialectOld:
-		return "old"
-	case len45:
-		return "len45"
-	case len49:
-		return "len49"
-	case len61:
-		return "len61"
-	case len69:
-		return "len69"
-	case len100:
-		return "len100"
-	}
-	return "len" + strconv.Itoa(int(d))
 }
 
 // ActionName returns pf's word for an action of a dialect, "" for a number that the dialect does not define or that is

@@ -126,11 +126,6 @@ func (c *Client) PF(ctx context.Context) (v PFView, err error) {
 	return v, c.get(ctx, "/v1/pf", nil, &v)
 }
 
-// Health asks for every health item.
-func (c *Client) Health(ctx context.Context) (items []HealthItem, err error) {
-	return items, c.get(ctx, "/v1/health", nil, &items)
-}
-
 // query makes a query of pairs of names and values, leaving out empty values.
 func query(pairs ...string) url.Values {
 	v := url.Values{}

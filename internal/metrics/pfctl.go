@@ -34,12 +34,3 @@ func CountsFrom(c pfctl.Counts) Counts {
 		OutBlock: sum(c.OutBlock, none), OutPass: sum(c.OutPass, c.OutXPass),
 	}
 }
-
-// HealthFrom turns the driver's health items into those of the health page.
-func HealthFrom(items []pfctl.HealthItem) []HealthItem {
-	var list []HealthItem
-	for _, i := range items {
-		list = append(list, HealthItem{Name: "pf_" + i.Name, OK: i.OK, Text: i.Text, Remedy: i.Fix})
-	}
-	return list
-}

@@ -54,11 +54,3 @@ func TestCountsFrom(t *testing.T) {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 }
-
-func TestHealthFrom(t *testing.T) {
-	got := HealthFrom([]pfctl.HealthItem{{Name: "anchor", OK: false, Text: "not called", Fix: `anchor "pfwarden"`}})
-	want := HealthItem{Name: "pf_anchor", Text: "not called", Remedy: `anchor "pfwarden"`}
-	if len(got) != 1 || got[0] != want {
-		t.Errorf("got %+v, want %+v", got, want)
-	}
-}

@@ -5,6 +5,7 @@ package privsep
 import (
 	"errors"
 	"os"
+	"runtime"
 
 	"pfwarden/capture/pflog"
 )
@@ -12,7 +13,7 @@ import (
 // openCapture gives what opens bpf(4), binds it to an interface and locks it, so that the worker can neither bind it to another one nor write to the
 // network. A process that is about to be pledged may open the device but not bind it: it has that done by a child.
 func openCapture(program string) func(string, int) (Captured, error) {
-	if narrow {
+	if runtime.GOOS == "openbsd" {
 		return captureByChild(program, pflog.OpenBPFDevice)
 	}
 	return func(name string, snaplen int) (Captured, error) {

@@ -9,9 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// narrow says that the privileged process sees only some folders.
-const narrow = true
-
 // apply leaves a process what a policy names, for good. What is not there needs not be seen: unveil(2) takes a name in a folder that exists, and
 // says ENOENT for others.
 func (p Policy) apply() error {

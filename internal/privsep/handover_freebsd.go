@@ -8,23 +8,25 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func rightBits(name string) uint64 {
-	return map[string]uint64{
-		rightRead: unix.CAP_READ, rightWrite: unix.CAP_WRITE, rightSeek: unix.CAP_SEEK, rightStat: unix.CAP_FSTAT, rightEvent: unix.CAP_EVENT,
-		rightFcntl: unix.CAP_FCNTL, rightIoctl: unix.CAP_IOCTL, rightSync: unix.CAP_FSYNC, rightTruncate: unix.CAP_FTRUNCATE,
-	}[name]
+// rights are what a worker needs of a descriptor, in rights(4): with these it cannot, say, write to bpf(4) or change what it is bound to, nor change a
+// file's mode, nor use it to look names up below it. Of fcntl(2) and ioctl(2) limitRights leaves a few requests.
+func (h handover) rights() []uint64 {
+	switch h {
+	case handFile:
+		return []uint64{unix.CAP_READ, unix.CAP_SEEK, unix.CAP_FSTAT, unix.CAP_EVENT, unix.CAP_FCNTL}
+	case handCapture:
+		return []uint64{unix.CAP_READ, unix.CAP_FSTAT, unix.CAP_EVENT, unix.CAP_FCNTL, unix.CAP_IOCTL}
+	case handOutput:
+		return []uint64{unix.CAP_READ, unix.CAP_FSTAT, unix.CAP_EVENT, unix.CAP_FCNTL}
+	default:
+		return []uint64{unix.CAP_WRITE, unix.CAP_SEEK, unix.CAP_FSTAT, unix.CAP_EVENT, unix.CAP_FCNTL, unix.CAP_FSYNC, unix.CAP_FTRUNCATE}
+	}
 }
 
 // limitRights leaves to a descriptor, and to every copy of it that is made or sent from now on, what its kind needs: cap_rights_limit(2), with
 // cap_fcntls_limit(2) and cap_ioctls_limit(2). They count outside of capability mode, too. A kernel without Capsicum is no error.
 func limitRights(f *os.File, h handover) error {
-	var bits []uint64
-	ioctl := false
-	for _, name := range h.rights() {
-		bits = append(bits, rightBits(name))
-		ioctl = ioctl || name == rightIoctl
-	}
-	rights, err := unix.CapRightsInit(bits)
+	rights, err := unix.CapRightsInit(h.rights())
 	if err != nil {
 		return fmt.Errorf("rights of %s: %w", f.Name(), err)
 	}
@@ -42,7 +44,7 @@ func limitRights(f *os.File, h handover) error {
 				return
 			}
 		}
-		if ioctl {
+		if h == handCapture {
 			only := [1]uintptr{unix.BIOCGSTATS}
 			if _, _, errno := unix.Syscall(unix.SYS_CAP_IOCTLS_LIMIT, fd, uintptr(unsafe.Pointer(&only)), 1); errno != 0 {
 				failed = unlessAbsent(errno)

@@ -104,11 +104,6 @@ func NewWriter(w io.Writer, f Format) (*Writer, error) {
 	return &Writer{w: b, format: f}, nil
 }
 
-// Append continues a file that has its header already, as pflogd does after a restart.
-func Append(w io.Writer, f Format) *Writer {
-	return &Writer{w: bufio.NewWriterSize(w, 64<<10), format: f.withDefaults()}
-}
-
 // Write adds a record that was logged at the given time.
 func (w *Writer) Write(at time.Time, r *Record) error {
 	b, err := w.format.AppendRecord(w.buf[:0], at, r)
