@@ -326,6 +326,39 @@ func TestSnapshotRefused(t *testing.T) {
 	}
 }
 
+// TestSnapshotAnywhere: a snapshot that is cut off, or has a bit flipped, at whichever byte is refused, with one of the causes that are counted.
+func TestSnapshotAnywhere(t *testing.T) {
+	c := Config{Seed: 1, Portscan: PortscanConfig{Slots: 8, Doorkeeper: 64}, Limits: Limits{Contacts: 8, Trails: 8, Companies: 8, Bans: 8}, Jails: []JailConfig{jail("sshd", 5, time.Hour)}}
+	b := newBench(t, c)
+	b.feed(fail("sshd", "192.0.2.9", 0))
+	b.feed(scanOf("2001:db8:1::1", 1, 3)...)
+	b.Notice(Notice{Time: at(5), Kind: Banned, Source: netip.MustParsePrefix("192.0.2.2/32"), Jail: "sshd"})
+	b.Notice(Notice{Time: at(5), Kind: Contact, Source: netip.MustParsePrefix("192.0.2.3/32")})
+	var saved bytes.Buffer
+	if err := b.Snapshot(&saved); err != nil {
+		t.Fatal(err)
+	}
+	good := saved.Bytes()
+	r, err := New(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range good {
+		if err := r.Restore(bytes.NewReader(good[:i]), at(10)); !errors.Is(err, ErrSnapshotDamaged) {
+			t.Fatalf("cut off behind %d of %d bytes: %v", i, len(good), err)
+		}
+		bad := bytes.Clone(good)
+		bad[i] ^= 1 << (i % 8)
+		err := r.Restore(bytes.NewReader(bad), at(10))
+		if !errors.Is(err, ErrSnapshotDamaged) && !errors.Is(err, ErrSnapshotVersion) && !errors.Is(err, ErrSnapshotStale) {
+			t.Fatalf("byte %d of %d damaged: %v", i, len(good), err)
+		}
+	}
+	if err := r.Restore(bytes.NewReader(good), at(10)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (d *Detector) feedOne(t *testing.T) {
 	t.Helper()
 	d.Observe([]Observation{fail("sshd", "192.0.2.9", 0), probe("192.0.2.9", 0, "203.0.113.1", 1)}, func(Verdict) {})

@@ -48,9 +48,6 @@ func printExplanation(p *painter, h human, e control.Explanation) {
 	for _, s := range e.Story {
 		p.printf("%s\n", clean(s))
 	}
-	if len(e.Never) > 0 {
-		p.printf("%s\n", p.paint(green, "It is never banned: "+clean(strings.Join(e.Never, ", "))+"."))
-	}
 	printShares(p, e)
 	if len(e.Gates) > 0 {
 		p.printf("\n")

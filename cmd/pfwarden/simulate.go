@@ -75,8 +75,8 @@ func runSimulate(cmd *cobra.Command, streams stdio, flags *simulateFlags) (err e
 	if o.Start, err = time.Parse(time.RFC3339, flags.start); err != nil {
 		return usagef("--start: %w", err)
 	}
-	if o.Hosts == 0 || o.Days == 0 || o.Scale == 0 { // which Options takes for the defaults
-		return usagef("--hosts, --days and --scale must not be 0")
+	if o.Hosts == 0 || o.Days == 0 || o.Scale == 0 || o.FloodSpan == 0 { // which Options takes for the defaults
+		return usagef("--hosts, --days, --scale and --flood-span must not be 0")
 	}
 	if err := o.Validate(); err != nil {
 		return usagef("%w", err)

@@ -87,7 +87,7 @@ type Score struct {
 	Sources int     `json:"sources"`
 	Banned  int     `json:"banned"`
 	Recall  float64 `json:"recall"` // banned of sources; of a class that is not wanted, its harm
-	// Medians over the banned sources: from the label's first time to the ban, and records of the source until then.
+	// Medians over the banned sources: from the label's first time to the ban, and records of the source (of IPv6, its /64) until then.
 	MedianSeconds    float64 `json:"median_seconds_to_ban"`
 	PacketsBeforeBan uint64  `json:"packets_before_ban"`
 }
@@ -104,20 +104,31 @@ type marked struct {
 type scorer struct {
 	list   []*marked
 	byAddr map[netip.Addr][]*marked
+	byNet  map[netip.Prefix][]*marked // IPv6: a source is a /64
 }
 
 func newScorer(labels []Label) *scorer {
-	s := &scorer{byAddr: make(map[netip.Addr][]*marked, len(labels))}
+	s := &scorer{byAddr: make(map[netip.Addr][]*marked, len(labels)), byNet: make(map[netip.Prefix][]*marked)}
 	for _, l := range labels {
 		m := &marked{Label: l}
 		s.list = append(s.list, m)
 		s.byAddr[l.Address] = append(s.byAddr[l.Address], m)
+		if l.Address.Is6() {
+			net := net64(l.Address)
+			s.byNet[net] = append(s.byNet[net], m)
+		}
 	}
 	return s
 }
 
+func net64(a netip.Addr) netip.Prefix { return netip.PrefixFrom(a.WithZone(""), 64).Masked() }
+
 func (s *scorer) record(a netip.Addr) {
-	for _, m := range s.byAddr[a] {
+	marked := s.byAddr[a]
+	if a.Is6() && len(s.byNet) > 0 {
+		marked = s.byNet[net64(a)]
+	}
+	for _, m := range marked {
 		if !m.banned {
 			m.records++
 		}

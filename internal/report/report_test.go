@@ -179,6 +179,20 @@ func TestScore(t *testing.T) {
 	}
 }
 
+// A source of IPv6 is its /64: what other addresses of it sent before the ban is counted, and what came after is not.
+func TestScorePrefix(t *testing.T) {
+	start := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	s := newScorer([]Label{{Address: netip.MustParseAddr("2001:db8:1::1"), Class: "scan", Want: true, First: start}, {Address: netip.MustParseAddr("192.0.2.7"), Class: "scan", Want: true, First: start}})
+	for _, a := range []string{"2001:db8:1::1", "2001:db8:1::2", "2001:db8:1:0:f::3", "2001:db8:1:1::1", "192.0.2.7", "192.0.2.8"} {
+		s.record(netip.MustParseAddr(a))
+	}
+	s.ban(netip.MustParsePrefix("2001:db8:1::/64"), start.Add(time.Minute))
+	s.record(netip.MustParseAddr("2001:db8:1::4"))
+	if six, four := s.list[0], s.list[1]; six.records != 3 || !six.banned || four.records != 1 || four.banned {
+		t.Errorf("%+v, %+v", six, four)
+	}
+}
+
 func TestReadLabels(t *testing.T) {
 	good := "address,class,want,first,last\n192.0.2.7,scan,1,2026-11-22T12:00:00Z,2026-11-22T13:00:00.5Z\n::ffff:192.0.2.8,friend,0,,\n"
 	labels, err := ReadLabels(strings.NewReader(good))

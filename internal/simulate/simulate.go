@@ -128,17 +128,18 @@ func (o *Options) fill() error {
 	if !(o.Scale > 0 && o.Scale <= 1000) {
 		fault("scale %v, expected more than 0 and at most 1000", o.Scale)
 	}
-	for _, n := range []int{o.Flood, o.Evict} {
-		if n < 0 || n > maxFlood {
-			fault("a flood of %d sources, expected 0 to %d", n, maxFlood)
+	for _, x := range []struct {
+		what    string
+		n, most int
+	}{{"a flood of", o.Flood, maxFlood}, {"evictions by", o.Evict, maxFlood}, {"framing of", o.Frame, 1 << 20}, {"gates raised by", o.GateRaising, 1 << 20}} {
+		if x.n < 0 || x.n > x.most {
+			fault("%s %d sources, expected 0 to %d", x.what, x.n, x.most)
 		}
 	}
-	for _, n := range []int{o.Frame, o.GateRaising} {
-		if n < 0 || n > 1<<20 {
-			fault("an attack by %d sources, expected 0 to %d", n, 1<<20)
-		}
+	if o.FloodSpan < 0 {
+		fault("a flood of %v, expected more than 0", o.FloodSpan)
 	}
-	if span := time.Duration(o.Days * float64(day)); o.FloodSpan < 0 || o.FloodSpan > span {
+	if span := time.Duration(o.Days * float64(day)); o.FloodSpan > span {
 		o.FloodSpan = span
 	}
 	if year := o.Start.UTC().Year(); year < 1971 || year > 2090 {

@@ -221,7 +221,9 @@ func TestFaults(t *testing.T) {
 		{"days", simulate.Options{Days: -1}, "days"},
 		{"scale", simulate.Options{Scale: 1e9}, "scale"},
 		{"flood", simulate.Options{Flood: 1 << 30}, "flood"},
-		{"frame", simulate.Options{Frame: -1}, "attack"},
+		{"frame", simulate.Options{Frame: -1}, "framing of -1 sources"},
+		{"evict", simulate.Options{Evict: -1}, "evictions by -1 sources"},
+		{"flood span", simulate.Options{Flood: 5, FloodSpan: -time.Hour}, "a flood of -1h0m0s"},
 		{"class", simulate.Options{Classes: []string{"martians"}}, `no class "martians"`},
 		{"start", simulate.Options{Start: time.Date(1900, 1, 1, 0, 0, 0, 0, time.UTC)}, "1900"},
 	}
