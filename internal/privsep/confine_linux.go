@@ -60,6 +60,8 @@ func auditArch() (uint32, bool) {
 
 // confine forbids, by seccomp(2) in every thread, system calls that this worker never makes. They fail with EPERM.
 func confine(WorkerNeeds) error {
+	runtime.LockOSThread() // what is set next is the thread's, and asked of it by seccomp
+	defer runtime.UnlockOSThread()
 	if err := noNewPrivileges(); err != nil { // inherited already; where it was not, seccomp would refuse
 		return err
 	}
