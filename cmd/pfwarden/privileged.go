@@ -21,6 +21,9 @@ import (
 func runPrivileged(cmd *cobra.Command, flags *runFlags, streams stdio) (done bool, err error) {
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
 	defer stop()
+	hup := make(chan os.Signal, 1) // from the first on: a reload that is asked for too early must not end us
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
 	program, err := os.Executable() // now: a confined process could not look at it any more
 	if err != nil {
 		return true, err
@@ -108,9 +111,6 @@ func runPrivileged(cmd *cobra.Command, flags *runFlags, streams stdio) (done boo
 	if err := o.Guard.Confine(privsep.GuardNeeds{Program: program, Syslog: isSyslog, Journal: flags.journal, Socket: p.Socket}); err != nil {
 		return true, err
 	}
-	hup := make(chan os.Signal, 1)
-	signal.Notify(hup, syscall.SIGHUP)
-	defer signal.Stop(hup)
 	err = parent.Run(ctx, hup)
 	return true, silently(err)
 }

@@ -198,7 +198,7 @@ func (d *Daemon) setUp(ctx context.Context) error {
 	d.hooks = d.newHooks(f)
 	d.openNotices(f)
 	plan.Warden.OnEvent, plan.Warden.Read, plan.Warden.Log = d.event, d.readAt, d.log
-	if d.bans, err = warden.New(ctx, plan.Warden, d.store, d.pf, d.never, d.o.Now()); err != nil {
+	if d.bans, err = d.newWarden(ctx, plan.Warden); err != nil {
 		return err
 	}
 	if d.detector, err = detect.New(plan.Detector); err != nil {

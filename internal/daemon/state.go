@@ -15,6 +15,7 @@ import (
 	"pfwarden/detect/filter"
 	"pfwarden/internal/ledger"
 	"pfwarden/internal/screen"
+	"pfwarden/internal/warden"
 )
 
 // snapshotEvery is how much work a crash may cost to be done again; nothing is lost by it.
@@ -43,28 +44,51 @@ func (d *Daemon) openStore() error {
 		return err
 	}
 	d.store, d.db = db, db
-	if q, yes := db.Quarantined(); yes {
-		d.adopt = true
-		d.log.Error("the ledger was damaged: it is put aside and a new one begun; bans are taken over from pf's tables", "kept", q.Path, "error", q.Cause)
-		d.fault("ledger_replaced", fmt.Sprintf("the ledger was damaged (%v) and is kept as %s; bans were taken over from pf's tables", q.Cause, q.Path))
-	}
+	d.quarantined()
 	return nil
+}
+
+// quarantined says, where the ledger was damaged, what became of it.
+func (d *Daemon) quarantined() {
+	q, yes := d.db.Quarantined()
+	if !yes {
+		return
+	}
+	d.adopt = true
+	d.log.Error("the ledger was damaged: it is put aside and a new one begun with what can be read of it; other bans are taken over from pf's tables",
+		"file", q.Path, "kept", q.Kept.String(), "error", q.Cause)
+	d.fault("ledger_replaced", fmt.Sprintf("the ledger was damaged (%v) and is kept as %s; the new one has of it: %s; other bans were taken over from pf's tables", q.Cause, q.Path, q.Kept))
+}
+
+// newWarden lets the warden read the ledger. One that turns out damaged only now is replaced as one that could not be opened.
+func (d *Daemon) newWarden(ctx context.Context, c warden.Config) (*warden.Warden, error) {
+	w, err := warden.New(ctx, c, d.store, d.pf, d.never, d.o.Now())
+	if !errors.Is(err, ledger.ErrCorrupt) || d.db == nil {
+		return w, err
+	}
+	if e := d.db.Replace(err); e != nil {
+		return nil, errors.Join(err, e)
+	}
+	d.quarantined()
+	return warden.New(ctx, c, d.store, d.pf, d.never, d.o.Now())
 }
 
 // restore brings the detector to the last snapshot and tells it what the ledger knows beyond.
 func (d *Daemon) restore(ctx context.Context) error {
 	snap, ok, err := d.store.LoadSnapshot(ctx)
-	if err != nil {
+	switch {
+	case errors.Is(err, ledger.ErrCorrupt):
+		d.lost(err)
+		return nil
+	case err != nil:
 		return fmt.Errorf("reading the last snapshot: %w", err)
-	}
-	if !ok {
+	case !ok:
 		return nil
 	}
 	if len(snap.Detector) == 0 {
 		d.log.Debug("the last snapshot holds positions only, as those of fail2ban's that were taken over")
 	} else if err := d.detector.Restore(bytes.NewReader(snap.Detector), d.o.Now()); err != nil {
-		d.log.Warn("the detector begins anew: its last snapshot cannot be used", "error", err)
-		d.metrics.Rejected.With("snapshot", snapshotCause(err)).Inc()
+		d.lost(err)
 	}
 	d.backlog, d.saved, d.gapFrom = true, snap.Time, snap.Time
 	for _, p := range snap.Positions {
@@ -202,9 +226,19 @@ func (d *Daemon) catchUp() {
 	d.engine.SetPhase(filter.Operation)
 }
 
+// lost says that the detector's state is lost. That it was damaged is a fault; that it is of another version, or too old, is not.
+func (d *Daemon) lost(err error) {
+	cause := snapshotCause(err)
+	d.log.Warn("the detector begins anew: its last snapshot cannot be used", "error", err)
+	d.metrics.Rejected.With("snapshot", cause).Inc()
+	if cause == "damaged" {
+		d.fault("snapshot_lost", fmt.Sprintf("the detector's last snapshot was damaged (%v): what it suspected then is forgotten, bans are not", err))
+	}
+}
+
 func snapshotCause(err error) string {
 	switch {
-	case errors.Is(err, detect.ErrSnapshotDamaged):
+	case errors.Is(err, detect.ErrSnapshotDamaged), errors.Is(err, ledger.ErrCorrupt):
 		return "damaged"
 	case errors.Is(err, detect.ErrSnapshotVersion):
 		return "version"

@@ -24,11 +24,12 @@ type Options struct {
 	Log  *slog.Logger
 }
 
-// Quarantine tells that the database was corrupt and was put aside, and a new one begun: bans in force have to be learnt again from
-// PF's tables (warden.Adopt), the detector begins without a snapshot.
+// Quarantine tells that the database was corrupt and was put aside, and a new one begun with what could still be read of it: bans in force
+// that are not among that have to be learnt again from PF's tables (warden.Adopt).
 type Quarantine struct {
 	Path  string // of the corrupt file, kept for inspection
 	Cause error
+	Kept  Salvaged
 }
 
 // DB is a Store in an SQLite file.
@@ -44,8 +45,8 @@ type DB struct {
 var _ Store = (*DB)(nil)
 
 // Open opens the ledger at path, which is made (mode 0600, in a folder of mode 0750) if it is not there, and brings its layout up to
-// date. A corrupt one is renamed to path.corrupt-TIME and a new one begun; see Quarantined. Errors are ErrNewer, ErrLocked, ErrFull,
-// or the operating system's.
+// date. A corrupt one is renamed to path.corrupt-TIME and a new one begun; see Quarantined. Errors are ErrNewer, ErrForeign, ErrLocked,
+// ErrFull, or the operating system's.
 func Open(path string, options Options) (*DB, error) {
 	if driver == "" {
 		return nil, errors.New("the ledger needs SQLite, which on this system needs a build with cgo (CGO_ENABLED=1): store.file cannot be opened")
@@ -62,7 +63,7 @@ func Open(path string, options Options) (*DB, error) {
 	db := &DB{path: path, options: options}
 	err := db.open()
 	if errors.Is(err, ErrCorrupt) {
-		err = db.replace(err)
+		err = db.replace(err, true)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("opening the ledger %s: %w", path, err)
@@ -80,12 +81,18 @@ func (db *DB) Quarantined() (Quarantine, bool) {
 	return *db.quarantine, true
 }
 
-// Recover puts a database aside that turned out corrupt, and begins an empty one.
-func (db *DB) Recover(context.Context) error {
+// Recover puts a database aside that turned out corrupt while it was used, and begins one that holds what of the bans that have ended can still
+// be read. Whoever uses it knows what is in force, and records it again.
+func (db *DB) Recover(context.Context) error { return db.begin(ErrCorrupt, false) }
+
+// Replace puts a database aside that turned out corrupt while it was read for the first time, as Open does.
+func (db *DB) Replace(cause error) error { return db.begin(cause, true) }
+
+func (db *DB) begin(cause error, all bool) error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	db.close()
-	if err := db.replace(ErrCorrupt); err != nil {
+	if err := db.replace(cause, all); err != nil {
 		return fmt.Errorf("replacing the corrupt ledger %s: %w", db.path, err)
 	}
 	return nil
@@ -109,8 +116,8 @@ func (db *DB) close() error {
 	return errors.Join(errs...)
 }
 
-// replace moves the file and what belongs to it out of the way and opens a new one.
-func (db *DB) replace(cause error) error {
+// replace moves the file and what belongs to it out of the way, opens a new one, and puts into it what can be read of the old one.
+func (db *DB) replace(cause error, all bool) error {
 	aside := db.path + ".corrupt-" + db.options.Now().UTC().Format("20060102T150405.000000Z")
 	// The main file goes last: as long as it is there, the next start sees the corruption and begins again here.
 	for _, suffix := range []string{"-wal", "-shm", "-journal", ""} {
@@ -120,21 +127,36 @@ func (db *DB) replace(cause error) error {
 	}
 	db.quarantine = &Quarantine{Path: aside, Cause: cause}
 	db.options.Log.Error("ledger corrupt: put aside, a new one is begun", "file", aside, "cause", cause)
-	return db.open()
+	if err := db.open(); err != nil {
+		return err
+	}
+	kept, err := db.salvage(aside, all)
+	db.quarantine.Kept = kept
+	db.options.Log.Warn("what could be read of the corrupt ledger is in the new one", "bans", kept.Bans, "never", kept.Never, "snapshot", kept.Snapshot, "unreadable", kept.Unreadable, "error", err)
+	return nil
 }
 
 // open opens the file as it is.
 func (db *DB) open() (err error) {
-	if err := prepare(db.path); err != nil {
+	made, err := prepare(db.path)
+	if err != nil {
 		return err
 	}
 	defer func() {
 		if err != nil {
 			db.close()
+			if made {
+				_ = os.Remove(db.path) // else it would be taken for one that was cut off
+			}
 			err = typed(err)
 		}
 	}()
 	ctx := context.Background()
+	if !made {
+		if err := db.identify(ctx); err != nil {
+			return err
+		}
+	}
 	if db.write, err = db.connect(url.Values{"_journal_mode": {journalMode}, "_synchronous": {"FULL"}, "_txlock": {"immediate"}}); err != nil {
 		return err
 	}
@@ -146,6 +168,9 @@ func (db *DB) open() (err error) {
 		return err
 	}
 	if err := migrate(ctx, db.write); err != nil {
+		return err
+	}
+	if err := whole(ctx, db.write); err != nil {
 		return err
 	}
 	if db.read, err = db.connect(url.Values{"_query_only": {"1"}}); err != nil {
@@ -160,32 +185,46 @@ func (db *DB) open() (err error) {
 // into the file at once; what undoes a single statement never needs a file. They cost nothing while there is no flood.
 const floodSettings = "PRAGMA cache_size = -16384; PRAGMA wal_autocheckpoint = 4096; PRAGMA temp_store = MEMORY"
 
-// prepare makes folder and file with narrow modes before SQLite would make them with wide ones. A symbolic link is not followed.
-func prepare(path string) error {
+// prepare makes folder and file with narrow modes before SQLite would make them with wide ones. A symbolic link is not followed. A file that is
+// shorter than SQLite's header is none that was closed in order.
+func prepare(path string) (made bool, err error) {
 	if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
-		return err
+		return false, err
 	}
 	info, err := os.Lstat(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o600)
 		if err != nil {
-			return err
+			return false, err
 		}
-		return f.Close()
+		return true, f.Close()
 	case err != nil:
-		return err
+		return false, err
 	case !info.Mode().IsRegular():
-		return fmt.Errorf("%s is no regular file (%v): a ledger is not opened through links or devices", path, info.Mode().Type())
+		return false, fmt.Errorf("%s is no regular file (%v): a ledger is not opened through links or devices", path, info.Mode().Type())
+	case info.Size() < headerSize && nothing(path+"-wal"):
+		return false, fmt.Errorf("%w: cut off, %d bytes are left", ErrCorrupt, info.Size())
 	case info.Mode().Perm()&0o077 != 0:
-		return os.Chmod(path, 0o600)
+		return false, os.Chmod(path, 0o600)
 	}
-	return nil
+	return false, nil
+}
+
+// headerSize is that of the header of SQLite's files, in bytes (sqlite.org/fileformat.html).
+const headerSize = 100
+
+// nothing tells whether a file is not there, or empty.
+func nothing(path string) bool {
+	info, err := os.Lstat(path)
+	return err != nil || info.Size() == 0
 }
 
 // connect gives a pool of connections. Both drivers read the same settings from the name.
-func (db *DB) connect(settings url.Values) (*sql.DB, error) {
-	path, err := filepath.Abs(db.path)
+func (db *DB) connect(settings url.Values) (*sql.DB, error) { return db.connectTo(db.path, settings) }
+
+func (db *DB) connectTo(path string, settings url.Values) (*sql.DB, error) {
+	path, err := filepath.Abs(path)
 	if err != nil {
 		return nil, err
 	}
@@ -208,6 +247,7 @@ func check(ctx context.Context, d *sql.DB) error {
 
 // SQLite's primary result codes that a caller can act on (sqlite.org/rescode.html).
 const (
+	codeError   = 1
 	codeBusy    = 5
 	codeLocked  = 6
 	codeIO      = 10

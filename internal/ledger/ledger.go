@@ -23,6 +23,7 @@ var (
 	ErrLocked  = errors.New("database locked by another process")
 	ErrCorrupt = errors.New("database corrupt")
 	ErrNewer   = errors.New("database written by a newer pfwarden")
+	ErrForeign = errors.New("database of another program")
 )
 
 // State says how far a ban has come.

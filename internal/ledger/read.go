@@ -29,6 +29,9 @@ func banOf(v values, w words) (Ban, error) {
 		BasePackets: uint64(v.int(23)), BaseBytes: uint64(v.int(24)),
 	}
 	var err error
+	if state := v.int(8); state < 0 || state > int64(Ended) {
+		return b, fmt.Errorf("%w: ban %d is in state %d", ErrCorrupt, b.ID, state)
+	}
 	if b.Prefix, err = parsePrefix(v.text(1)); err != nil {
 		return b, fmt.Errorf("%w: ban %d: %w", ErrCorrupt, b.ID, err)
 	}
@@ -275,16 +278,16 @@ func (db *DB) LoadSnapshot(ctx context.Context) (Snapshot, bool, error) {
 	if db.read == nil {
 		return Snapshot{}, false, errClosed(db.path)
 	}
-	s, ok, err := db.loadSnapshot(ctx)
+	s, ok, err := loadSnapshot(ctx, db.read)
 	if err != nil {
 		return Snapshot{}, false, fmt.Errorf("ledger %s: reading the snapshot: %w", db.path, typed(err))
 	}
 	return s, ok, nil
 }
 
-func (db *DB) loadSnapshot(ctx context.Context) (s Snapshot, ok bool, err error) {
+func loadSnapshot(ctx context.Context, d *sql.DB) (s Snapshot, ok bool, err error) {
 	// One transaction: snapshot and positions belong together.
-	tx, err := db.read.BeginTx(ctx, nil)
+	tx, err := d.BeginTx(ctx, nil)
 	if err != nil {
 		return s, false, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
+	"net/url"
 )
 
 // application marks the file as ours in its header (PRAGMA application_id): "pfwd".
@@ -75,6 +76,53 @@ var migrations = [...]string{
 	`ALTER TABLE snapshot ADD COLUMN waiting BLOB;`,
 }
 
+// identify looks whose database a file is before anything is written to it: one of another program's is left alone, one of ours whose header
+// is damaged is corrupt.
+func (db *DB) identify(ctx context.Context) error {
+	d, err := db.connect(url.Values{"mode": {"rw"}}) // a crash's journal may have to be rolled back
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	d.SetMaxOpenConns(1)
+	var id, version, tables, own int64
+	for query, to := range map[string]*int64{
+		"PRAGMA application_id": &id, "PRAGMA user_version": &version, "SELECT count(*) FROM sqlite_schema": &tables,
+		"SELECT count(*) FROM sqlite_schema WHERE name IN ('bans', 'positions', 'snapshot')": &own,
+	} {
+		if err := d.QueryRowContext(ctx, query).Scan(to); err != nil {
+			return err
+		}
+	}
+	switch {
+	case tables == 0 && id == 0 && version == 0: // nothing was written yet
+		return nil
+	case id != application && own < 3:
+		return fmt.Errorf("%w (application_id %d): it is left as it is; name another file", ErrForeign, id)
+	case id != application, version < 1:
+		return fmt.Errorf("%w: application_id %d and user_version %d are not those of a ledger", ErrCorrupt, id, version)
+	}
+	return nil
+}
+
+// whole looks whether everything that is read and written by name is there: SQLite's own check does not know what should be.
+func whole(ctx context.Context, db *sql.DB) error {
+	for _, query := range []string{
+		"SELECT " + banColumns + ", story, first FROM bans", "SELECT prefix, since, by, comment FROM never", "SELECT name, value FROM state",
+		"SELECT time, detector, waiting FROM snapshot", "SELECT path, identity, offset FROM positions",
+		"SELECT id FROM bans INDEXED BY bans_unsettled WHERE state < 3", "SELECT id FROM bans INDEXED BY bans_since WHERE since > 0",
+		"SELECT id FROM bans INDEXED BY bans_ended WHERE state = 3", "SELECT id FROM bans INDEXED BY bans_leaving WHERE state = 2",
+	} {
+		if _, err := db.ExecContext(ctx, "EXPLAIN "+query); err != nil {
+			if code, ok := resultCode(err); ok && code&0xff == codeError {
+				err = fmt.Errorf("%w: %w", ErrCorrupt, err)
+			}
+			return err
+		}
+	}
+	return nil
+}
+
 // migrate brings the database to the newest version, each step in a transaction of its own.
 func migrate(ctx context.Context, db *sql.DB) error {
 	var version int
@@ -91,6 +139,9 @@ func migrate(ctx context.Context, db *sql.DB) error {
 		}
 		defer tx.Rollback()
 		if _, err := tx.ExecContext(ctx, migrations[version]); err != nil {
+			if code, ok := resultCode(err); ok && code&0xff == codeError { // what every database of that version has is not there
+				err = fmt.Errorf("%w: %w", ErrCorrupt, err)
+			}
 			return fmt.Errorf("migrating to version %d: %w", version+1, err)
 		}
 		// PRAGMA takes no parameters; both values are ours.

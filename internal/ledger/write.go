@@ -28,40 +28,42 @@ func (db *DB) Record(ctx context.Context, b Batch) error {
 	if b.Empty() {
 		return nil
 	}
-	return db.transact(ctx, func(tx *sql.Tx) error {
-		if err := recordBans(ctx, tx, b); err != nil {
-			return err
-		}
-		for _, f := range b.Forgiven {
-			q := Query{Prefix: f.Prefix}
-			where, args := q.where()
-			_, err := tx.ExecContext(ctx, "UPDATE bans SET forgiven = 1 WHERE state >= 2 AND since <= ? AND "+where, append([]any{micros(f.At)}, args...)...)
-			if err != nil {
-				return err
-			}
-		}
-		for _, p := range b.NeverRemove {
-			if _, err := tx.ExecContext(ctx, "DELETE FROM never WHERE prefix = ?", p.String()); err != nil {
-				return err
-			}
-		}
-		for _, n := range b.NeverAdd {
-			_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO never (prefix, since, by, comment) VALUES (?, ?, ?, ?)",
-				n.Prefix.String(), micros(n.Since), n.By, n.Comment)
-			if err != nil {
-				return err
-			}
-		}
-		if b.Pause == nil {
-			return nil
-		}
-		value, err := json.Marshal(b.Pause)
+	return db.transact(ctx, func(tx *sql.Tx) error { return record(ctx, tx, b) })
+}
+
+func record(ctx context.Context, tx *sql.Tx, b Batch) error {
+	if err := recordBans(ctx, tx, b); err != nil {
+		return err
+	}
+	for _, f := range b.Forgiven {
+		q := Query{Prefix: f.Prefix}
+		where, args := q.where()
+		_, err := tx.ExecContext(ctx, "UPDATE bans SET forgiven = 1 WHERE state >= 2 AND since <= ? AND "+where, append([]any{micros(f.At)}, args...)...)
 		if err != nil {
 			return err
 		}
-		_, err = tx.ExecContext(ctx, "INSERT OR REPLACE INTO state (name, value) VALUES ('pause', ?)", string(value))
+	}
+	for _, p := range b.NeverRemove {
+		if _, err := tx.ExecContext(ctx, "DELETE FROM never WHERE prefix = ?", p.String()); err != nil {
+			return err
+		}
+	}
+	for _, n := range b.NeverAdd {
+		_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO never (prefix, since, by, comment) VALUES (?, ?, ?, ?)",
+			n.Prefix.String(), micros(n.Since), n.By, n.Comment)
+		if err != nil {
+			return err
+		}
+	}
+	if b.Pause == nil {
+		return nil
+	}
+	value, err := json.Marshal(b.Pause)
+	if err != nil {
 		return err
-	})
+	}
+	_, err = tx.ExecContext(ctx, "INSERT OR REPLACE INTO state (name, value) VALUES ('pause', ?)", string(value))
+	return err
 }
 
 func recordBans(ctx context.Context, tx *sql.Tx, b Batch) error {
@@ -134,27 +136,29 @@ func appendRow(args []any, b *Ban) []any {
 
 // SaveSnapshot implements Store.
 func (db *DB) SaveSnapshot(ctx context.Context, s Snapshot) error {
-	return db.transact(ctx, func(tx *sql.Tx) error {
-		_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO snapshot (id, time, detector, waiting) VALUES (1, ?, ?, ?)",
-			micros(s.Time), append([]byte{}, s.Detector...), append([]byte{}, s.Waiting...))
-		if err != nil {
+	return db.transact(ctx, func(tx *sql.Tx) error { return saveSnapshot(ctx, tx, s) })
+}
+
+func saveSnapshot(ctx context.Context, tx *sql.Tx, s Snapshot) error {
+	_, err := tx.ExecContext(ctx, "INSERT OR REPLACE INTO snapshot (id, time, detector, waiting) VALUES (1, ?, ?, ?)",
+		micros(s.Time), append([]byte{}, s.Detector...), append([]byte{}, s.Waiting...))
+	if err != nil {
+		return err
+	}
+	if _, err := tx.ExecContext(ctx, "DELETE FROM positions"); err != nil {
+		return err
+	}
+	insert, err := tx.PrepareContext(ctx, "INSERT OR REPLACE INTO positions (path, identity, offset) VALUES (?, ?, ?)")
+	if err != nil {
+		return err
+	}
+	defer insert.Close()
+	for _, p := range s.Positions {
+		if _, err := insert.ExecContext(ctx, []byte(p.Path), append([]byte{}, p.Identity...), p.Offset); err != nil {
 			return err
 		}
-		if _, err := tx.ExecContext(ctx, "DELETE FROM positions"); err != nil {
-			return err
-		}
-		insert, err := tx.PrepareContext(ctx, "INSERT OR REPLACE INTO positions (path, identity, offset) VALUES (?, ?, ?)")
-		if err != nil {
-			return err
-		}
-		defer insert.Close()
-		for _, p := range s.Positions {
-			if _, err := insert.ExecContext(ctx, []byte(p.Path), append([]byte{}, p.Identity...), p.Offset); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // purgeStep bounds how long one transaction of Purge keeps others waiting.
@@ -187,6 +191,11 @@ func (db *DB) transact(ctx context.Context, f func(*sql.Tx) error) error {
 	if db.write == nil {
 		return errClosed(db.path)
 	}
+	return db.transactLocked(ctx, f)
+}
+
+// transactLocked is transact for whoever holds the lock.
+func (db *DB) transactLocked(ctx context.Context, f func(*sql.Tx) error) error {
 	tx, err := db.write.BeginTx(ctx, nil)
 	if err == nil {
 		if err = f(tx); err == nil {
@@ -215,8 +224,14 @@ func fromMicros(n int64) time.Time {
 	if n == 0 {
 		return time.Time{}
 	}
-	return time.UnixMicro(n).UTC()
+	return time.UnixMicro(max(firstTime, min(n, lastTime))).UTC()
 }
+
+// firstTime and lastTime are the years that RFC 3339, and so JSON, can write: 0 to 9999, in microseconds.
+const (
+	firstTime = -62167219200 * 1e6
+	lastTime  = 253402300799 * 1e6
+)
 
 func parsePrefix(s string) (netip.Prefix, error) {
 	if s == "" {
