@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -31,6 +32,7 @@ type Limits struct {
 	Reserved    int           // of these, kept free for root; 8
 	Request     time.Duration // to read and answer a request; 60 s
 	Idle        time.Duration // of a connection between requests; 10 s
+	Stop        time.Duration // that running requests have at the end before they are told to give up; 2 s
 	OnlyRoot    bool          // may change anything; else this process's own user may, too
 }
 
@@ -47,8 +49,17 @@ func (l Limits) filled() Limits {
 	if l.Idle <= 0 {
 		l.Idle = 10 * time.Second
 	}
+	if l.Stop <= 0 {
+		l.Stop = 2 * time.Second
+	}
 	return l
 }
+
+// ErrStopping is the cause by which the contexts of requests end that still run some time after the server was told to stop.
+var ErrStopping = errors.New("the daemon is stopping")
+
+// stopLimit is how long answers may go out after that.
+const stopLimit = 3 * time.Second
 
 // Server answers on the control socket.
 type Server struct {
@@ -68,8 +79,11 @@ func NewServer(s Service, log *slog.Logger, l Limits) *Server {
 	return &Server{service: s, log: log, limits: l.filled(), self: self, who: peerOf}
 }
 
-// Serve answers on l until ctx ends; then it lets running requests end, for at most five seconds, and returns nil. It closes l.
+// Serve answers on l until ctx ends; then it lets running requests end, cancels their contexts after Limits.Stop, lets answers go out for
+// another while, and returns nil. It closes l.
 func (s *Server) Serve(ctx context.Context, l *net.UnixListener) error {
+	base, giveUp := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer giveUp(ErrStopping)
 	server := &http.Server{
 		Handler:           s.Handler(),
 		ReadHeaderTimeout: 5 * time.Second,
@@ -78,7 +92,7 @@ func (s *Server) Serve(ctx context.Context, l *net.UnixListener) error {
 		IdleTimeout:       s.limits.Idle,
 		MaxHeaderBytes:    8 << 10,
 		ErrorLog:          slog.NewLogLogger(s.log.Handler(), slog.LevelDebug),
-		BaseContext:       func(net.Listener) context.Context { return context.WithoutCancel(ctx) },
+		BaseContext:       func(net.Listener) context.Context { return base },
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			if g, ok := c.(*guarded); ok {
 				return context.WithValue(ctx, peerKey{}, g.peer)
@@ -93,7 +107,9 @@ func (s *Server) Serve(ctx context.Context, l *net.UnixListener) error {
 		return fmt.Errorf("control socket: %w", err)
 	case <-ctx.Done():
 	}
-	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	late := time.AfterFunc(s.limits.Stop, func() { giveUp(ErrStopping) })
+	defer late.Stop()
+	stop, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.limits.Stop+stopLimit)
 	defer cancel()
 	if err := server.Shutdown(stop); err != nil {
 		_ = server.Close() // it has been told to end; what is still open is cut

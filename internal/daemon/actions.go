@@ -145,30 +145,49 @@ func (d *Daemon) liveStories(ctx context.Context) []ledger.Ban {
 
 // openNotices opens the log of fail2ban's name if a jail reads it, as recidive does.
 func (d *Daemon) openNotices(f *fail2ban.Running) {
+	var next notices
+	remote := d.o.Apart.remote()
+	switch path := noticesPath(f); {
+	case path == "":
+	case remote != nil:
+		if _, same := d.currentNotices().(*hooks.RemoteNotices); same { // it knows no path
+			return
+		}
+		next = remote.Notices()
+	default:
+		n, err := hooks.OpenNotices(path)
+		if err != nil {
+			d.log.Error("jails that read fail2ban's own log will find nothing", "error", err)
+			d.fault("fail2ban_log", err.Error())
+			break
+		}
+		d.fault("fail2ban_log", "")
+		next = n
+	}
+	d.replaceNotices(next)
+}
+
+func (d *Daemon) currentNotices() notices {
 	d.telling.Lock()
 	defer d.telling.Unlock()
-	if d.notices != nil {
-		if err := d.notices.Close(); err != nil {
-			d.log.Debug("closing fail2ban's log", "error", err)
+	return d.notices
+}
+
+// replaceNotices puts what takes the lines from now on in the place of what did, which is closed beside us: it may have lines left that
+// another process is slow to take, and commits and the engine wait for nobody.
+func (d *Daemon) replaceNotices(next notices) {
+	d.telling.Lock()
+	before := d.notices
+	d.notices = next
+	d.telling.Unlock()
+	if before == nil {
+		return
+	}
+	d.farewells.Go(func() {
+		if err := before.Close(); err != nil {
+			d.log.Warn("closing fail2ban's log", "error", err)
 		}
-		d.notices = nil
-	}
-	path := noticesPath(f)
-	if path == "" {
-		return
-	}
-	if r := d.o.Apart.remote(); r != nil {
-		d.notices = r.Notices()
-		return
-	}
-	n, err := hooks.OpenNotices(path)
-	if err != nil {
-		d.log.Error("jails that read fail2ban's own log will find nothing", "error", err)
-		d.fault("fail2ban_log", err.Error())
-		return
-	}
-	d.fault("fail2ban_log", "")
-	d.notices = n
+	})
 }
 
 // tellActions hands an event to the commands of fail2ban's actions and to those who read fail2ban's log. It does not wait.
@@ -197,9 +216,6 @@ func (d *Daemon) stopActions(ctx context.Context) {
 			d.mark(false)
 		}
 	}
-	if d.notices != nil {
-		if err := d.notices.Close(); err != nil {
-			d.log.Warn("closing fail2ban's log", "error", err)
-		}
-	}
+	d.replaceNotices(nil)
+	d.farewells.Wait()
 }

@@ -80,6 +80,7 @@ type Daemon struct {
 	work      context.Context         // of what is started while running
 	telling   sync.Mutex              // guards notices
 	notices   notices                 // nil: nobody reads them
+	farewells sync.WaitGroup          // of those that were replaced
 	anchors   []anchor                // of PF beside our own, that fail2ban's jails fill
 	metrics   *metrics.Metrics
 	watcher   *watcher
