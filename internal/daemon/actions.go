@@ -71,7 +71,7 @@ type notices interface {
 
 func (d *Daemon) newHooks(f *fail2ban.Running) *hooks.Hooks {
 	return hooks.New(d.hookJails(f), hooks.Options{
-		Counts: d.jailCounts, Name: reverseName, Now: d.o.Now, Unclean: d.unclean(), Log: d.log.With("part", "actions"), Remote: d.o.Apart.remote(),
+		Counts: d.actionCounts, Name: reverseName, Now: d.o.Now, Unclean: d.unclean(), Log: d.log.With("part", "actions"), Remote: d.o.Apart.remote(),
 		History: func(p netip.Prefix, jail string) []ledger.Ban {
 			ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 			defer cancel()
@@ -113,6 +113,38 @@ func (d *Daemon) jailCounts(jail string) (c hooks.Counts) {
 	before := d.before[jail]
 	c.BannedTotal = max(c.BannedTotal-before.BannedTotal, 0)
 	c.FoundTotal = max(c.FoundTotal-before.FoundTotal, 0)
+	return c
+}
+
+// failing is how many sources a jail was counting, and when.
+type failing struct {
+	sources int
+	at      time.Time
+}
+
+// failingKept is how long such a count is good enough: it looks at all sources there are, and many bans may ask for it at once.
+const failingKept = time.Second
+
+// actionCounts is jailCounts with the sources that the jail is counting at present, which only the engine's goroutine knows. It must not be called
+// there. Where that does not answer at once, as when stopping, the last count stands.
+func (d *Daemon) actionCounts(jail string) hooks.Counts {
+	c, now := d.jailCounts(jail), d.o.Now()
+	d.mu.Lock()
+	f, known := d.failing[jail]
+	d.mu.Unlock()
+	if !known || now.Sub(f.at).Abs() >= failingKept {
+		ctx, cancel := context.WithTimeout(context.Background(), failingKept)
+		defer cancel()
+		if d.ask(ctx, func(time.Time) { f = failing{d.detector.Failing(jail), now} }) == nil {
+			d.mu.Lock()
+			if d.failing == nil {
+				d.failing = make(map[string]failing)
+			}
+			d.failing[jail] = f
+			d.mu.Unlock()
+		}
+	}
+	c.Found = f.sources
 	return c
 }
 

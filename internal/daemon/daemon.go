@@ -76,6 +76,7 @@ type Daemon struct {
 	hooks     *hooks.Hooks
 	quit      context.CancelFunc      // ends Run in order; d.mu guards it
 	before    map[string]hooks.Counts // what was counted of fail2ban's jails before they were started anew; d.mu guards it
+	failing   map[string]failing      // of fail2ban's jails, for their actions; d.mu guards it
 	overrides []override              // of fail2ban's jails, set at run time; used by the engine's goroutine only
 	work      context.Context         // of what is started while running
 	telling   sync.Mutex              // guards notices

@@ -31,18 +31,19 @@ type Jail struct {
 	Identifiers bool
 }
 
-// Counts are what <jail.found> and its like stand for.
+// Counts are what <jail.found> and its like stand for: the sources with failures that count at present, all failures, the bans in force, and all
+// bans.
 type Counts struct{ Found, FoundTotal, Banned, BannedTotal int }
 
 // Options of Hooks. The zero value of each field is a default.
 type Options struct {
-	Workers   int           // commands at once; 16, so that three actions that hang leave room for others
-	PerAction int           // of them of one action; 4
-	Queue     int           // bans that wait; 10000. More are dropped and counted. Twenty times as many ends of bans may wait
-	Timeout   time.Duration // of a command whose action names none; 60 s
-	Shell     Shell         // nil: /bin/sh
-	Remote    *Remote       // runs the commands in another process; nil: Shell does, in this one
-	Counts    func(jail string) Counts
+	Workers   int                                            // commands at once; 16, so that three actions that hang leave room for others
+	PerAction int                                            // of them of one action; 4
+	Queue     int                                            // bans that wait; 10000. More are dropped and counted. Twenty times as many ends of bans may wait
+	Timeout   time.Duration                                  // of a command whose action names none; 60 s
+	Shell     Shell                                          // nil: /bin/sh
+	Remote    *Remote                                        // runs the commands in another process; nil: Shell does, in this one
+	Counts    func(jail string) Counts                       // asked by workers, where a command names one of them; nil: all are 0
 	History   func(p netip.Prefix, jail string) []ledger.Ban // earlier bans, of all jails if jail is ""
 	Name      func(ctx context.Context, a netip.Addr) string // reverse look-up for <ip-host>
 	Unclean   bool                                           // the run before did not end in order: what its actions left is cleared at the start
