@@ -202,3 +202,33 @@ func TestGlob(t *testing.T) {
 		t.Errorf("%d names, %v; want the bound, 100", len(got), err)
 	}
 }
+
+// TestReloadedFiles: a log is refused until the privileged process has read a configuration that names it.
+func TestReloadedFiles(t *testing.T) {
+	t.Parallel()
+	g, c, _ := guarded(t)
+	path := filepath.Join(t.TempDir(), "fresh")
+	if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Open(path); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("before the reload: %v", err)
+	}
+	s := *g.settings.Load()
+	s.Files = append(slices.Clone(s.Files), path)
+	if err := g.Change(s); err != nil {
+		t.Fatal(err)
+	}
+	f, err := c.Open(path)
+	if err != nil {
+		t.Fatalf("behind the reload: %v", err)
+	}
+	f.Close()
+	s.Files = s.Files[:len(s.Files)-1]
+	if err := g.Change(s); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.Open(path); !errors.Is(err, fs.ErrPermission) {
+		t.Errorf("once it is not named any more: %v", err)
+	}
+}
