@@ -56,7 +56,7 @@ func printExplanation(p *painter, h human, e control.Explanation) {
 		for _, g := range e.Gates {
 			answer := cell{"open", plain}
 			if g.Stopped {
-				answer = cell{"stopped it", green}
+				answer = cell{"stops", green}
 			}
 			rows = append(rows, []cell{{g.Gate, plain}, answer, {g.Text, faint}})
 		}

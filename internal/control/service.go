@@ -186,7 +186,9 @@ type Explanation struct {
 	Never    []string   `json:"never"` // why it is never banned; empty = it may be
 	Score    float64    `json:"score"` // suspicion now; judged at 1
 	Shares   []Share    `json:"shares"`
-	Gates    []Gate     `json:"gates"` // as asked for the last verdict
+	Gates    []Gate     `json:"gates"`             // as a verdict on spoofable evidence meets them
+	Labels   []string   `json:"labels,omitempty"`  // what else the packets tell: udp_scan, victim, ttl_spread, tool_mark, company, flood
+	Suspect  int        `json:"suspect,omitempty"` // how often it was a suspect in the last 24 hours
 	Evidence []Evidence `json:"evidence"`
 	Guesses  []Guess    `json:"guessing,omitempty"` // distributed guessing that it takes part in
 	Bans     []PastBan  `json:"bans"`               // newest first

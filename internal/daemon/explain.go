@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/netip"
@@ -11,6 +12,7 @@ import (
 	"pfwarden/detect"
 	"pfwarden/internal/control"
 	"pfwarden/internal/ledger"
+	"pfwarden/internal/warden"
 )
 
 // Explain implements control.Service.
@@ -55,8 +57,32 @@ func (s *service) Explain(ctx context.Context, a netip.Addr) (control.Explanatio
 		}
 	}
 	out.Guesses = guessesOf(x.Guesses)
-	out.Story = tell(&out, &x)
+	out.Labels = x.Labels
+	_, _, out.Suspect = d.bans.Steps(x.Time, x.Key)
+	d.mu.Lock()
+	most := cmp.Or(d.plan.Warden.SuspectsPerDay, warden.DefaultSuspectsPerDay)
+	d.mu.Unlock()
+	out.Story = tell(&out, &x, most)
 	return out, nil
+}
+
+// labelText tells what detect.Explanation's labels say.
+func labelText(label string) string {
+	switch label {
+	case "udp_scan":
+		return "It asks for many UDP ports, which alone bans nobody: anybody can forge that."
+	case "victim":
+		return "It looks like the victim of an attack that is forged in its name: its threshold is doubled."
+	case "ttl_spread":
+		return "Its packets seem to come from several places: its threshold is doubled."
+	case "tool_mark":
+		return "Its packets carry a scanner's mark: its threshold is halved."
+	case "company":
+		return "Many sources of its network knock: its threshold is halved."
+	case "flood":
+		return "It was first seen in a flood of new sources."
+	}
+	return "Label: " + label + "."
 }
 
 func evidenceOf(e detect.Evidence) control.Evidence {
@@ -70,12 +96,15 @@ func evidenceOf(e detect.Evidence) control.Evidence {
 	return c
 }
 
-// tell puts it into sentences.
-func tell(e *control.Explanation, x *detect.Explanation) []string {
+// tell puts it into sentences; most is how often a source may be a suspect in 24 hours.
+func tell(e *control.Explanation, x *detect.Explanation, most int) []string {
 	var story []string
 	say := func(format string, a ...any) { story = append(story, fmt.Sprintf(format, a...)) }
 	if len(e.Never) > 0 {
 		say("%s is never banned: %s.", e.Address, strings.Join(e.Never, ", "))
+	}
+	for _, l := range e.Labels {
+		say("%s", labelText(l))
 	}
 	if len(e.Shares) == 0 && len(e.Bans) == 0 {
 		say("Nothing is held against %s.", e.Address)
@@ -88,9 +117,16 @@ func tell(e *control.Explanation, x *detect.Explanation) []string {
 		say("It takes part in distributed guessing, %s.", g)
 	}
 	for _, g := range e.Gates {
-		if g.Stopped {
+		switch {
+		case !g.Stopped:
+		case e.Score >= 1:
 			say("The last verdict on it was stopped: %s.", g.Text)
+		case len(e.Never) == 0:
+			say("A verdict on what anybody can forge would be stopped: %s.", g.Text)
 		}
+	}
+	if e.Suspect >= most {
+		say("It was a suspect %d times within 24 hours: what anybody can forge bans it no more today.", e.Suspect)
 	}
 	for _, b := range e.Bans {
 		put, hits := "was put", "PF has stopped no packet for it"
