@@ -23,7 +23,9 @@ func TestFound(t *testing.T) {
 		t.Fatal(err)
 	}
 	var passed atomic.Int64
-	now := func() time.Time { return time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC).Add(time.Duration(passed.Load())) }
+	now := func() time.Time {
+		return time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC).Add(time.Duration(passed.Load()))
+	}
 	d := begin(t, Options{Config: c, Now: now, Tick: time.Hour})
 	d.startCommits(d.work)
 	ctx, stop := context.WithCancel(d.work)
