@@ -56,7 +56,6 @@ func (d *Detector) Ahead(source netip.Addr) {
 	prefetch(unsafe.Pointer(&s.spill.word[s.spill.place(h)]))
 	prefetch(unsafe.Pointer(s.door.block(0, h>>20)))
 	prefetch(unsafe.Pointer(&s.companies.gather.word[s.companies.gather.place(c)]))
-	prefetch(unsafe.Pointer(s.companies.bucket(c)))
 	if t.free(h) == 0 {
 		i := t.least(b, seconds(d.now))
 		prefetch(unsafe.Pointer(&t.slot[b*bucketSlots+uint64(i)]))

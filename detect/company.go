@@ -115,6 +115,7 @@ func (c *company) strong(few bool) bool {
 // fewest doors goes.
 type companies struct {
 	entry  []company
+	head   []companyHead // of the buckets
 	gather gather
 	mask   uint64
 	hash   keyed
@@ -122,9 +123,17 @@ type companies struct {
 	walked uint32
 }
 
+// companyHead tells of most prefixes that they are not in a bucket, and of most buckets that they have no room, without a look at the entries.
+type companyHead struct {
+	tags  [companyWays]uint16 // of the entries' hashes
+	until uint32              // the part before which no entry's time is over
+}
+
+func companyTag(h uint64) uint16 { return uint16(h >> 48) }
+
 func newCompanies(n, bits6 int, hash keyed) *companies {
 	n = max(ceilPower(n), companyWays)
-	return &companies{entry: make([]company, n), gather: newGather(16 * n), mask: uint64(n/companyWays - 1), hash: hash, bits6: bits6}
+	return &companies{entry: make([]company, n), head: make([]companyHead, n/companyWays), gather: newGather(16 * n), mask: uint64(n/companyWays - 1), hash: hash, bits6: bits6}
 }
 
 // exact says whether an IPv6 member's number in its company tells its key.
@@ -159,16 +168,42 @@ func (t *companies) bucket(h uint64) *[companyWays]company {
 	return (*[companyWays]company)(t.entry[(h&t.mask)*companyWays:])
 }
 
-func (t *companies) find(k key) *company { return t.in(t.bucket(t.hash.key(k)), k) }
+func (t *companies) find(k key) *company { return t.in(t.hash.key(k), k) }
 
-// in returns the entry of a prefix in its bucket, or nil.
-func (t *companies) in(b *[companyWays]company, k key) *company {
-	for i := range b {
-		if b[i].hi == k.hi && b[i].lo == k.lo && b[i].part != 0 {
-			return &b[i]
+// in returns the entry of a prefix with the hash h, or nil.
+func (t *companies) in(h uint64, k key) *company {
+	for i, tag := range t.head[h&t.mask].tags {
+		if tag == companyTag(h) {
+			if c := &t.bucket(h)[i]; c.hi == k.hi && c.lo == k.lo && c.part != 0 {
+				return c
+			}
 		}
 	}
 	return nil
+}
+
+// least returns the place of the entry with the fewest doors in the bucket of the hash h, and their number: 0 where its time is over.
+func (t *companies) least(h uint64, now uint32) (at, worth int) {
+	worth = math.MaxInt
+	head, b := &t.head[h&t.mask], t.bucket(h)
+	head.until = math.MaxUint32
+	for i := range b {
+		if w := b[i].worth(now); w < worth {
+			at, worth = i, w
+		}
+		head.until = min(head.until, b[i].part+companyParts)
+	}
+	return at, worth
+}
+
+// put places an entry.
+func (t *companies) put(h uint64, at int, c company) *company {
+	head := &t.head[h&t.mask]
+	head.tags[at] = companyTag(h)
+	head.until = 0 // counted anew by the next newcomer
+	x := &t.bucket(h)[at]
+	*x = c
+	return x
 }
 
 // strong says whether the source's prefix is a company at time now.
@@ -201,8 +236,7 @@ func (t *companies) knock(s step, now uint32, few bool) bool {
 	source := s.source
 	k := companyKey(source)
 	h := t.hash.key(k)
-	b := t.bucket(h)
-	c := t.in(b, k)
+	c := t.in(h, k)
 	if s.knocks < 2 {
 		if c != nil && s.fresh {
 			c.turn(now)
@@ -212,16 +246,18 @@ func (t *companies) knock(s step, now uint32, few bool) bool {
 	}
 	created := c == nil
 	if created {
-		least := int(math.MaxInt)
-		for i := range b {
-			if w := b[i].worth(now); w < least {
-				c, least = &b[i], w
-			}
+		part := now / companyPart
+		at, worth, full := 0, 1, part < t.head[h&t.mask].until
+		if !full {
+			at, worth = t.least(h, now)
 		}
-		if least > 0 && t.gather.member(h, t.hash.key(source), now/companyPart) < gatherMembers {
+		if worth > 0 && t.gather.member(h, t.hash.key(source), part) < gatherMembers {
 			return false
 		}
-		*c = company{hi: k.hi, lo: k.lo, part: max(now/companyPart, 1)}
+		if full {
+			at, _ = t.least(h, now)
+		}
+		c = t.put(h, at, company{hi: k.hi, lo: k.lo, part: max(part, 1)})
 	}
 	c.turn(now)
 	before := c.strong(few)
@@ -257,12 +293,12 @@ func (c *company) add(to []uint16, now uint32, n int) {
 	}
 }
 
-// worth is the number of an entry's doors at time now, 0 where nothing of it counts any more.
+// worth is the number of an entry's doors at time now; 0 where its time is over and not before.
 func (c *company) worth(now uint32) int {
 	if c.part == 0 || now/companyPart >= c.part+companyParts {
 		return 0
 	}
-	return c.knocked()
+	return max(c.knocked(), 1)
 }
 
 // judgeCompany judges the members of a prefix that has just become a company: what they did before counts against half the threshold too.

@@ -14,9 +14,9 @@ type doorkeeper struct {
 }
 
 const (
-	blockWords         = 4
-	doorkeeperLife     = 12 * 3600 // seconds
-	doorkeeperMaxShare = 0.5
+	blockWords     = 4
+	doorkeeperLife = 12 * 3600 // seconds
+	doorkeeperFull = 2         // one of so many bits is set
 )
 
 func newDoorkeeper(bytes int) *doorkeeper {
@@ -40,39 +40,37 @@ func (d *doorkeeper) block(gen int, block uint64) *[blockWords]uint64 {
 func (d *doorkeeper) mark(block, h uint64, bits int) {
 	words := d.block(d.young, block)
 	for range bits {
-		w, bit := h>>6&(blockWords-1), uint64(1)<<(h&63)
-		if words[w]&bit == 0 {
-			words[w] |= bit
-			d.set++
-		}
+		w := &words[h>>6&(blockWords-1)]
+		d.set += int(^*w >> (h & 63) & 1)
+		*w |= 1 << (h & 63)
 		h >>= 8
 	}
 }
 
 func (d *doorkeeper) has(block, h uint64, bits int) bool {
-	for gen := range 2 {
-		words := d.block(gen, block)
-		all := uint64(1)
-		for x, n := h, 0; n < bits; n++ {
-			all &= words[x>>6&(blockWords-1)] >> (x & 63)
-			x >>= 8
-		}
-		if all == 1 {
-			return true
-		}
+	first, second := d.block(0, block), d.block(1, block)
+	inFirst, inSecond := uint64(1), uint64(1)
+	for range bits {
+		w := h >> 6 & (blockWords - 1)
+		inFirst &= first[w] >> (h & 63)
+		inSecond &= second[w] >> (h & 63)
+		h >>= 8
 	}
-	return false
+	return inFirst|inSecond == 1
 }
 
 // fill is the share of bits that are set in the generation being written.
-func (d *doorkeeper) fill() float64 { return float64(d.set) / float64(len(d.words)*32) }
+func (d *doorkeeper) fill() float64 { return float64(d.set) / float64(d.bits()) }
+
+// bits is how many bits a generation has.
+func (d *doorkeeper) bits() int { return len(d.words) * 32 }
 
 // turn begins a new generation where the current one is old or full.
 func (d *doorkeeper) turn(now uint32) {
 	if d.started == 0 {
 		d.started = now
 	}
-	if old := now > d.started && now-d.started >= doorkeeperLife; !old && d.fill() < doorkeeperMaxShare {
+	if old := now > d.started && now-d.started >= doorkeeperLife; !old && d.set < d.bits()/doorkeeperFull {
 		return
 	}
 	d.young ^= 1

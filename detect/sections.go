@@ -78,7 +78,8 @@ func (d *Detector) loadScan(x *decoder) {
 	})
 	entries(x, func(i, size int, v *company) {
 		if same && size == len(s.companies.entry) {
-			s.companies.entry[i] = *v
+			h := s.companies.hash.key(key{v.hi, v.lo})
+			s.companies.put(h, i%companyWays, *v)
 		}
 	})
 	s.companies.walked = uint32(x.n(math.MaxUint32))
