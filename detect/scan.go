@@ -21,6 +21,7 @@ type scan struct {
 	halfLife  float64 // seconds
 	leastFull float64 // doors below which nothing is judged in whatever company, and half of it for sources with a tool's mark
 	forget    float64 // seconds after which a score is as good as none
+	crowded   bool    // the tables have asked for large pages
 }
 
 const (
@@ -296,6 +297,7 @@ func (s *scan) fresh(k key, h uint64, now uint32) *slot {
 	if evicted {
 		s.spill.put(&gone, s.hash.key(gone.key()), now)
 	}
+	s.crowd()
 	return x
 }
 
