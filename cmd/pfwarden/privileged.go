@@ -47,6 +47,9 @@ func runPrivileged(cmd *cobra.Command, flags *runFlags, streams stdio) (done boo
 	if p.Note != "" {
 		log.Warn(p.Note)
 	}
+	if why := loose(commonOf(cmd).Config); why != "" {
+		log.Warn(why)
+	}
 	role := privsep.Role{UID: p.UID, GID: p.GID, Relay: isSyslog, Chroot: "/var/empty"}
 	if p.Store != "" {
 		note, err := privsep.PrepareStore(p.Store, p.UID, p.GID)
