@@ -219,16 +219,23 @@ func (t *companies) strong(source key, now uint32, few bool) bool {
 // step is what a company is told of one knock of a source.
 type step struct {
 	source key
-	target uint64 // hash of the door
-	knocks int    // of the source, with this one
-	fresh  bool   // a new door, not a known one in a new hour
-	hidden bool   // its first door was not told, but only marked it in the doorkeeper
+	target uint64  // hash of the door
+	before float64 // doors of the source without this knock, not decayed, credits taken off
+	doors  float64 // and with it
+	fresh  bool    // a new door, not a known one in a new hour
+	hidden bool    // its first door was not told, but only marked it in the doorkeeper
 	soon   bool
 }
 
-func (x *slot) step(target uint64, fresh bool) step {
-	return step{source: x.key(), target: target, knocks: x.knocks(), fresh: fresh, hidden: x.flags&flagCredit != 0, soon: x.soon()}
+// step describes a knock that weighed w and was just counted.
+func (x *slot) step(target uint64, w float32, fresh bool) step {
+	return step{
+		source: x.key(), target: target, before: x.undecayed() - float64(w), doors: x.undecayed(), fresh: fresh, hidden: x.flags&flagCredit != 0, soon: x.soon(),
+	}
 }
+
+// reaches says whether the source has n doors with this knock.
+func (s *step) reaches(n float64) bool { return s.before < n && s.doors >= n }
 
 // knock counts a knock of a member. A source that has one door is none yet: it is only noted that it began, where the prefix is known by others.
 // The answer is true when the knock makes the prefix a company.
@@ -237,8 +244,8 @@ func (t *companies) knock(s step, now uint32, few bool) bool {
 	k := companyKey(source)
 	h := t.hash.key(k)
 	c := t.in(h, k)
-	if s.knocks < 2 {
-		if c != nil && s.fresh {
+	if s.doors < 2 {
+		if c != nil && s.fresh && s.reaches(1) {
 			c.turn(now)
 			c.add(c.began[:], now, 1)
 		}
@@ -264,14 +271,14 @@ func (t *companies) knock(s step, now uint32, few bool) bool {
 	part := c.at(now)
 	if s.fresh {
 		c.targets[part] |= 1 << (s.target >> 58)
-		if created || s.knocks == 2 && s.hidden {
+		if created || s.hidden && s.reaches(2) {
 			c.add(c.began[:], now, 1)
 		}
-		if s.knocks == companyWhole {
+		if s.reaches(companyWhole) {
 			c.add(c.whole[:], now, 1)
 		}
 	}
-	c.add(c.doors[:], now, 1+boolInt(s.knocks == 2))
+	c.add(c.doors[:], now, 1+boolInt(s.reaches(2)))
 	if source.is4() {
 		at := source.lo & 255
 		c.members[part][at>>6] |= 1 << (at & 63)

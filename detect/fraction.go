@@ -30,16 +30,13 @@ func (s *scan) fraction(x *slot, now uint32) (float64, limit) {
 	l := s.limit(x)
 	doors := s.doors(x, now, l.doors)
 	f := doors / l.doors
-	if doors >= l.full || s.spread(doors, l.doors, x.undecayed(), float64(now)-float64(x.first)) {
+	// Decay may take a part only within one half-life. In a longer time the doors have to make up the limit as they are: who gets a wrong one now
+	// and then has always some. UDP and ICMP are not in undecayed.
+	young := float64(now)-float64(x.first) <= s.halfLife
+	if young && (doors >= l.full || doors >= daySlack*l.doors && x.undecayed() >= math.Ceil(l.doors)) {
 		f = max(f, 1)
 	}
 	return f, l
-}
-
-// spread says whether doors that have decayed are as good as full ones, since there were as many as the limit says within one half-life, or more
-// than that in a longer time. It has no say in UDP and ICMP, which are not in undecayed.
-func (s *scan) spread(doors, limit, undecayed, age float64) bool {
-	return doors >= spreadSlack*limit && undecayed >= math.Ceil(limit)+1 || doors >= daySlack*limit && undecayed >= math.Ceil(limit) && age <= s.halfLife
 }
 
 // mayBeFull says, without looking anywhere else, whether fraction is worth asking.

@@ -28,7 +28,6 @@ const (
 	// slack is what decay may take of a full threshold: the sequential test needs ln 9900 at ln 4 a door, which is 6.64 doors and not 7.
 	slack        = 0.9482
 	companySlack = 0.88   // members of a company are spread over hours
-	spreadSlack  = 0.8    // of the doors, where one more than needed was knocked on: eight doors over a day are as good as seven in an hour
 	daySlack     = 2. / 3 // of the doors, where they were knocked on within one half-life: seven doors over a day are seven new doors in a day
 	halfLives    = 4      // after as many a score is forgotten
 	fewAddresses = 4      // fewer than these
@@ -120,8 +119,10 @@ func (d *Detector) packet(o *Observation, at int64, emit func(Verdict)) {
 	}
 	if x != nil && x.seen(print) {
 		if epochs {
-			d.epoch(x, o, h, now, th)
-			d.reached(x, o, x.step(th, false), at, emit)
+			counted := d.epoch(x, o, h, now, th)
+			st := x.step(th, 0.5, false)
+			st.soon = st.soon && counted
+			d.reached(x, o, st, at, emit)
 		}
 		return
 	}
@@ -147,7 +148,7 @@ func (d *Detector) packet(o *Observation, at int64, emit func(Verdict)) {
 	if epochs {
 		d.newHour(x, now, th)
 	}
-	d.reached(x, o, x.step(th, true), at, emit)
+	d.reached(x, o, x.step(th, w, true), at, emit)
 }
 
 // reached judges the slot's source where that is due; the common case, a source far from its threshold, costs little.
@@ -243,13 +244,14 @@ func (d *Detector) newHour(x *slot, now uint32, th uint64) bool {
 	return fresh
 }
 
-// epoch counts half a door for a known trap port in a new hour, on gateways with few addresses.
-func (d *Detector) epoch(x *slot, o *Observation, h uint64, now uint32, th uint64) {
+// epoch counts half a door for a known trap port in a new hour, on gateways with few addresses. It answers false where the hour is not new.
+func (d *Detector) epoch(x *slot, o *Observation, h uint64, now uint32, th uint64) bool {
 	if now < x.last || !d.newHour(x, now, th) {
-		return
+		return false
 	}
 	d.scan.add(x, h, now, 0.5)
 	d.scan.trails.add(x, o, now, h)
+	return true
 }
 
 // admit returns a slot for a source that has none, or nil where its first packet only marks it: in a flood, or where its bucket is nearly full.

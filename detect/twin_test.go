@@ -42,8 +42,9 @@ type twinDoor struct {
 	source netip.Prefix
 	part   int64
 	target Target
-	knocks int  // of the source, with this one
-	first  bool // it is noted that the source began
+	before float64 // doors of the source without this one
+	doors  float64 // and with it
+	first  bool    // it is noted that the source began
 }
 
 func twinSource(a netip.Addr) netip.Prefix {
@@ -76,15 +77,15 @@ func (t *twin) company(p netip.Prefix, now int64) bool {
 		if d.first && age < 6 {
 			began++
 		}
-		if age >= 3 || d.knocks < 2 {
+		if age >= 3 || d.doors < 2 {
 			continue
 		}
 		members[d.source], targets[d.target] = true, true
 		doors++
-		if d.knocks == 2 {
+		if d.before < 2 {
 			doors++
 		}
-		if d.knocks == 3 {
+		if d.before < 3 && d.doors >= 3 {
 			whole++
 		}
 	}
@@ -134,7 +135,7 @@ func (t *twin) portscan(p netip.Prefix, now int64) float64 {
 	score := hard + min(weak, limit/2*fade)
 	f := score / limit
 	day := len(t.knocks[p]) > 0 && float64(now-t.knocks[p][0].at) <= t.config.Portscan.HalfLife.Seconds()
-	if score >= full || score >= spreadSlack*limit && counted >= math.Ceil(limit)+1 || day && score >= daySlack*limit && counted >= math.Ceil(limit) {
+	if day && (score >= full || score >= daySlack*limit && counted >= math.Ceil(limit)) {
 		f = max(f, 1)
 	}
 	return f
@@ -169,11 +170,11 @@ func (t *twin) observe(obs []Observation) {
 			t.fails[p][x.Jail] = append(t.fails[p][x.Jail], f)
 		}
 	}
-	k, soon := len(t.knocks[p]), t.soon(p)
+	doors, soon := t.doorsOf(p), t.soon(p)
 	t.judge(p, now)
 	if soon && (o.Kind == Probe || o.Kind == Stealth) {
 		// What makes a company judges its members.
-		if c := twinCompany(p); t.justCompany(p, o.Target, now.Unix(), k) {
+		if c := twinCompany(p); t.justCompany(p, o.Target, now.Unix(), doors-float64(weight(o.Kind)), doors) {
 			var members []netip.Prefix
 			for m := range t.knocks {
 				if c.Contains(m.Addr()) {
@@ -224,14 +225,24 @@ func (t *twin) knock(p netip.Prefix, o *Observation) bool {
 
 // justCompany counts the door just knocked on and says whether it made the company. A source's first door counts with its second; by itself it is
 // only noted, once the prefix is known.
-func (t *twin) justCompany(p netip.Prefix, target Target, now int64, k int) bool {
+func (t *twin) justCompany(p netip.Prefix, target Target, now int64, had, has float64) bool {
 	c := twinCompany(p)
 	before := t.company(p, now)
 	known := len(t.doors[c]) > 0
-	if k >= 2 || known {
-		t.doors[c] = append(t.doors[c], twinDoor{p, now / 7200, target, k, k < 2 || !known})
+	if has >= 2 || known {
+		t.doors[c] = append(t.doors[c], twinDoor{p, now / 7200, target, had, has, had < 1 && has >= 1 || !known})
 	}
-	return k >= 2 && !before && t.company(p, now)
+	return has >= 2 && !before && t.company(p, now)
+}
+
+// doorsOf is how many doors of probes and stealth probes a source knocked on.
+func (t *twin) doorsOf(p netip.Prefix) (n float64) {
+	for _, k := range t.knocks[p] {
+		if k.w > 0.25 {
+			n += k.w
+		}
+	}
+	return n
 }
 
 func (t *twin) judge(p netip.Prefix, now time.Time) {

@@ -8,6 +8,7 @@ package stranger
 
 import (
 	"cmp"
+	"math"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -22,6 +23,8 @@ type Options struct {
 	Hosts int       // addresses behind the gateway, of each family: 1 to 256
 	Days  int       // at least 1
 	Start time.Time // of the trace; zero is a Monday in September 2026
+
+	Scale float64 // of the number of sources of each class, or of their groups; 0 is 1
 
 	// Guessing adds guessers who stay below every threshold of their own, who are wanted only where guessing.act is set.
 	Guessing bool
@@ -77,6 +80,9 @@ func Generate(o Options) *Trace {
 		o.Start = time.Date(2026, 9, 14, 0, 0, 0, 0, time.UTC)
 	}
 	o.Hosts, o.Days = max(1, min(o.Hosts, 256)), max(1, o.Days)
+	if o.Scale <= 0 {
+		o.Scale = 1
+	}
 	g := newGen(o)
 	for _, c := range slices.Concat(scanners(), guessers(), bystanders(), answers(), users()) {
 		if len(o.Classes) > 0 && !slices.Contains(o.Classes, c.name) {
@@ -88,7 +94,7 @@ func Generate(o Options) *Trace {
 		// Each class has its own stream, so that a change to one leaves the others as they were.
 		g.r = rand.New(rand.NewPCG(o.Seed, hash(c.name)))
 		g.class, g.want = c.name, c.want
-		for range c.n {
+		for range max(1, int(math.Round(o.Scale*float64(c.n)))) {
 			c.make(g)
 		}
 	}
