@@ -269,3 +269,27 @@ func TestHopCounts(t *testing.T) {
 		})
 	}
 }
+
+// TestCreditOnce: the knock that only marked a source counts when it is admitted, and not once more after the ban that it led to.
+func TestCreditOnce(t *testing.T) {
+	b := newBench(t, Config{Seed: 1, Portscan: PortscanConfig{Slots: 8}})
+	for i := range 7 { // all but one of the slots there are: from now on a first packet only marks
+		b.feed(probe(fmt.Sprintf("198.51.100.%d", i), float64(i), "203.0.113.5", 1))
+	}
+	const source = "192.0.2.7"
+	for round := range 3 {
+		from := 100 + 1000*float64(round)
+		for i, o := range scanOf(source, from, 7) {
+			o.Target.Port += uint16(100 * round)
+			if b.feed(o); len(b.verdicts) != round && i < 6 {
+				t.Fatalf("round %d: %d doors suffice: %s", round, i+1, b.told())
+			}
+		}
+		if len(b.verdicts) != round+1 {
+			t.Fatalf("round %d: %s", round, b.told())
+		}
+		a := netip.PrefixFrom(addr(source), 32)
+		b.Notice(Notice{Time: at(from + 10), Kind: Banned, Source: a, Jail: "portscan", Until: at(from + 600)})
+		b.Notice(Notice{Time: at(from + 600), Kind: Unbanned, Source: a, Jail: "portscan"})
+	}
+}

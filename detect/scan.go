@@ -264,8 +264,8 @@ func (d *Detector) admit(o *Observation, k key, h, th uint64, now uint32, w floa
 	pair := fold(tag^th, d.hash.a)
 	known, same := s.door.has(h>>20, source, sourceBits), s.door.has(h>>20, pair, pairBits)
 	credit := float32(0)
-	if known && !same {
-		credit = w // of the target that marked it
+	if known && !same && d.bans.of(d.banKeyOf(o.Source, "", -1)) == nil {
+		credit = w // of the target that marked it, unless a ban has spent that
 	}
 	if !known && (flooding || s.table.free(h) < 2) {
 		s.door.mark(h>>20, source, sourceBits)
