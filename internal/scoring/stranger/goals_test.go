@@ -133,8 +133,8 @@ func TestGoals(t *testing.T) {
 				r := play(t, stranger.Options{Seed: seed, Hosts: hosts, Days: days, Scale: scale})
 				t.Logf("seed %d: recall %.4f", seed, scoring.Recall(r.scores))
 				// At eight addresses three in ten of the wanted are members of spread networks, whose third probe may reach a service.
-				least := map[int]float64{256: .98, 8: .965, 1: .6}[hosts]
-				if scale < 1 { // one such network more or less weighs much
+				least := map[int]float64{256: .98, 8: .965, 1: .58}[hosts] // of one seed; see classes for all
+				if scale < 1 {                                             // one such network more or less weighs much
 					least = map[int]float64{256: .95, 8: .92, 1: .45}[hosts]
 				}
 				if got := scoring.Recall(r.scores); got < least {
@@ -194,6 +194,9 @@ func classes(t *testing.T, hosts int, scale float64, sum map[string]*report.Scor
 		}
 	}
 	t.Logf("all seeds: recall %.4f\n%s", scoring.Recall(all), table(all))
+	if least := map[int]float64{256: .98, 8: .975, 1: .6}[hosts]; scale == 1 && scoring.Recall(all) < least {
+		t.Errorf("recall over all seeds %.4f, expected %v", scoring.Recall(all), least)
+	}
 }
 
 func table(scores []report.Score) string {
