@@ -218,6 +218,8 @@ func (c *Client) explain(err error) error {
 		return fmt.Errorf("%w: nobody answers at %s", ErrNotRunning, c.path)
 	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%w: %s is for root and its group", ErrNotPermitted, c.path)
+	case errors.Is(err, syscall.EPIPE):
+		return fmt.Errorf("%w: it hung up at %s before it was asked; try again", ErrBusy, c.path)
 	default:
 		return fmt.Errorf("ask the daemon at %s: %w", c.path, err)
 	}

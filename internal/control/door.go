@@ -14,9 +14,13 @@ type door struct {
 	s      *Server
 	mu     sync.Mutex
 	inside int
+
+	refusing chan struct{} // one each for those who are let speak before they are refused
 }
 
-func newDoor(l *net.UnixListener, s *Server) *door { return &door{UnixListener: l, s: s} }
+func newDoor(l *net.UnixListener, s *Server) *door {
+	return &door{UnixListener: l, s: s, refusing: make(chan struct{}, 8)}
+}
 
 // Accept waits for the next connection that is let in.
 func (d *door) Accept() (net.Conn, error) {
@@ -28,11 +32,11 @@ func (d *door) Accept() (net.Conn, error) {
 		peer, err := d.s.who(c)
 		if err != nil {
 			d.s.log.Warn("control socket: it is not known who connected; refused", "error", err)
-			refuse(c)
+			d.refuse(c)
 			continue
 		}
 		if !d.enter(peer) {
-			refuse(c)
+			d.refuse(c)
 			continue
 		}
 		return &guarded{UnixConn: c, peer: peer, leave: sync.OnceFunc(d.leave)}, nil
@@ -59,9 +63,23 @@ func (d *door) leave() {
 	d.inside--
 }
 
-// refuse answers without having read anything, and never waits for it.
-func refuse(c *net.UnixConn) {
+// refuse says no and hangs up, without keeping Accept waiting. The first few of a crowd may ask before they are answered: whoever is hung up
+// on while he still writes sees a broken pipe instead of the answer.
+func (d *door) refuse(c *net.UnixConn) {
 	_ = c.SetDeadline(time.Now().Add(100 * time.Millisecond))
+	select {
+	case d.refusing <- struct{}{}:
+		go func() {
+			_, _ = c.Read(make([]byte, 4<<10)) // whatever it says
+			sayBusy(c)
+			<-d.refusing
+		}()
+	default:
+		sayBusy(c)
+	}
+}
+
+func sayBusy(c *net.UnixConn) {
 	const body = `{"kind":"busy","text":"the daemon is busy: too many connections to its control socket; try again"}` + "\n"
 	_, _ = fmt.Fprintf(c, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
 	_ = c.Close() // it is gone either way
