@@ -7,7 +7,7 @@ import (
 
 // heapRoom is what the Go runtime may have beyond what it needs at rest, in bytes, before it collects and gives back at every turn. More is got
 // where more is needed. With too little it would do so for every ban, which takes milliseconds.
-const heapRoom = 3 << 20
+const heapRoom = 3 << 19
 
 // limitMemory gives back what is not needed and sets the memory limit by what remains.
 func limitMemory() {

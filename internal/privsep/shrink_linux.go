@@ -38,6 +38,7 @@ func Shrink() {
 		}
 		_, _, _ = unix.Syscall(unix.SYS_MADVISE, p[0], p[1]-p[0], unix.MADV_DONTNEED)
 	}
+	debug.FreeOSMemory() // what reading that list took
 }
 
 // untouched reads the mappings of files, in the form of proc(5)'s smaps, that nobody may write to and nobody has: those that the dynamic linker has
