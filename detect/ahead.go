@@ -9,7 +9,7 @@ import (
 const (
 	aheadPackets = 16      // packets between Ahead and Observe
 	aheadStep    = 6       // packets between the two stages of looking ahead
-	aheadLeast   = 1 << 14 // sources below which the table is in the cache anyway
+	aheadLeast   = 1 << 12 // sources below which the table is in the cache anyway
 )
 
 // ahead is the sources whose packets come next.
