@@ -99,7 +99,7 @@ func writeAndRotate(t *testing.T, file string, total int, random *rand.Rand) {
 		if random.IntN(500) != 0 {
 			continue
 		}
-		for n := 50; n >= 0; n-- {
+		for n := 99; n >= 0; n-- {
 			_ = os.Rename(fmt.Sprintf("%s.%d", file, n), fmt.Sprintf("%s.%d", file, n+1)) // most do not exist
 		}
 		if err := os.Rename(file, file+".0"); err != nil {

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -53,6 +54,9 @@ func newHouse(t *testing.T, prepare ...func(dir, config string) string) *house {
 	defer leak.Close()
 	h.daemon.ExtraFiles = make([]*os.File, 1200)
 	h.daemon.ExtraFiles[0], h.daemon.ExtraFiles[9], h.daemon.ExtraFiles[1199] = leak, leak, leak
+	t.Cleanup(func() { // workers write into the folder that is about to be removed, until they see that their parent is gone
+		testkit.Within(t, 20*time.Second, "the house is empty", func() bool { return !h.runs() })
+	})
 	h.log = programs.Start(t, "pfwarden", h.daemon)
 	h.answers()
 	return h
@@ -97,6 +101,15 @@ func (h *house) child(verb string) int {
 		}
 	}
 	return 0
+}
+
+// runs says whether any process of the house's program is left.
+func (h *house) runs() bool {
+	all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
+	return slices.ContainsFunc(all, func(path string) bool {
+		line, _ := os.ReadFile(path)
+		return strings.HasPrefix(string(line), h.bin+"\x00")
+	})
 }
 
 // statFields are those of /proc/PID/stat behind the program's name: state, parent, group, session, terminal, ...
