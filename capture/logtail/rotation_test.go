@@ -129,25 +129,6 @@ func TestRotationWhileStopped(t *testing.T) {
 }
 
 // A position that was stored while an old file was still read brings both back.
-// Begun anew between the old file's rename and the new one's making, with another rotation before the next look.
-func TestRotationTwiceBehindRestart(t *testing.T) {
-	w := newWorld(t)
-	w.write("log", entry("a\n"))
-	w.start()
-	w.want(entry("a"))
-	w.halt()
-	w.write("log", entry("b\n"))
-	w.rename("log", "log.0")
-	w.start()
-	w.want(entry("a"), entry("b"))
-	w.write("log", entry("c\n"))
-	w.rename("log.0", "log.1")
-	w.rename("log", "log.0")
-	w.write("log", entry("d\n"))
-	w.look()
-	w.want(entry("a"), entry("b"), entry("c"), entry("d"))
-}
-
 func TestRotationRestartWhileOldFileLingers(t *testing.T) {
 	w := newWorld(t)
 	w.write("log", entry("a1\n"))

@@ -148,16 +148,14 @@ func (p *path) appear(now time.Time, sink Sink) error {
 		return err
 	}
 	p.skip = nil
-	var before *File // the latest that stood there
 	if p.cur != nil {
-		before = p.retire(now)
-	} else if n := len(p.old); n > 0 { // found under a rotated name at the start, when nothing stood at the path
-		before = p.old[n-1]
+		before := p.retire(now)
+		p.cur = f
+		if before != nil {
+			p.findMissed(before, now)
+		}
 	}
 	p.cur, p.changed, p.standing = f, true, true
-	if before != nil {
-		p.findMissed(before, now)
-	}
 	p.w.files[f.key]++
 	p.w.touch(f)
 	p.w.watcher.Add(p.name, f.f)

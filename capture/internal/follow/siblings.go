@@ -15,9 +15,6 @@ import (
 // maxCandidates bounds how many files beside a path are opened in search of one that was renamed.
 const maxCandidates = 64
 
-// mostListings is how often a folder is listed again while its files are being renamed: a rotation of fifty files on a busy machine takes a while.
-const mostListings = 100
-
 // sibling is a file beside a path that may have stood there before.
 type sibling struct {
 	name     string // whole path
@@ -80,7 +77,7 @@ func (w *Follower) list(dir string) []sibling {
 // first bytes and by mark, the bytes before the offset, if they are known. It is opened at the offset; nil if there is none.
 func (p *path) locate(at place, mark []byte, now time.Time) *File {
 	candidates := p.siblings()
-	for range mostListings {
+	for range 20 {
 		if f := p.locateIn(candidates, at, mark, now); f != nil {
 			return f
 		}
@@ -223,7 +220,7 @@ func (p *path) findStored(now time.Time, st os.FileInfo) {
 // findMissed finds the files that stood at the path after f and were renamed before they were seen: those that the
 // rotation's numbers or dates place behind f. Files may be renamed on while it looks; it looks again until they stand still.
 func (p *path) findMissed(f *File, now time.Time) {
-	for range mostListings {
+	for range 20 {
 		own, all, ok := p.placeOf(f)
 		if ok && own.number == 0 {
 			return // nothing can be younger
