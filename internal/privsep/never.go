@@ -134,12 +134,13 @@ func (g *Guard) refresh(forget bool) {
 	g.never.set(distinct(list), forget)
 }
 
-// nobody are addresses that can be nobody's source: RFC 6890.
+// nobody are addresses that can be nobody's source (RFC 6890): those that detect.Bogon tells, as prefixes.
 func nobody() []netip.Prefix {
+	v4 := func(a, b byte, bits int) netip.Prefix { return netip.PrefixFrom(netip.AddrFrom4([4]byte{a, b}), bits) }
 	return []netip.Prefix{
-		netip.PrefixFrom(netip.AddrFrom4([4]byte{}), 8), netip.PrefixFrom(netip.AddrFrom4([4]byte{127}), 8),
-		netip.PrefixFrom(netip.AddrFrom4([4]byte{224}), 4), netip.PrefixFrom(netip.IPv6Unspecified(), 128),
-		netip.PrefixFrom(netip.IPv6Loopback(), 128), netip.PrefixFrom(netip.AddrFrom16([16]byte{0xff}), 8),
+		v4(0, 0, 8), v4(127, 0, 8), v4(169, 254, 16), v4(224, 0, 4), v4(240, 0, 4),
+		netip.PrefixFrom(netip.IPv6Unspecified(), 128), netip.PrefixFrom(netip.IPv6Loopback(), 128),
+		netip.PrefixFrom(netip.AddrFrom16([16]byte{0xfe, 0x80}), 10), netip.PrefixFrom(netip.AddrFrom16([16]byte{0xff}), 8),
 	}
 }
 

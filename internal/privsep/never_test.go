@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"pfwarden/detect"
 	"pfwarden/pfctl"
 )
 
@@ -118,6 +119,33 @@ func TestTaughtBounds(t *testing.T) {
 	}
 	if g.Counts().Refused > 0 {
 		t.Errorf("an honest worker counts as refused: %+v", g.Counts())
+	}
+}
+
+// TestNobody: a worker that lies can ban none of the addresses that nobody can send from, at both ends of each of their networks and beyond them.
+func TestNobody(t *testing.T) {
+	t.Parallel()
+	g, _, _ := guarded(t)
+	for _, p := range nobody() {
+		last := p.Addr().AsSlice()
+		for i := p.Bits(); i < 8*len(last); i++ {
+			last[i/8] |= 0x80 >> (i % 8)
+		}
+		end, _ := netip.AddrFromSlice(last)
+		for _, a := range []netip.Addr{p.Addr(), end, p.Addr().Prev(), end.Next()} {
+			if !a.IsValid() {
+				continue
+			}
+			one := netip.PrefixFrom(a, a.BitLen())
+			if got := g.protects(one) != ""; got != detect.Bogon(a) {
+				t.Errorf("%v of %v: protected is %v, the detector says %v", a, p, got, !got)
+			}
+		}
+	}
+	for _, text := range []string{"240.0.0.1", "255.255.255.255", "169.254.169.254", "fe80::1", "febf::1", "ff02::1", "0.0.0.0", "127.0.0.53", "::1", "224.0.0.1"} {
+		if g.protects(netip.PrefixFrom(netip.MustParseAddr(text), netip.MustParseAddr(text).BitLen())) == "" {
+			t.Errorf("%s can be banned", text)
+		}
 	}
 }
 
