@@ -51,7 +51,7 @@ func (d *Daemon) stopCommits() {
 func (d *Daemon) commitSoon(ctx context.Context) {
 	switch n, states := d.bans.Staged(); {
 	case n+states == 0:
-	case n > maxStaged, d.bans.Unwritten() > maxWaiting:
+	case d.crowded(n):
 		d.commit(ctx)
 	default:
 		select {
@@ -59,6 +59,22 @@ func (d *Daemon) commitSoon(ctx context.Context) {
 		default:
 		}
 	}
+}
+
+// crowded tells whether so much of the n decisions that wait can be carried out that the engine's goroutine has to wait for it. What waits because the
+// ledger cannot be written, or PF cannot be told, does not count: a commit would take nothing of it away, and detection would stand still for each
+// record's attempt. The warden bounds it.
+func (d *Daemon) crowded(n int) bool {
+	h := d.bans.Health()
+	switch {
+	case h.Ledger != nil && h.PF != nil:
+		return false
+	case h.Ledger != nil:
+		return h.Untold > maxStaged
+	case h.PF != nil:
+		n -= h.Untold
+	}
+	return n > maxStaged || d.bans.Unwritten() > maxWaiting
 }
 
 // commit carries out at once what was decided, behind what is being carried out already. It may be called by any goroutine.
