@@ -128,6 +128,30 @@ func TestRotationWhileStopped(t *testing.T) {
 	}
 }
 
+// Begun anew between the old file's rename and the making of the next, which is rotated before the second look; a file before them still lingers.
+func TestRotationTwiceBehindRestart(t *testing.T) {
+	w := newWorld(t)
+	w.write("log", entry("a1\n"))
+	w.start()
+	w.rename("log", "log.0")
+	w.write("log", entry("b1\n"))
+	w.look()
+	w.halt()
+	w.rename("log.0", "log.1")
+	w.rename("log", "log.0")
+	w.start()
+	w.write("log", entry("c1\n"))
+	w.rename("log.1", "log.2")
+	w.rename("log.0", "log.1")
+	w.rename("log", "log.0")
+	w.write("log", entry("d1\n"))
+	w.look()
+	w.want(entry("a1"), entry("b1"), entry("c1"), entry("d1"))
+	w.restart()
+	w.pass(time.Minute)
+	w.want(entry("a1"), entry("b1"), entry("c1"), entry("d1"))
+}
+
 // A position that was stored while an old file was still read brings both back.
 func TestRotationRestartWhileOldFileLingers(t *testing.T) {
 	w := newWorld(t)

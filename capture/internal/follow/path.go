@@ -27,6 +27,7 @@ type path struct {
 	standing bool // stat has found cur at the path
 	cur      *File
 	old      []*File // oldest first
+	latest   *File   // the youngest of all that stood at the path, read or not; nil: none is known
 	resumeAt []place // stored places whose files are not found yet
 	start    *place  // size of the file at the start, while it cannot be opened
 	skip     *fileKey
@@ -148,14 +149,15 @@ func (p *path) appear(now time.Time, sink Sink) error {
 		return err
 	}
 	p.skip = nil
+	before := p.latest
 	if p.cur != nil {
-		before := p.retire(now)
-		p.cur = f
-		if before != nil {
-			p.findMissed(before, now)
-		}
+		before = p.retire(now)
 	}
 	p.cur, p.changed, p.standing = f, true, true
+	if before != nil {
+		p.findMissed(before, now)
+	}
+	p.latest = f
 	p.w.files[f.key]++
 	p.w.touch(f)
 	p.w.watcher.Add(p.name, f.f)

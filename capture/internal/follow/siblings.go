@@ -206,13 +206,16 @@ func (p *path) findStored(now time.Time, st os.FileInfo) {
 			p.lost(at.id, at.off)
 			continue
 		}
-		p.addOld(f)
 		if at.newest {
 			newest = f
+			continue
 		}
+		p.addOld(f)
 	}
 	p.resumeAt = waiting
 	if newest != nil { // what followed an older one was read, even if it is not in the position any more
+		p.addOld(newest)
+		p.latest = newest
 		p.findMissed(newest, now)
 	}
 }
@@ -306,6 +309,7 @@ func (p *path) addMissed(own rotation, all []sibling, now time.Time) bool {
 		p.w.files[old.key]++
 		p.stats.Rotations++
 		p.addOld(old)
+		p.latest = old
 	}
 	return true
 }
