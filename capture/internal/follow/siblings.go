@@ -145,6 +145,10 @@ func (p *path) reborn(at place, now time.Time) *File {
 			file.Close()
 			return nil
 		}
+		if f.key != s.key {
+			f.close()
+			return nil
+		}
 		p.stats.Truncations++
 		p.w.files[f.key]++
 		return f
@@ -152,14 +156,15 @@ func (p *path) reborn(at place, now time.Time) *File {
 	return nil
 }
 
-// try opens a sibling and checks that it is the file at names; nil if not.
+// try opens a sibling and checks that it is the file at names; nil if not, and if its name has gone to another file since it was listed (a place
+// that was noted while its file was empty has no first bytes to tell that by).
 func (p *path) try(s sibling, at place, mark []byte, now time.Time) *File {
 	file, err := p.w.open(s.name)
 	if err != nil {
 		return nil
 	}
 	f, err := p.openOld(file, at.off, now)
-	if err == nil && at.id.sameHead(f.head) && (f.src != nil || len(mark) == 0 || bytes.Equal(mark, f.mark)) {
+	if err == nil && f.key == s.key && at.id.sameHead(f.head) && (f.src != nil || len(mark) == 0 || bytes.Equal(mark, f.mark)) {
 		if f.key != (fileKey{at.id.dev, at.id.ino}) {
 			f.known = &at.id // a copy goes by the name of what it was made of; the file itself has grown, perhaps from nothing
 		}
