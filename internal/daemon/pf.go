@@ -106,7 +106,9 @@ func (d *Daemon) startPF(ctx context.Context) error {
 	}
 	by := d.route(d.pf.Entries(d.bans.Desired()))
 	err := d.each(func(x *pfctl.Driver) error { return x.Start(ctx, by[x]) })
-	return errors.Join(err, d.bans.Commit(ctx))
+	err = errors.Join(err, d.bans.Commit(ctx))
+	d.settled(ctx)
+	return err
 }
 
 // takeOver makes bans of what PF's tables hold, since the ledger that knew them is lost. It comes before the driver is started,

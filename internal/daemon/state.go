@@ -60,6 +60,20 @@ func (d *Daemon) quarantined() {
 	d.fault("ledger_replaced", fmt.Sprintf("the ledger was damaged (%v) and is kept as %s; the new one has of it: %s; other bans were taken over from pf's tables", q.Cause, q.Path, q.Kept))
 }
 
+// settled lets the ledger forget that it has replaced a damaged one, once all that PF's tables had to add to it is in it. Until then each start does
+// it again.
+func (d *Daemon) settled(ctx context.Context) {
+	if d.db == nil || d.adopt || d.bans.Health().Ledger != nil {
+		return
+	}
+	if _, yes := d.db.Quarantined(); !yes {
+		return
+	}
+	if err := d.db.Settled(ctx); err != nil {
+		d.log.Warn("the next start takes over bans from pf's tables once more", "error", err)
+	}
+}
+
 // newWarden lets the warden read the ledger. One that turns out damaged only now is replaced as one that could not be opened.
 func (d *Daemon) newWarden(ctx context.Context, c warden.Config) (*warden.Warden, error) {
 	w, err := warden.New(ctx, c, d.store, d.pf, d.never, d.o.Now())

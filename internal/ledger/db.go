@@ -22,6 +22,8 @@ type Options struct {
 	// Wait is how long a call waits for another process that holds the database, 0 = a quarter of a second.
 	Wait time.Duration
 	Log  *slog.Logger
+
+	salvage time.Duration // how long the history of a corrupt one may be read, 0 = salvageTime
 }
 
 // Quarantine tells that the database was corrupt and was put aside, and a new one begun with what could still be read of it: bans in force
@@ -40,12 +42,14 @@ type DB struct {
 	mu          sync.RWMutex // held for reading by every call, for writing while the database is replaced
 	write, read *sql.DB
 	quarantine  *Quarantine
+	broken      error  // why the database was found corrupt, while it could not be replaced yet
+	aside       string // where it was put, or would have been
 }
 
 var _ Store = (*DB)(nil)
 
 // Open opens the ledger at path, which is made (mode 0600, in a folder of mode 0750) if it is not there, and brings its layout up to
-// date. A corrupt one is renamed to path.corrupt-TIME and a new one begun; see Quarantined. Errors are ErrNewer, ErrForeign, ErrLocked,
+// date. Of a corrupt one all that can be read is put into a new one, and it is renamed to path.corrupt-TIME; see Quarantined. Errors are ErrNewer, ErrForeign, ErrLocked,
 // ErrFull, or the operating system's.
 func Open(path string, options Options) (*DB, error) {
 	if driver == "" {
@@ -60,48 +64,21 @@ func Open(path string, options Options) (*DB, error) {
 	if options.Log == nil {
 		options.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}
-	db := &DB{path: path, options: options}
-	err := db.open()
-	if errors.Is(err, ErrCorrupt) {
-		err = db.replace(err, true)
+	if options.salvage <= 0 {
+		options.salvage = salvageTime
 	}
-	if err != nil {
+	db := &DB{path: path, options: options}
+	if err := db.begin(); err != nil {
 		return nil, fmt.Errorf("opening the ledger %s: %w", path, err)
 	}
 	return db, nil
-}
-
-// Quarantined tells whether a corrupt database was put aside since Open began.
-func (db *DB) Quarantined() (Quarantine, bool) {
-	db.mu.RLock()
-	defer db.mu.RUnlock()
-	if db.quarantine == nil {
-		return Quarantine{}, false
-	}
-	return *db.quarantine, true
-}
-
-// Recover puts a database aside that turned out corrupt while it was used, and begins one that holds what of the bans that have ended can still
-// be read. Whoever uses it knows what is in force, and records it again.
-func (db *DB) Recover(context.Context) error { return db.begin(ErrCorrupt, false) }
-
-// Replace puts a database aside that turned out corrupt while it was read for the first time, as Open does.
-func (db *DB) Replace(cause error) error { return db.begin(cause, true) }
-
-func (db *DB) begin(cause error, all bool) error {
-	db.mu.Lock()
-	defer db.mu.Unlock()
-	db.close()
-	if err := db.replace(cause, all); err != nil {
-		return fmt.Errorf("replacing the corrupt ledger %s: %w", db.path, err)
-	}
-	return nil
 }
 
 // Close ends all use.
 func (db *DB) Close() error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
+	db.broken = nil
 	return db.close()
 }
 
@@ -114,26 +91,6 @@ func (db *DB) close() error {
 	}
 	db.read, db.write = nil, nil
 	return errors.Join(errs...)
-}
-
-// replace moves the file and what belongs to it out of the way, opens a new one, and puts into it what can be read of the old one.
-func (db *DB) replace(cause error, all bool) error {
-	aside := db.path + ".corrupt-" + db.options.Now().UTC().Format("20060102T150405.000000Z")
-	// The main file goes last: as long as it is there, the next start sees the corruption and begins again here.
-	for _, suffix := range []string{"-wal", "-shm", "-journal", ""} {
-		if err := os.Rename(db.path+suffix, aside+suffix); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return fmt.Errorf("putting the corrupt file aside: %w (it was put aside for: %w)", err, cause)
-		}
-	}
-	db.quarantine = &Quarantine{Path: aside, Cause: cause}
-	db.options.Log.Error("ledger corrupt: put aside, a new one is begun", "file", aside, "cause", cause)
-	if err := db.open(); err != nil {
-		return err
-	}
-	kept, err := db.salvage(aside, all)
-	db.quarantine.Kept = kept
-	db.options.Log.Warn("what could be read of the corrupt ledger is in the new one", "bans", kept.Bans, "never", kept.Never, "snapshot", kept.Snapshot, "unreadable", kept.Unreadable, "error", err)
-	return nil
 }
 
 // open opens the file as it is.

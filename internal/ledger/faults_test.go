@@ -79,23 +79,6 @@ func TestSoundIsNotPutAside(t *testing.T) {
 	}
 }
 
-// Corruption that shows only while running: Recover begins anew.
-func TestRecover(t *testing.T) {
-	db, path := openTest(t)
-	if err := db.Record(t.Context(), Batch{Bans: []Ban{full(1)}}); err != nil {
-		t.Fatal(err)
-	}
-	if err := db.Recover(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	if s, err := db.Start(t.Context()); err != nil || len(s.Unsettled) != 0 {
-		t.Errorf("%+v, %v, want an empty ledger", s, err)
-	}
-	if list, _ := filepath.Glob(path + ".corrupt*"); len(list) == 0 {
-		t.Error("the old file must be kept")
-	}
-}
-
 func TestLocked(t *testing.T) {
 	db, path := openTest(t)
 	other := reopen(t, path)

@@ -276,7 +276,7 @@ func (db *DB) LoadSnapshot(ctx context.Context) (Snapshot, bool, error) {
 	db.mu.RLock()
 	defer db.mu.RUnlock()
 	if db.read == nil {
-		return Snapshot{}, false, errClosed(db.path)
+		return Snapshot{}, false, db.errClosed()
 	}
 	s, ok, err := loadSnapshot(ctx, db.read)
 	if err != nil {
@@ -323,7 +323,7 @@ func (db *DB) query(ctx context.Context, text string, args []any, f func(*sql.Ro
 	db.mu.RLock()
 	defer db.mu.RUnlock()
 	if db.read == nil {
-		return errClosed(db.path)
+		return db.errClosed()
 	}
 	rows, err := db.read.QueryContext(ctx, text, args...)
 	if err != nil {

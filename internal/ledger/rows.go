@@ -76,7 +76,7 @@ func (db *DB) each(ctx context.Context, query string, args []any, f func(values)
 	db.mu.RLock()
 	defer db.mu.RUnlock()
 	if db.read == nil {
-		return errClosed(db.path)
+		return db.errClosed()
 	}
 	conn, err := db.read.Conn(ctx)
 	if err != nil {

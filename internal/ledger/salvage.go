@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net/netip"
 	"net/url"
 	"os"
@@ -21,6 +22,7 @@ type Salvaged struct {
 	Bans, Never int
 	Unreadable  int  // rows that were there and make no sense; how many could not be reached is not known
 	Snapshot    bool // of the detector, with the positions of the logs
+	Left        int  // bans that have ended, the oldest, for which there was no time or no room
 }
 
 // String is for people: "12 bans, 1 entry of the never-list and the detector's snapshot".
@@ -32,41 +34,58 @@ func (s Salvaged) String() string {
 	if s.Unreadable > 0 {
 		text += fmt.Sprintf("; %d rows make no sense", s.Unreadable)
 	}
+	if s.Left > 0 {
+		text += fmt.Sprintf("; %d bans that have ended, the oldest, were left for want of time or room", s.Left)
+	}
 	return text
 }
 
-// Bounds of salvaging: how long it may take, and how many bans go into one transaction.
+// Bounds of salvaging: how long it may take for what is in force and, once more, for the history behind it; how many bans go into one transaction;
+// how long those may be counted that are left.
 const (
 	salvageTime = time.Minute
 	salvageStep = 500
+	countTime   = 5 * time.Second
 )
 
-// salvage puts what can be read of the database at a path into this one, which is empty: the bans, or (if not all) only those that have ended,
-// and if all the never-list, whether banning is paused, and the snapshot. The other database is only read. The caller holds the lock.
-func (db *DB) salvage(path string, all bool) (kept Salvaged, err error) {
+// Those that are not settled, and all others.
+const (
+	unsettledRows = "WHERE state < 3 "
+	settledRows   = "WHERE coalesce(state, 3) >= 3 "
+)
+
+// salvage puts what can be read of the database at a path into this one, which is empty: first a pause, the never-list, the snapshot and the bans in
+// force, then those that have ended, the newest first. What cannot be read is no error; that something cannot be written is, but for those that have
+// ended. The other database is only read. The caller holds the lock.
+func (db *DB) salvage(path string) (kept Salvaged, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), salvageTime)
 	defer cancel()
 	from, remove, err := db.inspect(ctx, path)
 	defer remove()
 	if err != nil {
-		return kept, err
+		db.options.Log.Warn("nothing can be read of the corrupt ledger", "file", path, "error", err)
+		return kept, nil
 	}
 	defer from.Close()
-	s := salvager{db: db, from: from, kept: &kept, all: all}
-	err = s.bans(ctx)
-	if !all {
-		return kept, err
-	}
+	s := salvager{db: db, from: from, kept: &kept}
 	batch := Batch{Pause: s.pause(ctx), NeverAdd: s.never(ctx)}
-	if e := s.store(ctx, batch); e != nil {
-		return kept, e
+	if err := s.store(context.Background(), batch); err != nil {
+		return kept, err
 	}
 	kept.Never = len(batch.NeverAdd)
 	if snap, ok, e := loadSnapshot(ctx, from); e == nil && ok {
-		e = db.transactLocked(ctx, func(tx *sql.Tx) error { return saveSnapshot(ctx, tx, snap) })
-		kept.Snapshot = e == nil
+		if err := db.transactLocked(context.Background(), func(tx *sql.Tx) error { return saveSnapshot(ctx, tx, snap) }); err != nil {
+			return kept, err
+		}
+		kept.Snapshot = true
 	}
-	return kept, err
+	if err := s.inForce(ctx); err != nil {
+		return kept, err
+	}
+	history, cancel := context.WithTimeout(context.Background(), db.options.salvage)
+	defer cancel()
+	s.ended(history)
+	return kept, nil
 }
 
 // inspect opens a database for reading alone: with what its journal says, or, where that cannot be had without writing, without it. Of one
@@ -80,11 +99,12 @@ func (db *DB) inspect(ctx context.Context, path string) (d *sql.DB, remove func(
 			_ = os.Remove(aside + "-shm")
 		}
 	}
-	if copied, err := lengthen(path); err == nil {
-		path, ways, remove = copied, ways[1:], func() { _ = os.Remove(copied) }
+	mode := "ro"
+	if copied, err := lengthen(path); err == nil { // it may be written: a journal is worked in
+		path, mode, remove = copied, "rw", (&DB{path: copied}).remove
 	}
 	for _, immutable := range ways {
-		if d, err = db.connectTo(path, url.Values{"mode": {"ro"}, "immutable": {immutable}, "_query_only": {"1"}}); err != nil {
+		if d, err = db.connectTo(path, url.Values{"mode": {mode}, "immutable": {immutable}, "_query_only": {"1"}}); err != nil {
 			return nil, remove, err
 		}
 		d.SetMaxOpenConns(1)
@@ -102,7 +122,7 @@ const maxLength = 4 << 30
 
 var errNotCut = errors.New("not cut off")
 
-// lengthen copies a database that is shorter than its header says, with zeros for what is missing. It returns errNotCut if it is not.
+// lengthen copies a database that is shorter than its header says, with zeros for what is missing, and its journal. It returns errNotCut if it is not.
 func lengthen(path string) (copied string, err error) {
 	from, err := os.Open(path)
 	if err != nil {
@@ -125,22 +145,43 @@ func lengthen(path string) (copied string, err error) {
 	if full <= info.Size() || full > maxLength {
 		return "", errNotCut
 	}
-	to, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".read-")
+	to, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+readInfix)
 	if err != nil {
 		return "", err
 	}
 	_, err = io.Copy(to, from)
-	if err = errors.Join(err, to.Truncate(full), to.Close()); err != nil {
-		return "", errors.Join(err, os.Remove(to.Name()))
+	err = errors.Join(err, to.Truncate(full), to.Close())
+	for _, suffix := range []string{"-wal", "-journal"} {
+		if err == nil && !nothing(path+suffix) {
+			err = copyFile(path+suffix, to.Name()+suffix)
+		}
+	}
+	if err != nil {
+		(&DB{path: to.Name()}).remove()
+		return "", err
 	}
 	return to.Name(), nil
+}
+
+func copyFile(path, name string) error {
+	from, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer from.Close()
+	to, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(to, from)
+	return errors.Join(err, to.Close())
 }
 
 type salvager struct {
 	db   *DB
 	from *sql.DB
 	kept *Salvaged
-	all  bool
+	full error // why one could not be written
 }
 
 func (s *salvager) store(ctx context.Context, b Batch) error {
@@ -163,24 +204,48 @@ func (s *salvager) store(ctx context.Context, b Batch) error {
 	})
 }
 
-// bans reads from the first on, and where that ends too early, from the last back to there.
-func (s *salvager) bans(ctx context.Context) error {
+// inForce reads the bans that are not settled from the first on, and where that ends too early, from the last back to there.
+func (s *salvager) inForce(ctx context.Context) error {
 	last := int64(0)
-	err := s.walk(ctx, "ORDER BY id", func(id int64) bool { last = max(last, id); return true })
+	err := s.walk(ctx, unsettledRows+"ORDER BY id", func(id int64) bool { last = max(last, id); return true })
+	if err != nil && s.full == nil {
+		err = s.walk(ctx, unsettledRows+"ORDER BY id DESC", func(id int64) bool { return id > last })
+	}
+	if err != nil && s.full == nil {
+		s.db.options.Log.Warn("not all bans in force can be read of the corrupt ledger", "error", err)
+	}
+	return s.full
+}
+
+// ended reads the other ones from the last on, and where that ends too early, from the first up to there.
+func (s *salvager) ended(ctx context.Context) {
+	const none = math.MaxInt64
+	first := int64(none)
+	err := s.walk(ctx, settledRows+"ORDER BY id DESC", func(id int64) bool { first = min(first, id); return true })
+	if err != nil && s.full == nil && ctx.Err() == nil {
+		err = s.walk(ctx, settledRows+"ORDER BY id", func(id int64) bool { return id < first })
+	}
 	if err == nil {
-		return nil
+		return
 	}
-	if e := s.walk(ctx, "ORDER BY id DESC", func(id int64) bool { return id > last }); e != nil && ctx.Err() != nil {
-		return ctx.Err()
+	s.db.options.Log.Warn("not all bans that have ended can be read of the corrupt ledger", "error", err)
+	if s.full == nil && ctx.Err() == nil {
+		return
 	}
-	return err
+	count, cancel := context.WithTimeout(context.Background(), countTime)
+	defer cancel()
+	var there, here int
+	if s.from.QueryRowContext(count, "SELECT count(*) FROM bans NOT INDEXED "+settledRows).Scan(&there) == nil &&
+		s.db.write.QueryRowContext(count, "SELECT count(*) FROM bans NOT INDEXED "+settledRows).Scan(&here) == nil {
+		s.kept.Left = max(0, there-here)
+	}
 }
 
 // walk copies bans, by the table alone, without its indexes, until there are no more or go says so.
-func (s *salvager) walk(ctx context.Context, order string, goOn func(id int64) bool) error {
+func (s *salvager) walk(ctx context.Context, which string, goOn func(id int64) bool) error {
 	var batch Batch
 	flush := func() error {
-		err := s.store(ctx, batch)
+		err := s.store(context.Background(), batch) // what was read is kept, also when time is up
 		if err == nil {
 			s.kept.Bans += len(batch.Bans)
 		}
@@ -195,15 +260,13 @@ func (s *salvager) walk(ctx context.Context, order string, goOn func(id int64) b
 	words := newWords()
 	var failed error
 	err = conn.Raw(func(c any) error {
-		stopped, err := rowsOf(ctx, c, "SELECT "+banColumns+", story FROM bans NOT INDEXED "+order, nil, func(v values) error {
+		stopped, err := rowsOf(ctx, c, "SELECT "+banColumns+", story FROM bans NOT INDEXED "+which, nil, func(v values) error {
 			b, err := banOf(v, words)
 			switch {
 			case !goOn(b.ID):
 				return errEnough
 			case err != nil, b.ID <= 0 || b.ID > maxID, b.Prefix != b.Prefix.Masked():
 				s.kept.Unreadable++
-				return nil
-			case !s.all && b.State != Ended:
 				return nil
 			}
 			b.Ident = strings.Clone(b.Ident)
@@ -221,6 +284,7 @@ func (s *salvager) walk(ctx context.Context, order string, goOn func(id int64) b
 		failed = flush()
 	}
 	if failed != nil {
+		s.full = failed
 		return failed
 	}
 	return typed(err)

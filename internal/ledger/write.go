@@ -189,7 +189,7 @@ func (db *DB) transact(ctx context.Context, f func(*sql.Tx) error) error {
 	db.mu.RLock()
 	defer db.mu.RUnlock()
 	if db.write == nil {
-		return errClosed(db.path)
+		return db.errClosed()
 	}
 	return db.transactLocked(ctx, f)
 }
@@ -210,7 +210,13 @@ func (db *DB) transactLocked(ctx context.Context, f func(*sql.Tx) error) error {
 	return nil
 }
 
-func errClosed(path string) error { return fmt.Errorf("ledger %s: is closed", path) }
+// errClosed says why there is nothing to work with. The caller holds the lock.
+func (db *DB) errClosed() error {
+	if db.broken != nil {
+		return fmt.Errorf("ledger %s: %w, and could not be replaced yet", db.path, ErrCorrupt)
+	}
+	return fmt.Errorf("ledger %s: is closed", db.path)
+}
 
 // micros writes a time; the zero time, which means "none", as 0.
 func micros(t time.Time) int64 {

@@ -18,8 +18,10 @@ func shared() []string {
 		"/var", "/var/cache", "/var/db", "/var/lib", "/var/log", "/var/run", "/var/spool", "/var/www"}
 }
 
-// ledgerSuffixes are those of the files that belong to a ledger.
-func ledgerSuffixes() []string { return []string{"", "-wal", "-shm", "-journal"} }
+// ledgerSuffixes are those of the files that belong to a ledger, and to one that is to replace it.
+func ledgerSuffixes() []string {
+	return []string{"", "-wal", "-shm", "-journal", ".new", ".new-wal", ".new-shm", ".new-journal"}
+}
 
 // PrepareStore makes sure that the worker, and no other user, may write the ledger: its folder is made if it is not there and given to
 // the worker; where it holds other files, too, the worker's group may add files to it (note says so). Nothing is done through
