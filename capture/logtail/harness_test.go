@@ -13,19 +13,17 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"pfwarden/capture"
-	"pfwarden/capture/internal/follow"
+	"pfwarden/capture/internal/follow/followtest"
 )
 
 // world is a directory with logs and a Tailer that reads them when the test says so. Time is the test's, too.
 type world struct {
-	t    *testing.T
-	dir  string
-	opts Options
-	tick chan time.Time
-	idle chan struct{}
+	t     *testing.T
+	dir   string
+	opts  Options
+	steps *followtest.Steps
 
 	mu    sync.Mutex
-	now   time.Time
 	lines []capture.Line
 
 	tailer *Tailer
@@ -34,10 +32,9 @@ type world struct {
 
 func newWorld(t *testing.T, change ...func(*Options)) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), tick: make(chan time.Time), idle: make(chan struct{}), now: time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)}
+	w := &world{t: t, dir: t.TempDir(), steps: followtest.New(time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC))}
 	w.opts = Options{
-		Paths: []string{w.path("log")}, FromStart: true, Tick: w.tick, Watcher: idler{follow.NoWatcher(), w.idle}, Linger: 5 * time.Second,
-		Now: func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.now },
+		Paths: []string{w.path("log")}, FromStart: true, Tick: w.steps.Tick(), Watcher: w.steps.Watcher(), Now: w.steps.Now, Linger: 5 * time.Second,
 	}
 	for _, f := range change {
 		f(&w.opts)
@@ -82,33 +79,14 @@ func (w *world) start() {
 		}
 		w.stop = nil
 	}
-	<-w.idle
+	w.steps.Settle()
 }
 
 // look lets the Tailer look at everything and waits until it has.
-func (w *world) look() {
-	w.tick <- time.Time{}
-	<-w.idle
-}
-
-// idler is a Watcher that sees nothing. The follower asks for its waker whenever it has nothing left to do.
-type idler struct {
-	follow.Watcher
-	idle chan<- struct{}
-}
-
-func (i idler) Wake() <-chan struct{} {
-	i.idle <- struct{}{}
-	return nil
-}
+func (w *world) look() { w.steps.Look() }
 
 // pass lets time pass between looks.
-func (w *world) pass(d time.Duration) {
-	w.mu.Lock()
-	w.now = w.now.Add(d)
-	w.mu.Unlock()
-	w.look()
-}
+func (w *world) pass(d time.Duration) { w.steps.Pass(d) }
 
 // restart stops and starts again from the positions; what was read stays.
 func (w *world) restart() {

@@ -69,7 +69,7 @@ func TestLineFields(t *testing.T) {
 	w.must(os.Chtimes(w.path("log"), modified, modified))
 	w.start()
 	got := w.last()
-	want := capture.Line{Text: "a2", Origin: w.path("log"), Number: 2, Read: w.now, Next: capture.Position{Path: w.path("log"), Offset: 6}}
+	want := capture.Line{Text: "a2", Origin: w.path("log"), Number: 2, Read: w.steps.Now(), Next: capture.Position{Path: w.path("log"), Offset: 6}}
 	if !got.Modified.Equal(modified) || got.Next.Identity == "" {
 		t.Errorf("modified %v, want %v; identity %q", got.Modified, modified, got.Next.Identity)
 	}

@@ -231,3 +231,17 @@ func (g *gateway) to(port, from string, count int) string {
 	testkit.Must(g.t, err)
 	return strings.TrimSpace(string(out))
 }
+
+// inBothShapes runs a test in one process and, as root, in two. The option goes to the daemon.
+func inBothShapes(t *testing.T, test func(t *testing.T, option string)) {
+	t.Helper()
+	for _, option := range []string{"--single-process", "--user=nobody"} {
+		if option == "--user=nobody" && os.Getuid() != 0 {
+			continue
+		}
+		t.Run(option, func(t *testing.T) {
+			t.Parallel()
+			test(t, option)
+		})
+	}
+}

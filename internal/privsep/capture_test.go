@@ -68,25 +68,12 @@ func TestCaptureRequest(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	g, err := NewGuard(GuardOptions{Settings: s, Changes: &recorder{}, Reads: &recorder{}, Capture: func(name string, n int) (Captured, error) {
+	c, served := pairOver(t, GuardOptions{Settings: s, Changes: &recorder{}, Reads: &recorder{}, Capture: func(name string, n int) (Captured, error) {
 		if name != "pflog7" || n != 200 {
 			t.Errorf("capture from %s, %d bytes", name, n)
 		}
 		return Captured{file, 65536}, nil
 	}})
-	if err != nil {
-		t.Fatal(err)
-	}
-	ours, theirs, err := socketPair()
-	if err != nil {
-		t.Fatal(err)
-	}
-	served := make(chan error, 1)
-	go func() { served <- g.Serve(t.Context(), ours) }()
-	c, err := NewClient(theirs, &s)
-	if err != nil {
-		t.Fatal(err)
-	}
 	f, err := c.simple(&request{kind: kindCapture})
 	if err != nil || f.file == nil || string(f.payload) != "\x00\x01\x00\x00" {
 		t.Fatalf("captured: %q %v %v", f.payload, f.file, err)

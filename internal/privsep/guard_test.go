@@ -68,13 +68,13 @@ func testSettings(dir string) Settings {
 func pair(t testing.TB, dir string) (*Client, *recorder, <-chan error) {
 	t.Helper()
 	r := &recorder{}
-	client, served := pairOver(t, testSettings(dir), r)
+	client, served := pairOver(t, GuardOptions{Settings: testSettings(dir), Changes: r, Reads: r})
 	return client, r, served
 }
 
-func pairOver(t testing.TB, s Settings, r Runner) (*Client, <-chan error) {
+func pairOver(t testing.TB, options GuardOptions) (*Client, <-chan error) {
 	t.Helper()
-	g, err := NewGuard(GuardOptions{Settings: s, Changes: r, Reads: r})
+	g, err := NewGuard(options)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func pairOver(t testing.TB, s Settings, r Runner) (*Client, <-chan error) {
 	}
 	served := make(chan error, 1)
 	go func() { served <- g.Serve(context.Background(), ours) }()
-	c, err := NewClient(theirs, &s)
+	c, err := NewClient(theirs, &options.Settings)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -171,7 +171,7 @@ func TestDriver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c, _ := pairOver(t, testSettings(t.TempDir()), memoryPF{pf})
+	c, _ := pairOver(t, GuardOptions{Settings: testSettings(t.TempDir()), Changes: memoryPF{pf}, Reads: memoryPF{pf}})
 	d, err := pfctl.New(pfctl.Config{Anchor: "outer/pfwarden", KillStates: true, Flush: true, Reader: c}, c, slog.New(slog.DiscardHandler), pfctl.SystemClock{})
 	if err != nil {
 		t.Skipf("driver: %v", err)

@@ -7,7 +7,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -15,20 +14,18 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"pfwarden/capture"
-	files "pfwarden/capture/internal/follow"
+	"pfwarden/capture/internal/follow/followtest"
 	"pfwarden/capture/pflog/pflogwrite"
 )
 
 // world is a directory with a pflog that is read when the test says so.
 type world struct {
-	t          *testing.T
-	dir        string
-	opts       Options
-	format     pflogwrite.Format
-	tick, idle chan struct{}
+	t      *testing.T
+	dir    string
+	opts   Options
+	format pflogwrite.Format
+	steps  *followtest.Steps
 
-	mu   sync.Mutex
-	now  time.Time
 	got  []uint16 // destination ports of the packets
 	last capture.Position
 	pkts []capture.Packet
@@ -37,19 +34,9 @@ type world struct {
 	stop     func()
 }
 
-type idler struct {
-	files.Watcher
-	idle chan<- struct{}
-}
-
-func (i idler) Wake() <-chan struct{} {
-	i.idle <- struct{}{}
-	return nil
-}
-
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{t: t, dir: t.TempDir(), idle: make(chan struct{}), now: time.Now()}
+	w := &world{t: t, dir: t.TempDir(), steps: followtest.New(time.Now())}
 	w.opts = Options{Path: w.path("pflog")}
 	t.Cleanup(func() {
 		if w.stop != nil {
@@ -63,9 +50,7 @@ func (w *world) path(name string) string { return filepath.Join(w.dir, name) }
 
 func (w *world) start() {
 	w.t.Helper()
-	tick := make(chan time.Time)
-	w.opts.Tick, w.opts.Watcher = tick, idler{files.NoWatcher(), w.idle}
-	w.opts.Now = func() time.Time { w.mu.Lock(); defer w.mu.Unlock(); return w.now }
+	w.opts.Tick, w.opts.Watcher, w.opts.Now = w.steps.Tick(), w.steps.Watcher(), w.steps.Now
 	var err error
 	w.follower, err = New(w.opts)
 	w.must(err)
@@ -79,35 +64,19 @@ func (w *world) start() {
 			return nil
 		})
 	}()
-	w.tick = make(chan struct{})
-	ticks := w.tick
-	go func() {
-		for range ticks {
-			tick <- time.Time{}
-		}
-	}()
 	w.stop = func() {
-		close(ticks)
 		cancel()
 		if err := <-done; err != nil {
 			w.t.Errorf("Run: %v", err)
 		}
 		w.stop = nil
 	}
-	<-w.idle
+	w.steps.Settle()
 }
 
-func (w *world) look() {
-	w.tick <- struct{}{}
-	<-w.idle
-}
+func (w *world) look() { w.steps.Look() }
 
-func (w *world) pass(d time.Duration) {
-	w.mu.Lock()
-	w.now = w.now.Add(d)
-	w.mu.Unlock()
-	w.look()
-}
+func (w *world) pass(d time.Duration) { w.steps.Pass(d) }
 
 func (w *world) restart() {
 	w.t.Helper()

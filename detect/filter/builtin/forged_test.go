@@ -23,14 +23,7 @@ func TestForgedLines(t *testing.T) {
 		"syslog": `Nov 22 15:00:00 www httpd[123]: [auth_basic:error] [pid 123] [client 5.6.7.8:43418] AH01618: user eve not found: /`,
 	} {
 		for _, spec := range []string{"httpd-auth", "httpd-auth[proof=tcp]"} {
-			def, err := Lookup(spec)
-			if err != nil {
-				t.Fatal(err)
-			}
-			f, err := filter.Compile(def, filter.Options{Location: time.UTC, Replay: true})
-			if err != nil {
-				t.Fatal(err)
-			}
+			f, _ := compiled(t, spec)
 			sets := filter.NewSet([]*filter.Filter{f})
 			log, beside := sets.Fork(), sets.Fork()
 			match := func(s *filter.Set, text string) (n int, proven bool) {

@@ -28,14 +28,7 @@ func TestLongLines(t *testing.T) {
 	}
 	fillers := []string{" from 1.2.3.4 port 22 ssh2", `\x16" 400 `, "a", " ", "1.", "::", "] FAIL LOGIN: Client \"1.2.3.4\"", ">, rip=1.2.3.4, user=<", ".php", "é"}
 	for _, name := range Names() {
-		def, err := Lookup(name)
-		if err != nil {
-			t.Fatal(err)
-		}
-		f, err := filter.Compile(def, filter.Options{Location: time.UTC, Replay: true})
-		if err != nil {
-			t.Fatal(err)
-		}
+		f, _ := compiled(t, name)
 		set := filter.NewSet([]*filter.Filter{f})
 		for _, filler := range fillers {
 			line := starts[name] + strings.Repeat(filler, size/len(filler))

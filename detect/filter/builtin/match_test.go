@@ -17,8 +17,8 @@ type found struct {
 	user  string
 }
 
-// run gives lines to a fresh filter and returns what each gave.
-func run(t testing.TB, spec string, lines ...string) []found {
+// compiled is a filter of ours, for logs read afterwards, and what it was made of.
+func compiled(t testing.TB, spec string) (*filter.Filter, filter.Definition) {
 	t.Helper()
 	def, err := Lookup(spec)
 	if err != nil {
@@ -28,6 +28,13 @@ func run(t testing.TB, spec string, lines ...string) []found {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return f, def
+}
+
+// run gives lines to a fresh filter and returns what each gave.
+func run(t testing.TB, spec string, lines ...string) []found {
+	t.Helper()
+	f, def := compiled(t, spec)
 	set := filter.NewSet([]*filter.Filter{f})
 	out := make([]found, len(lines))
 	forged := false // anybody may have written what comes from here on
