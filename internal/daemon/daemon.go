@@ -62,6 +62,7 @@ type Daemon struct {
 	store     ledger.Store
 	db        *ledger.DB // the same, or nil
 	adopt     bool       // the ledger was lost: what PF holds is ours
+	replaced  int        // how often it was replaced while it was used, as far as that was told
 	never     *warden.NeverList
 	screen    *screen.Screen
 	neverList *screen.List // its configured part and this machine's own

@@ -74,6 +74,22 @@ func (d *Daemon) settled(ctx context.Context) {
 	}
 }
 
+// recovered says so where the ledger was replaced while it was used. What is in force is written into the new one by the warden itself.
+func (d *Daemon) recovered(ctx context.Context) {
+	h := d.bans.Health()
+	if d.db == nil || h.Recovered == d.replaced || h.Ledger != nil {
+		return
+	}
+	d.replaced = h.Recovered
+	q, yes := d.db.Quarantined()
+	if !yes {
+		return
+	}
+	d.log.Error("the ledger was damaged: it was replaced by what can be read of it and what is in force", "file", q.Path, "kept", q.Kept.String(), "error", q.Cause)
+	d.fault("ledger_replaced", fmt.Sprintf("the ledger was damaged (%v) and is kept as %s; the new one has of it: %s; all bans in force were written into it", q.Cause, q.Path, q.Kept))
+	d.settled(ctx)
+}
+
 // newWarden lets the warden read the ledger. One that turns out damaged only now is replaced as one that could not be opened.
 func (d *Daemon) newWarden(ctx context.Context, c warden.Config) (*warden.Warden, error) {
 	w, err := warden.New(ctx, c, d.store, d.pf, d.never, d.o.Now())
@@ -217,6 +233,8 @@ func (d *Daemon) flushJournal() {
 func (d *Daemon) finish(ctx context.Context) {
 	d.drainSources()
 	d.screened()
+	d.commit(ctx)
+	d.bans.Wait() // a ledger that is just being replaced has to take all that it lacks
 	d.snapshot(ctx, d.o.Now())
 	// What a flood has left to write makes the next start quicker.
 	before := math.MaxInt

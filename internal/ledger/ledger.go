@@ -143,6 +143,7 @@ type Batch struct {
 	Counters    []Counters
 	NeverAdd    []Never
 	NeverRemove []netip.Prefix
+	NeverOnly   []Never // if not nil: before NeverRemove and NeverAdd, all others go, and those of it that are not there are added
 	Forgiven    []Forgiven
 	Pause       *Pause
 }
@@ -155,7 +156,7 @@ type Forgiven struct {
 
 // Empty tells whether there is nothing to store.
 func (b *Batch) Empty() bool {
-	return len(b.Bans) == 0 && len(b.Transitions) == 0 && len(b.Counters) == 0 && len(b.NeverAdd) == 0 && len(b.NeverRemove) == 0 && len(b.Forgiven) == 0 && b.Pause == nil
+	return len(b.Bans) == 0 && len(b.Transitions) == 0 && len(b.Counters) == 0 && len(b.NeverAdd) == 0 && len(b.NeverRemove) == 0 && b.NeverOnly == nil && len(b.Forgiven) == 0 && b.Pause == nil
 }
 
 // Start is what a warden needs to know when it begins.

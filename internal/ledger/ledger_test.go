@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"net/netip"
 	"os"
@@ -329,4 +330,35 @@ func TestDurability(t *testing.T) {
 			t.Errorf("%s = %s, %v, want %s", pragma, got, err, want)
 		}
 	}
+}
+
+// TestNeverOnly: of the never-list there is what it says and what is added beside it; an entry that is there stays as it is.
+func TestNeverOnly(t *testing.T) {
+	stores(t, func(t *testing.T, s Store) {
+		entry := func(p, comment string) Never {
+			return Never{Prefix: netip.MustParsePrefix(p), Since: t0, By: "root", Comment: comment}
+		}
+		for _, b := range []Batch{
+			{NeverAdd: []Never{entry("203.0.113.0/25", "stays"), entry("203.0.113.128/25", "goes")}},
+			{NeverOnly: []Never{entry("203.0.113.0/25", "kept"), entry("2001:db8::/32", "kept")}, NeverAdd: []Never{entry("198.51.100.0/24", "added")}},
+		} {
+			if err := s.Record(t.Context(), b); err != nil {
+				t.Fatal(err)
+			}
+		}
+		got := map[string]string{}
+		start, err := s.Start(t.Context())
+		for _, n := range start.Never {
+			got[n.Prefix.String()] = n.Comment
+		}
+		if want := map[string]string{"203.0.113.0/25": "stays", "2001:db8::/32": "kept", "198.51.100.0/24": "added"}; err != nil || !maps.Equal(got, want) {
+			t.Errorf("%v, %v; want %v", got, err, want)
+		}
+		if err := s.Record(t.Context(), Batch{NeverOnly: []Never{}}); err != nil {
+			t.Fatal(err)
+		}
+		if start, err := s.Start(t.Context()); err != nil || len(start.Never) != 0 {
+			t.Errorf("%v, %v; want none", start.Never, err)
+		}
+	})
 }

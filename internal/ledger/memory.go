@@ -131,6 +131,16 @@ func (m *Memory) Record(_ context.Context, b Batch) error {
 			}
 		}
 	}
+	if b.NeverOnly != nil {
+		before := m.never
+		m.never = make(map[netip.Prefix]Never, len(b.NeverOnly))
+		for _, n := range b.NeverOnly {
+			if old, ok := before[n.Prefix]; ok {
+				n = old
+			}
+			m.never[n.Prefix] = n
+		}
+	}
 	for _, p := range b.NeverRemove {
 		delete(m.never, p)
 	}

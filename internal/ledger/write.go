@@ -43,6 +43,9 @@ func record(ctx context.Context, tx *sql.Tx, b Batch) error {
 			return err
 		}
 	}
+	if err := recordOnly(ctx, tx, b.NeverOnly); err != nil {
+		return err
+	}
 	for _, p := range b.NeverRemove {
 		if _, err := tx.ExecContext(ctx, "DELETE FROM never WHERE prefix = ?", p.String()); err != nil {
 			return err
@@ -63,6 +66,23 @@ func record(ctx context.Context, tx *sql.Tx, b Batch) error {
 		return err
 	}
 	_, err = tx.ExecContext(ctx, "INSERT OR REPLACE INTO state (name, value) VALUES ('pause', ?)", string(value))
+	return err
+}
+
+// recordOnly carries out Batch.NeverOnly.
+func recordOnly(ctx context.Context, tx *sql.Tx, only []Never) error {
+	if only == nil {
+		return nil
+	}
+	keep := make([]string, len(only))
+	for i, n := range only {
+		keep[i] = n.Prefix.String()
+		_, err := tx.ExecContext(ctx, "INSERT OR IGNORE INTO never (prefix, since, by, comment) VALUES (?, ?, ?, ?)", keep[i], micros(n.Since), n.By, n.Comment)
+		if err != nil {
+			return err
+		}
+	}
+	_, err := tx.ExecContext(ctx, "DELETE FROM never WHERE prefix NOT IN (SELECT value FROM json_each(?))", list(keep))
 	return err
 }
 

@@ -16,7 +16,7 @@ import (
 
 // Recoverer is a Store that can begin anew when it finds itself corrupt.
 type Recoverer interface {
-	// Recover puts the corrupt database aside and begins an empty one.
+	// Recover puts the corrupt database aside and begins one with what can be read of it. That may take minutes.
 	Recover(ctx context.Context) error
 }
 
@@ -32,6 +32,7 @@ var ErrLedger = errors.New("writing the ledger")
 // events. What is staged while it works, by other goroutines, is left to the next one. If the ledger cannot be written, PF is told all the same:
 // protection goes before bookkeeping. Everything unwritten stays in memory and is tried again at later calls, at first after a second, then more and
 // more seldom. If PF's driver refuses, its part is tried again at the next call. Both are returned, and shown by Health.
+// A corrupt ledger is replaced while later calls go on telling PF; see Wait.
 func (w *Warden) Commit(ctx context.Context) error {
 	w.committing.Lock()
 	defer w.committing.Unlock()
@@ -45,7 +46,43 @@ func (w *Warden) Commit(ctx context.Context) error {
 	for _, e := range work.events {
 		work.hear(e)
 	}
+	if errors.Is(errLedger, ledger.ErrCorrupt) {
+		w.recover(ctx)
+	}
 	return errors.Join(errLedger, errPF)
+}
+
+// Wait waits until a corrupt ledger that Commit has begun to replace is replaced, or cannot be. The next Commit writes into it all that is in force.
+func (w *Warden) Wait() {
+	w.committing.Lock() // it begins nowhere else
+	defer w.committing.Unlock()
+	w.recovery.Wait()
+}
+
+// recover begins to replace a corrupt ledger, behind the back of whoever commits: PF must not wait for it.
+func (w *Warden) recover(ctx context.Context) {
+	r, ok := w.store.(Recoverer)
+	if !ok {
+		return
+	}
+	w.mu.Lock()
+	w.recovering = true
+	w.mu.Unlock()
+	w.recovery.Go(func() {
+		err := r.Recover(ctx)
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.recovering = false
+		if err != nil {
+			w.health.Ledger = fmt.Errorf("%w: %w", ErrLedger, err)
+			w.retry = w.now.Add(w.pace)
+			return
+		}
+		// What changed since is not in it.
+		w.health.Recovered++
+		w.rewriteAll()
+		w.pace, w.retry = 0, time.Time{}
+	})
 }
 
 // Unwritten tells how many bytes of evidence wait for the ledger; see Config.MaxUnwritten.
@@ -95,7 +132,7 @@ type wish struct {
 func (w *Warden) take() work {
 	k := work{events: w.events, hear: w.cfg.OnEvent}
 	w.events = nil
-	k.skip = w.now.Before(w.retry) && w.health.Ledger != nil
+	k.skip = w.recovering || w.now.Before(w.retry) && w.health.Ledger != nil
 	if !k.skip {
 		k.versions = make(map[int64]uint64, len(w.dirty))
 		k.batch = w.staged
@@ -153,19 +190,14 @@ func (w *Warden) write(ctx context.Context, k *work) error {
 	if k.skip {
 		w.mu.Lock()
 		defer w.mu.Unlock()
+		if w.recovering {
+			return fmt.Errorf("the ledger is being replaced: %v", w.health.Ledger) //nolint:errorlint // not tried now
+		}
 		return fmt.Errorf("the ledger is tried again at %s: %v", w.retry.UTC().Format(time.RFC3339), w.health.Ledger) //nolint:errorlint // not tried now
 	}
 	var err error
 	if !k.batch.Empty() {
 		err = w.store.Record(ctx, k.batch)
-	}
-	recovered := false
-	if r, ok := w.store.(Recoverer); ok && errors.Is(err, ledger.ErrCorrupt) {
-		if e := r.Recover(ctx); e != nil {
-			err = errors.Join(err, e)
-		} else {
-			recovered = true
-		}
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -182,18 +214,12 @@ func (w *Warden) write(ctx context.Context, k *work) error {
 		return nil
 	}
 	w.putBack(k)
-	if recovered { // the new ledger holds nothing yet: all that is in force goes into it at once
-		w.health.Recovered++
-		w.rewriteAll()
-	}
 	if w.health.Ledger == nil {
 		w.health.LedgerSince = w.now
 	}
 	w.health.Ledger = fmt.Errorf("%w: %w", ErrLedger, err)
-	if !recovered {
-		w.pace = min(max(2*w.pace, firstPace), lastPace)
-		w.retry = w.now.Add(w.pace)
-	}
+	w.pace = min(max(2*w.pace, firstPace), lastPace)
+	w.retry = w.now.Add(w.pace)
 	return w.health.Ledger
 }
 
@@ -217,6 +243,10 @@ func (w *Warden) putBack(k *work) {
 		NeverRemove: append(k.batch.NeverRemove, next.NeverRemove...),
 		Forgiven:    append(k.batch.Forgiven, next.Forgiven...),
 		Pause:       k.batch.Pause,
+		NeverOnly:   k.batch.NeverOnly,
+	}
+	if next.NeverOnly != nil {
+		w.staged.NeverOnly = next.NeverOnly
 	}
 	if next.Pause != nil {
 		w.staged.Pause = next.Pause
@@ -247,6 +277,7 @@ func (w *Warden) putBack(k *work) {
 	}
 }
 
+// rewriteAll has everything that is in force written into a ledger that was read from a corrupt one, whatever it has of it.
 func (w *Warden) rewriteAll() {
 	for _, h := range w.live {
 		w.changed(h)
@@ -256,10 +287,10 @@ func (w *Warden) rewriteAll() {
 			w.changed(h)
 		}
 	}
-	w.staged.NeverAdd = nil
+	w.staged.NeverOnly = []ledger.Never{}
 	for _, e := range w.never.Entries() {
 		if slices.Contains(e.Origins, OriginRuntime) {
-			w.staged.NeverAdd = append(w.staged.NeverAdd, ledger.Never{Prefix: e.Prefix, Since: w.now, By: byItself, Comment: "kept from a corrupt ledger"})
+			w.staged.NeverOnly = append(w.staged.NeverOnly, ledger.Never{Prefix: e.Prefix, Since: w.now, By: byItself, Comment: "kept from a corrupt ledger"})
 		}
 	}
 	p := w.pause

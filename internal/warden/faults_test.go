@@ -21,6 +21,7 @@ type faultyStore struct {
 	fail      error
 	tries     int
 	recovered int
+	during    func() // called while the store is replaced
 }
 
 func (s *faultyStore) Record(ctx context.Context, b ledger.Batch) error {
@@ -33,6 +34,9 @@ func (s *faultyStore) Record(ctx context.Context, b ledger.Batch) error {
 
 func (s *faultyStore) Recover(context.Context) error {
 	s.recovered++
+	if s.during != nil {
+		s.during()
+	}
 	s.fail, s.Store = nil, &ledger.Memory{}
 	return nil
 }
@@ -147,6 +151,7 @@ func TestLedgerCorruptWhileRunning(t *testing.T) {
 	if err := h.Commit(t.Context()); !errors.Is(err, ledger.ErrCorrupt) {
 		t.Errorf("%v, want to be told", err)
 	}
+	h.Wait()
 	h.commit()
 	if store.recovered != 1 || h.Health().Recovered != 1 || h.Health().Ledger != nil {
 		t.Errorf("recovered %d, health %+v", store.recovered, h.Health())
@@ -157,6 +162,85 @@ func TestLedgerCorruptWhileRunning(t *testing.T) {
 	if !h.Never().Contains(netip.MustParseAddr("198.51.100.1")) {
 		t.Error("the never-list entry is lost")
 	}
+}
+
+// PF hears of bans while a corrupt ledger is replaced, which may take minutes, and the new ledger has them in the end.
+func TestPFDoesNotWaitForRecovery(t *testing.T) {
+	h := newHouse(t, Config{})
+	release := make(chan struct{})
+	store := &faultyStore{Store: &ledger.Memory{}, during: func() { <-release }}
+	h.store = store
+	h.restart(t0)
+	store.fail = ledger.ErrCorrupt
+	for _, address := range []string{"192.0.2.7", "192.0.2.8"} {
+		h.Judge(t0, proven(t0, address))
+		if err := h.Commit(t.Context()); err == nil {
+			t.Error("the ledger cannot have been written")
+		}
+		if list := h.pf.list(); !strings.Contains(strings.Join(list, "\n"), address) {
+			t.Errorf("PF holds %q, and waits for the ledger", list)
+		}
+	}
+	if health := h.Health(); !errors.Is(health.Ledger, ledger.ErrCorrupt) || health.Recovered != 0 {
+		t.Errorf("health %+v", health)
+	}
+	close(release)
+	h.Wait()
+	h.commit()
+	if health := h.Health(); health.Ledger != nil || health.Recovered != 1 || store.recovered != 1 {
+		t.Errorf("health %+v, recovered %d times", health, store.recovered)
+	}
+	h.restart(t0)
+	h.table("banned 192.0.2.7", "banned 192.0.2.8")
+}
+
+// A ledger that is corrupt while it is used is replaced with stories, comments and history; of the never-list only what still holds is in it.
+func TestRecoveredIsComplete(t *testing.T) {
+	h := newHouse(t, Config{})
+	path := filepath.Join(t.TempDir(), "l.db")
+	db, err := ledger.Open(path, ledger.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	store := &corruptStore{DB: db}
+	h.store = store
+	h.restart(t0)
+	h.Judge(t0, proven(t0, "192.0.2.7"))
+	h.AddNever(t0, pfx("198.51.100.1"), "root", "ours")
+	h.AddNever(t0, pfx("198.51.100.2"), "root", "no more")
+	h.commit()
+	store.fail = true
+	if err := h.RemoveNever(t0, pfx("198.51.100.2")); err != nil {
+		t.Fatal(err)
+	}
+	if err := h.Commit(t.Context()); !errors.Is(err, ledger.ErrCorrupt) {
+		t.Fatalf("%v, want to be told", err)
+	}
+	h.Wait()
+	h.commit()
+	s, err := db.Start(t.Context())
+	if err != nil || len(s.Never) != 1 || s.Never[0].Prefix != pfx("198.51.100.1") || s.Never[0].Comment != "ours" {
+		t.Errorf("never-list %+v, %v", s.Never, err)
+	}
+	bans, err := db.History(t.Context(), ledger.Query{})
+	if err != nil || len(bans) != 1 || bans[0].Story.Failures != 5 || bans[0].State != ledger.Active {
+		t.Errorf("bans %+v, %v", bans, err)
+	}
+}
+
+// corruptStore is a database that is found corrupt, once.
+type corruptStore struct {
+	*ledger.DB
+	fail bool
+}
+
+func (s *corruptStore) Record(ctx context.Context, b ledger.Batch) error {
+	if s.fail {
+		s.fail = false
+		return ledger.ErrCorrupt
+	}
+	return s.DB.Record(ctx, b)
 }
 
 // The ledger was lost while we were down: PF's table teaches the bans again.

@@ -111,6 +111,9 @@ type Warden struct {
 	health Health
 	retry  time.Time // no ledger write before
 	pace   time.Duration
+
+	recovering bool // the ledger is being replaced: it is not to be tried
+	recovery   sync.WaitGroup
 }
 
 // New returns a warden that continues what store holds: bans in force stay, those whose end passed meanwhile are ended at
