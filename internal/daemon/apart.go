@@ -27,7 +27,9 @@ type Apart struct {
 	Hooks         *hooks.Remote          // runs commands; nil = there are none to run
 	MayRead       func(path string) bool // whether a log is one that the privileged process opens
 
-	GuardNever func([]netip.Prefix) error // has the privileged process keep prefixes from bans until its configuration is read again; nil = it cannot
+	// GuardNever has the privileged process keep prefixes from bans until its configuration is read again, or awhile, and tells which got no answer;
+	// nil = it cannot.
+	GuardNever func(list []netip.Prefix, awhile bool) (untold []netip.Prefix, err error)
 
 	// How this worker follows another, and is followed, at a reload.
 	Succeeds   string                                     // the one that it follows; "" = none

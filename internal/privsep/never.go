@@ -3,41 +3,63 @@ package privsep
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"pfwarden/pfctl"
 )
 
-// maxTaught is how many entries workers may add to the never-list, beyond those that others hold already.
-const maxTaught = 8192
+// Bounds of what workers may add to the never-list.
+const (
+	maxTaught = 8192 // entries, beyond those that others hold already
+
+	// lapse is how long an entry that was told for a while stays when it is told no more. Workers tell all of theirs each hour.
+	lapse = 24 * time.Hour
+	// longestGap is how much of the time between two tellings counts for that: a worker that is stopped, or silent, lets nothing lapse.
+	longestGap = 2 * time.Hour
+)
 
 // neverList is the privileged process's own never-list. A worker may add to it, never take from it: what was on it before the worker was taken
-// over stays protected.
+// over stays protected. What was told for a while, as the addresses of names are, lapses when workers have told others for a day without it.
 type neverList struct {
 	all atomic.Pointer[[]netip.Prefix] // sorted, none inside another
 
-	mu     sync.Mutex     // guards what follows
-	own    []netip.Prefix // of the configuration, this machine's and nobody's
-	taught []netip.Prefix // by workers since the configuration was read
+	mu      sync.Mutex                // guards what follows
+	own     []netip.Prefix            // of the configuration, this machine's and nobody's; sorted, none inside another
+	taught  map[netip.Prefix]taughtBy // by workers since the configuration was read
+	telling time.Duration             // the clock of what lapses: how long workers have been telling
+	last    time.Time                 // of the last telling
+}
+
+// taughtBy is how a worker told of an entry.
+type taughtBy struct {
+	kept bool          // until the configuration is read again
+	at   time.Duration // by neverList.telling, the last time
 }
 
 // set replaces what is not the workers', and with forget that, too.
 func (n *neverList) set(own []netip.Prefix, forget bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	n.own = own
+	n.own = flatten(own)
 	if forget {
-		n.taught = nil
+		n.taught, n.telling, n.last = nil, 0, time.Time{}
 	}
 	n.compile()
 }
 
 // compile makes the list that is searched. n.mu is held.
 func (n *neverList) compile() {
-	list := slices.Concat(n.own, n.taught)
+	out := flatten(slices.AppendSeq(slices.Clone(n.own), maps.Keys(n.taught)))
+	n.all.Store(&out)
+}
+
+// flatten sorts a list and takes out what lies inside another entry.
+func flatten(list []netip.Prefix) []netip.Prefix {
 	slices.SortFunc(list, func(a, b netip.Prefix) int {
 		if c := a.Addr().Compare(b.Addr()); c != 0 {
 			return c
@@ -50,13 +72,11 @@ func (n *neverList) compile() {
 			out = append(out, p)
 		}
 	}
-	out = slices.Clip(out)
-	n.all.Store(&out)
+	return slices.Clip(out)
 }
 
-// overlaps finds an entry that holds a prefix, or is held by it.
-func (n *neverList) overlaps(p netip.Prefix) (netip.Prefix, bool) {
-	list := *n.all.Load()
+// find looks in a flat list for an entry that holds a prefix, or is held by it.
+func find(list []netip.Prefix, p netip.Prefix) (netip.Prefix, bool) {
 	i, _ := slices.BinarySearchFunc(list, p.Addr(), func(e netip.Prefix, a netip.Addr) int { return e.Addr().Compare(a) })
 	for _, k := range []int{i - 1, i} { // the last that begins before it, the first that does not
 		if k >= 0 && k < len(list) && list[k].Overlaps(p) {
@@ -66,46 +86,73 @@ func (n *neverList) overlaps(p netip.Prefix) (netip.Prefix, bool) {
 	return netip.Prefix{}, false
 }
 
+// overlaps finds an entry that holds a prefix, or is held by it.
+func (n *neverList) overlaps(p netip.Prefix) (netip.Prefix, bool) { return find(*n.all.Load(), p) }
+
 // taughtOnly tells whether nothing but what workers have added protects a prefix.
 func (n *neverList) taughtOnly(p netip.Prefix) bool {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	return !slices.ContainsFunc(n.own, p.Overlaps)
+	_, own := find(n.own, p)
+	return !own
 }
 
-// errNoRoom is the answer for entries that could not be taken.
-var errNoRoom = errors.New("entries of the never-list are not guarded by the privileged process")
+// ErrNotGuarded is the answer for entries of the never-list that the privileged process does not keep: they are too wide, or there is no room.
+var ErrNotGuarded = errors.New("entries of the never-list are not guarded by the privileged process")
 
-// teach adds entries. Those that are too wide, or for which there is no room, are left out, and counted in the error.
-func (n *neverList) teach(list []netip.Prefix) error {
+// teach adds entries, for a while or to be kept, lets those lapse that were not told for long, and says by ErrNotGuarded how many it could not take.
+func (n *neverList) teach(list []netip.Prefix, kept bool, now time.Time) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	before, wide, over := len(n.taught), 0, 0
-	known := *n.all.Load()
-	seen := make(map[netip.Prefix]bool, len(list))
+	if !n.last.IsZero() {
+		n.telling += min(max(now.Sub(n.last), 0), longestGap)
+	}
+	n.last = now
+	if n.taught == nil {
+		n.taught = make(map[netip.Prefix]taughtBy)
+	}
+	var fresh []netip.Prefix
 	for _, p := range list {
-		i, found := slices.BinarySearchFunc(known, p.Addr(), func(e netip.Prefix, a netip.Addr) int { return e.Addr().Compare(a) })
+		if old, known := n.taught[p]; known {
+			n.taught[p] = taughtBy{old.kept || kept, n.telling}
+		} else {
+			fresh = append(fresh, p)
+		}
+	}
+	changed := false
+	for p, t := range n.taught {
+		if !t.kept && n.telling-t.at > lapse {
+			delete(n.taught, p)
+			changed = true
+		}
+	}
+	wide, over := 0, 0
+	for _, p := range fresh {
+		held, yes := find(n.own, p)
 		switch {
-		case found && known[i].Bits() <= p.Bits(), i > 0 && known[i-1].Contains(p.Addr()) && known[i-1].Bits() <= p.Bits(), seen[p]:
-		case tooWide(p):
+		case yes && held.Bits() <= p.Bits():
+		case p.Addr().Is4() && p.Bits() < widest4 || p.Addr().Is6() && p.Bits() < widest6:
 			wide++
 		case len(n.taught) >= maxTaught:
 			over++
 		default:
-			seen[p] = true
-			n.taught = append(n.taught, p)
+			n.taught[p] = taughtBy{kept, n.telling}
+			changed = true
 		}
 	}
-	if len(n.taught) > before {
+	if changed {
 		n.compile()
 	}
 	if wide+over > 0 {
-		return fmt.Errorf("%d %w: %d are too wide, %d beyond the %d that it keeps", wide+over, errNoRoom, wide, over, maxTaught)
+		return fmt.Errorf("%d %w: %d are too wide, %d beyond the %d that it keeps", wide+over, ErrNotGuarded, wide, over, maxTaught)
 	}
 	return nil
 }
 
-// tooWide tells what no ban, and no entry that a worker adds to the never-list, may be.
+// The widest entries that a worker may add, as prefix lengths: a slip there would keep everything from being banned. fc00::/7 (RFC 4193) is one.
+const widest4, widest6 = 8, 7
+
+// tooWide tells what no ban may be.
 func tooWide(p netip.Prefix) bool {
 	return p.Addr().Is4() && p.Bits() < 8 || p.Addr().Is6() && p.Bits() < 16
 }
@@ -172,7 +219,7 @@ func (r *request) isNever() bool { return r.kind == kindTable && r.anchor == "" 
 
 // teach answers a request for the never-list.
 func (s *session) teach(number uint32, r *request) frame {
-	if r.way != tableAdd {
+	if r.way != tableAdd && r.way != tableAwhile {
 		return refusal(number, "the never-list can only be added to")
 	}
 	list := make([]netip.Prefix, 0, min(r.count(), maxTaught))
@@ -182,23 +229,38 @@ func (s *session) teach(number uint32, r *request) frame {
 		}
 		list = append(list, a.Prefix)
 	}
-	if err := s.g.never.teach(list); err != nil {
+	if err := s.g.never.teach(list, r.way == tableAdd, s.g.o.Now()); err != nil {
 		return frame{kind: replyFail, number: number, payload: encodeFailure(err)}
 	}
 	return frame{kind: replyDone, number: number, payload: encodeResult(pfctl.Result{})}
 }
 
-// GuardNever has the privileged process keep prefixes from bans, too, until it reads its configuration again: whoever takes this worker over cannot
-// ban them, or have them taken off. An error tells how many it does not keep.
-func (c *Client) GuardNever(list []netip.Prefix) error {
-	for part := range slices.Chunk(list, maxTaught) {
-		r := &request{kind: kindTable, way: tableAdd}
+// GuardNever has the privileged process keep prefixes from bans, too: whoever takes this worker over cannot ban them, or have them taken off. They are
+// kept until it reads its configuration again; with awhile they lapse when workers have told others for a day without them, so that all of them
+// (of none, the empty list) are to be told each hour. Untold are those that got no answer, and only these are worth another attempt: where the error is
+// ErrNotGuarded, it tells how many were answered and are not kept.
+func (c *Client) GuardNever(list []netip.Prefix, awhile bool) (untold []netip.Prefix, err error) {
+	way := tableAdd
+	if awhile {
+		way = tableAwhile
+	}
+	parts := slices.Collect(slices.Chunk(list, maxTaught))
+	if len(parts) == 0 && awhile {
+		parts = [][]netip.Prefix{nil}
+	}
+	var errs []error
+	for _, part := range parts {
+		r := &request{kind: kindTable, way: way}
 		for _, p := range part {
 			r.addresses = append(r.addresses, address{Prefix: p})
 		}
-		if _, err := c.simple(r); err != nil {
-			return err
+		_, err := c.simple(r)
+		if err != nil {
+			errs = append(errs, err)
+		}
+		if err != nil && !errors.Is(err, ErrNotGuarded) && !errors.Is(err, ErrRefused) {
+			untold = append(untold, part...)
 		}
 	}
-	return nil
+	return untold, errors.Join(errs...)
 }

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"pfwarden/detect"
 	"pfwarden/pfctl"
@@ -52,8 +54,8 @@ func prefixList(texts ...string) (list []netip.Prefix) {
 func TestTaughtNever(t *testing.T) {
 	t.Parallel()
 	g, c, r := guarded(t)
-	if err := c.GuardNever(prefixList("203.0.113.5/32", "2001:db8:5::/48")); err != nil {
-		t.Fatal(err)
+	if untold, err := c.GuardNever(prefixList("203.0.113.5/32", "2001:db8:5::/48"), false); err != nil || untold != nil {
+		t.Fatal(untold, err)
 	}
 	run := func(c *Client, verb, list string) string {
 		t.Helper()
@@ -100,25 +102,146 @@ func TestTaughtNever(t *testing.T) {
 func TestTaughtBounds(t *testing.T) {
 	t.Parallel()
 	g, c, _ := guarded(t)
-	err := c.GuardNever(prefixList("0.0.0.0/0", "::/0", "128.0.0.0/7", "203.0.113.5/32"))
-	if err == nil || !strings.Contains(err.Error(), "3 entries") || g.protects(netip.MustParsePrefix("203.0.113.5/32")) == "" || g.protects(netip.MustParsePrefix("192.0.2.1/32")) != "" {
-		t.Errorf("too wide: %v", err)
+	protects := func(text string) bool { return g.protects(netip.MustParsePrefix(text)) != "" }
+	untold, err := c.GuardNever(prefixList("0.0.0.0/0", "::/0", "128.0.0.0/7", "203.0.113.5/32", "fc00::/7", "fe80::/10", "224.0.0.0/4"), false)
+	if untold != nil || !errors.Is(err, ErrNotGuarded) || !strings.Contains(err.Error(), "3 entries") || protects("192.0.2.1/32") {
+		t.Errorf("too wide: %v, untold %v", err, untold)
+	}
+	for _, text := range []string{"203.0.113.5/32", "fd00:1::5/128", "fe80::/64"} {
+		if !protects(text) {
+			t.Errorf("%s is not guarded", text)
+		}
 	}
 	var many []netip.Prefix
-	for i := range maxTaught + 9 {
+	for i := range 2 * maxTaught {
 		many = append(many, netip.PrefixFrom(netip.AddrFrom4([4]byte{192, 0, byte(i >> 8), byte(i)}), 32))
 	}
-	if err := c.GuardNever(many); err == nil || !strings.Contains(err.Error(), "beyond") {
-		t.Errorf("too many: %v", err)
+	many = append(many, many[:9]...) // which are in the third request, and known by then
+	if untold, err := c.GuardNever(many, false); untold != nil || !errors.Is(err, ErrNotGuarded) || !strings.Contains(err.Error(), "beyond") {
+		t.Errorf("too many: %v, untold %v", err, untold)
 	}
-	if err := c.GuardNever(many[:100]); err != nil {
+	if _, err := c.GuardNever(many[:100], true); err != nil {
 		t.Errorf("those it has: %v", err)
 	}
+	g.never.mu.Lock()
+	defer g.never.mu.Unlock()
 	if n := len(g.never.taught); n != maxTaught {
 		t.Errorf("it keeps %d", n)
 	}
 	if g.Counts().Refused > 0 {
 		t.Errorf("an honest worker counts as refused: %+v", g.Counts())
+	}
+}
+
+// TestTaughtPartly: that an entry of the first request is too wide keeps those of the next from nothing, and only what got no answer is told again.
+func TestTaughtPartly(t *testing.T) {
+	t.Parallel()
+	g, c, _ := guarded(t)
+	list := prefixList("2000::/3")
+	for i := range maxTaught {
+		list = append(list, netip.PrefixFrom(netip.AddrFrom4([4]byte{203, 0, 113, 0}), 32))
+		if i == maxTaught-1 {
+			list[len(list)-1] = netip.MustParsePrefix("198.18.0.1/32")
+		}
+	}
+	if untold, err := c.GuardNever(list, false); untold != nil || !errors.Is(err, ErrNotGuarded) {
+		t.Errorf("%v, untold %v", err, untold)
+	}
+	if g.protects(list[len(list)-1]) == "" {
+		t.Error("the second request was not made")
+	}
+	if err := c.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if untold, err := c.GuardNever(list, true); len(untold) != len(list) || err == nil || errors.Is(err, ErrNotGuarded) {
+		t.Errorf("without a socket: %v, %d untold", err, len(untold))
+	}
+}
+
+// TestTaughtLapses: what was told for a while is guarded until workers have told others for a day without it. Silence lets nothing lapse, whether the worker is
+// stopped or taken over, and what was told to be kept never does.
+func TestTaughtLapses(t *testing.T) {
+	t.Parallel()
+	var n neverList
+	n.set(nil, true)
+	now := time.Date(2026, 11, 23, 1, 0, 0, 0, time.UTC)
+	name, other, kept := netip.MustParsePrefix("203.0.113.5/32"), netip.MustParsePrefix("203.0.113.6/32"), netip.MustParsePrefix("203.0.113.7/32")
+	teach := func(keep bool, list ...netip.Prefix) {
+		t.Helper()
+		if err := n.teach(list, keep, now); err != nil {
+			t.Fatal(err)
+		}
+	}
+	guarded := func(when string, want ...netip.Prefix) {
+		t.Helper()
+		var got []netip.Prefix
+		for _, p := range []netip.Prefix{name, other, kept} {
+			if _, yes := n.overlaps(p); yes {
+				got = append(got, p)
+			}
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s %v are guarded, want %v", when, got, want)
+		}
+	}
+	teach(true, kept)
+	teach(false, name, kept)
+	for range 30 {
+		now = now.Add(time.Hour)
+		teach(false, name)
+	}
+	guarded("told each hour", name, kept)
+	now = now.Add(30 * 24 * time.Hour) // no worker
+	teach(false)
+	guarded("behind a month without a worker", name, kept)
+	now = now.Add(-40 * 24 * time.Hour) // the clock is set back
+	teach(false)
+	for range 22 {
+		now = now.Add(time.Hour)
+		teach(false, other)
+	}
+	guarded("just within a day", name, other, kept)
+	now = now.Add(time.Hour)
+	teach(false) // nothing is left of the names: that is told, too
+	guarded("behind a day", other, kept)
+	for range 25 {
+		now = now.Add(time.Hour)
+		teach(false)
+	}
+	guarded("behind another", kept)
+
+	for hour := range 120 { // names that rotate fill nothing
+		now = now.Add(time.Hour)
+		var list []netip.Prefix
+		for i := range 256 {
+			list = append(list, netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 18, byte(hour), byte(i)}), 32))
+		}
+		teach(false, list...)
+	}
+	n.set(nil, true)
+	guarded("behind a reload")
+}
+
+// TestAwhileIsForTheNeverList: no table with a name can be told for a while, and only the never-list may be told of nothing.
+func TestAwhileIsForTheNeverList(t *testing.T) {
+	t.Parallel()
+	some := []address{{Prefix: netip.MustParsePrefix("203.0.113.5/32")}}
+	for name, c := range map[string]struct {
+		r    request
+		want bool
+	}{
+		"entries":            {request{way: tableAwhile, addresses: some}, true},
+		"none are left":      {request{way: tableAwhile}, true},
+		"a table":            {request{way: tableAwhile, anchor: "outer/pfwarden", table: "banned", addresses: some}, false},
+		"none of a table":    {request{way: tableAwhile, anchor: "outer/pfwarden", table: "banned"}, false},
+		"none to be kept":    {request{way: tableAdd}, false},
+		"a way beyond":       {request{way: tableAwhile + 1, addresses: some}, false},
+		"a table in no room": {request{way: tableAwhile, table: "banned", addresses: some}, false},
+	} {
+		c.r.kind = kindTable
+		if _, err := parseRequest(kindTable, c.r.encode()); (err == nil) != c.want {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
@@ -172,7 +295,7 @@ func TestNeverListFinds(t *testing.T) {
 		}
 		n.set(add(20), false)
 		for range 3 {
-			if err := n.teach(add(10)); err != nil {
+			if err := n.teach(add(10), true, time.Time{}); err != nil {
 				t.Fatal(err)
 			}
 			for range 50 {

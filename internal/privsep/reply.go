@@ -18,7 +18,7 @@ const (
 	replyStream      // pfctl's output comes through the pipe handed over; another reply follows at its end
 	replyErrno       // the system's error of an open or capture request
 	replyRefuse      // the request was refused
-	replyFail        // pfctl could not be run
+	replyFail        // pfctl could not be run, or an entry of the never-list not be taken
 	replyHooks       // to no request: a process that runs commands has been started, its socket is handed over
 	replyReload      // to no request: the worker is about to be replaced; actions that stay as they are
 )
@@ -30,6 +30,7 @@ const (
 	failKilled
 	failNoPF
 	failNoProgram
+	failNotGuarded
 )
 
 // maxStderr bounds what is handed on of pfctl's standard error.
@@ -61,6 +62,8 @@ func encodeFailure(err error) []byte {
 		cause = failNoProgram
 	case errors.Is(err, pfctl.ErrNoPF):
 		cause = failNoPF
+	case errors.Is(err, ErrNotGuarded):
+		cause = failNotGuarded
 	}
 	text := err.Error()
 	return append([]byte{cause}, text[:min(len(text), 1024)]...)
@@ -71,14 +74,14 @@ func decodeFailure(b []byte) error {
 		return errProtocol
 	}
 	text := string(b[1:])
-	kinds := map[byte]error{failStuck: pfctl.ErrStuck, failKilled: pfctl.ErrKilled, failNoPF: pfctl.ErrNoPF, failNoProgram: pfctl.ErrNoProgram}
+	kinds := map[byte]error{failStuck: pfctl.ErrStuck, failKilled: pfctl.ErrKilled, failNoPF: pfctl.ErrNoPF, failNoProgram: pfctl.ErrNoProgram, failNotGuarded: ErrNotGuarded}
 	if kind := kinds[b[0]]; kind != nil {
 		return &childFailure{text, kind}
 	}
 	return errors.New(text)
 }
 
-// childFailure is a run that came to no result over there, in the words it had there.
+// childFailure is what came to no result over there, in the words it had there.
 type childFailure struct {
 	text string
 	kind error
@@ -86,7 +89,7 @@ type childFailure struct {
 
 func (f *childFailure) Error() string { return f.text }
 
-// Unwrap gives pfctl's error that it is.
+// Unwrap gives the error that it is, of pfctl or ErrNotGuarded.
 func (f *childFailure) Unwrap() error { return f.kind }
 
 // status is what of a file's status the worker needs.

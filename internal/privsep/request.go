@@ -40,6 +40,7 @@ const (
 	tableDelete
 	tableReplace
 	tableFlush
+	tableAwhile // of the never-list alone: adds what lapses when it is told no more
 )
 
 // What a read request may ask.
@@ -148,10 +149,13 @@ func parseRequest(kind byte, payload []byte) (*request, error) {
 		r.anchor = p.text(maxName)
 		r.alternate = p.flag()
 	case kindTable:
-		p.within(r.way, tableAdd, tableFlush)
+		p.within(r.way, tableAdd, tableAwhile)
 		r.anchor, r.table = p.text(maxName), p.text(maxName)
+		if r.way == tableAwhile && !r.isNever() {
+			p.fail("way %d of a table with a name", r.way)
+		}
 		n := p.count()
-		if (n == 0) != (r.way == tableFlush) {
+		if r.way != tableAwhile && (n == 0) != (r.way == tableFlush) { // what lapses may all be gone: that is told, too
 			p.fail("%d addresses for way %d", n, r.way)
 		}
 		all := p.rest
