@@ -106,19 +106,33 @@ func (d *Daemon) newWarden(ctx context.Context, c warden.Config) (*warden.Warden
 // restore brings the detector to the last snapshot and tells it what the ledger knows beyond.
 func (d *Daemon) restore(ctx context.Context) error {
 	snap, ok, err := d.store.LoadSnapshot(ctx)
-	switch {
-	case errors.Is(err, ledger.ErrCorrupt):
-		d.lost(err)
-		return nil
-	case err != nil:
+	damaged := errors.Is(err, ledger.ErrCorrupt)
+	if err != nil && !damaged {
 		return fmt.Errorf("reading the last snapshot: %w", err)
-	case !ok:
-		return nil
 	}
-	if len(snap.Detector) == 0 {
-		d.log.Debug("the last snapshot holds positions only, as those of fail2ban's that were taken over")
-	} else if err := d.detector.Restore(bytes.NewReader(snap.Detector), d.o.Now()); err != nil {
+	anew := true // the detector knows of no ban, however old
+	switch {
+	case damaged:
 		d.lost(err)
+	case !ok:
+	case len(snap.Detector) == 0:
+		d.log.Debug("the last snapshot holds positions only, as those of fail2ban's that were taken over")
+	default:
+		if err := d.detector.Restore(bytes.NewReader(snap.Detector), d.o.Now()); err != nil {
+			d.lost(err)
+		} else {
+			anew = false
+		}
+	}
+	if anew {
+		for _, n := range d.bans.InForce() {
+			if !ok && !damaged || !n.Time.After(snap.Time) { // else it comes below
+				d.detector.Notice(n)
+			}
+		}
+	}
+	if !ok && !damaged {
+		return nil
 	}
 	d.backlog, d.saved, d.gapFrom = true, snap.Time, snap.Time
 	for _, p := range snap.Positions {

@@ -232,7 +232,7 @@ type Store interface {
 	Record(ctx context.Context, b Batch) error
 	// SaveSnapshot replaces the stored snapshot.
 	SaveSnapshot(ctx context.Context, s Snapshot) error
-	// LoadSnapshot returns the stored snapshot; ok is false if there is none.
+	// LoadSnapshot returns the stored snapshot; ok is false if there is none. With ErrCorrupt there may be its time and positions.
 	LoadSnapshot(ctx context.Context) (s Snapshot, ok bool, err error)
 	// Purge deletes what ended before the given time and returns how many bans that were.
 	Purge(ctx context.Context, before time.Time) (int, error)

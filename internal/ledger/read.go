@@ -279,10 +279,24 @@ func (db *DB) LoadSnapshot(ctx context.Context) (Snapshot, bool, error) {
 		return Snapshot{}, false, db.errClosed()
 	}
 	s, ok, err := loadSnapshot(ctx, db.read)
-	if err != nil {
-		return Snapshot{}, false, fmt.Errorf("ledger %s: reading the snapshot: %w", db.path, typed(err))
+	if err == nil {
+		return s, ok, nil
 	}
-	return s, ok, nil
+	err = typed(err)
+	if errors.Is(err, ErrCorrupt) {
+		s = snapshotRest(ctx, db.read)
+	}
+	return s, false, fmt.Errorf("ledger %s: reading the snapshot: %w", db.path, err)
+}
+
+// snapshotRest gives what can be read of a damaged snapshot beside the detector's state: its time, and the positions that belong to it.
+func snapshotRest(ctx context.Context, d *sql.DB) (s Snapshot) {
+	var at int64
+	if d.QueryRowContext(ctx, "SELECT time FROM snapshot WHERE id = 1").Scan(&at) == nil {
+		s.Time = fromMicros(at)
+	}
+	s.Positions, _ = positions(ctx, d)
+	return s
 }
 
 func loadSnapshot(ctx context.Context, d *sql.DB) (s Snapshot, ok bool, err error) {
@@ -301,21 +315,29 @@ func loadSnapshot(ctx context.Context, d *sql.DB) (s Snapshot, ok bool, err erro
 		return s, false, err
 	}
 	s.Time = fromMicros(at)
-	rows, err := tx.QueryContext(ctx, "SELECT path, identity, offset FROM positions ORDER BY path")
+	s.Positions, err = positions(ctx, tx)
+	return s, err == nil, err
+}
+
+// positions reads those of the logs. With an error there are those that came before it.
+func positions(ctx context.Context, q interface {
+	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
+}) (list []capture.Position, err error) {
+	rows, err := q.QueryContext(ctx, "SELECT path, identity, offset FROM positions ORDER BY path")
 	if err != nil {
-		return s, false, err
+		return nil, err
 	}
 	defer rows.Close()
 	for rows.Next() {
 		var path, identity []byte
 		var p capture.Position
 		if err := rows.Scan(&path, &identity, &p.Offset); err != nil {
-			return s, false, err
+			return list, err
 		}
 		p.Path, p.Identity = string(path), string(identity)
-		s.Positions = append(s.Positions, p)
+		list = append(list, p)
 	}
-	return s, true, rows.Err()
+	return list, rows.Err()
 }
 
 // query calls f for each row.

@@ -296,3 +296,32 @@ func TestSweep(t *testing.T) {
 		}
 	}
 }
+
+// TestPositionsOutliveTheSnapshot: where the detector's state cannot be read, the positions of the logs are kept.
+func TestPositionsOutliveTheSnapshot(t *testing.T) {
+	t.Parallel()
+	path := filled(t)
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	damage := 0
+	for at := 4096; at < len(data); at += 4096 {
+		if bytes.Count(data[at:at+4096], []byte("state ")) > 600 { // a page of the detector's state, which names the next one first
+			copy(data[at:], []byte{0x7f, 0xff, 0xff, 0xff})
+			damage++
+		}
+	}
+	if err := os.WriteFile(path, data, 0o600); err != nil || damage == 0 {
+		t.Fatal(damage, err)
+	}
+	db := reopen(t, path)
+	q, ok := db.Quarantined()
+	if !ok || q.Kept.Snapshot || q.Kept.Bans != 300 {
+		t.Errorf("%+v, %v", q, ok)
+	}
+	snap, ok, err := db.LoadSnapshot(t.Context())
+	if err != nil || !ok || len(snap.Detector) != 0 || len(snap.Positions) != 1 || snap.Time.IsZero() {
+		t.Errorf("%+v, %v, %v", snap, ok, err)
+	}
+}

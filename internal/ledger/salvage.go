@@ -73,11 +73,15 @@ func (db *DB) salvage(path string) (kept Salvaged, err error) {
 		return kept, err
 	}
 	kept.Never = len(batch.NeverAdd)
-	if snap, ok, e := loadSnapshot(ctx, from); e == nil && ok {
+	snap, ok, e := loadSnapshot(ctx, from)
+	if e != nil {
+		snap = snapshotRest(ctx, from)
+	}
+	if ok || len(snap.Positions) > 0 {
 		if err := db.transactLocked(context.Background(), func(tx *sql.Tx) error { return saveSnapshot(ctx, tx, snap) }); err != nil {
 			return kept, err
 		}
-		kept.Snapshot = true
+		kept.Snapshot = ok
 	}
 	if err := s.inForce(ctx); err != nil {
 		return kept, err

@@ -22,6 +22,18 @@ func (w *Warden) Live() []ledger.Ban {
 	return bans
 }
 
+// InForce gives a Banned notice for every ban in force, in order of time: what a detector that begins anew has to know.
+func (w *Warden) InForce() []detect.Notice {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	notices := make([]detect.Notice, 0, len(w.live))
+	for _, h := range w.live {
+		notices = append(notices, h.notice(h.Since))
+	}
+	sortNotices(notices)
+	return notices
+}
+
 // Len tells how many bans are in force.
 func (w *Warden) Len() int {
 	w.mu.Lock()
