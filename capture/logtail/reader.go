@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"time"
 
 	"pfwarden/capture"
@@ -16,7 +15,6 @@ type Reader struct {
 	origin   string
 	modified time.Time
 	src      *unpack.Reader
-	file     io.Closer
 	split    splitter
 	buf      []byte
 	lines    []capture.Line
@@ -26,35 +24,11 @@ type Reader struct {
 	err      error // why no more can be read
 }
 
-// OpenReader opens a log, plain or compressed with gzip, zstd, bzip2 or xz (told by its content); "-" is standard input.
-// maxLine is as in Options.
-func OpenReader(path string, maxLine int) (*Reader, error) {
-	if path == Stdin {
-		return NewReader(os.Stdin, Stdin, time.Time{}, maxLine)
-	}
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	st, err := file.Stat()
-	if err != nil {
-		file.Close()
-		return nil, err
-	}
-	r, err := NewReader(file, path, st.ModTime(), maxLine)
-	if err != nil {
-		file.Close()
-		return nil, err
-	}
-	r.file = file
-	return r, nil
-}
-
-// Unpack gives what r holds, decompressed as OpenReader does, for whom lines alone will do. Closing it does not close r.
+// Unpack gives what r holds, decompressed as NewReader does, for whom lines alone will do. Closing it does not close r.
 func Unpack(r io.Reader) (io.ReadCloser, error) { return unpack.NewReader(r) }
 
-// NewReader reads a log from r, as OpenReader does. origin and modified fill the fields of that name; closing the Reader
-// does not close r.
+// NewReader reads a log from r, plain or compressed with gzip, zstd, bzip2 or xz (told by its content). maxLine is as in Options; origin and modified
+// fill the fields of that name. Closing the Reader does not close r.
 func NewReader(r io.Reader, origin string, modified time.Time, maxLine int) (*Reader, error) {
 	if maxLine <= 0 {
 		maxLine = DefaultMaxLine
@@ -101,11 +75,5 @@ func (r *Reader) fill() {
 // Offset is how many (unpacked) bytes were read.
 func (r *Reader) Offset() int64 { return r.offset }
 
-// Close closes the file that OpenReader opened.
-func (r *Reader) Close() error {
-	err := r.src.Close()
-	if r.file != nil {
-		err = errors.Join(err, r.file.Close())
-	}
-	return err
-}
+// Close gives back what decompressing took.
+func (r *Reader) Close() error { return r.src.Close() }
