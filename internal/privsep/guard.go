@@ -44,7 +44,8 @@ type Guard struct {
 	narrowed Settings    // those that Narrow was called with
 }
 
-// Counts say what workers asked for.
+// Counts say what workers asked for: requests that were answered, those that were refused (and addresses that were left out), and breaches of the protocol
+// for which a worker was ended. Where anything was refused they are logged when a worker has gone.
 type Counts struct{ Done, Refused, Violations uint64 }
 
 type counts struct{ done, refused, violations atomic.Uint64 }

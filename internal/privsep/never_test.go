@@ -1,8 +1,10 @@
 package privsep
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -242,6 +244,41 @@ func TestAwhileIsForTheNeverList(t *testing.T) {
 		if _, err := parseRequest(kindTable, c.r.encode()); (err == nil) != c.want {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestCountsAreLogged: the log says how much was refused when a worker has gone, and nothing where nothing was.
+func TestCountsAreLogged(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct{ address, want string }{
+		"nothing amiss": {"203.0.113.5", ""},
+		"a liar":        {"127.0.0.1", "refused=1 breaches=0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var log bytes.Buffer
+			r, s := &recorder{}, testSettings(t.TempDir())
+			g, err := NewGuard(GuardOptions{Settings: s, Changes: r, Reads: r, Log: slog.New(slog.NewTextHandler(&log, nil))})
+			if err != nil {
+				t.Fatal(err)
+			}
+			ours, theirs, err := socketPair()
+			if err != nil {
+				t.Fatal(err)
+			}
+			served := make(chan error, 1)
+			go func() { served <- g.Serve(context.Background(), ours) }()
+			client, err := NewClient(theirs, &s)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, _ = client.Run(t.Context(), pfctl.Command{Args: []string{"-k", c.address}}) // refused, or not
+			if err := errors.Join(client.Close(), <-served); err != nil {
+				t.Fatal(err)
+			}
+			if _, text, _ := strings.Cut(log.String(), "workers asked for what they may not have"); strings.Contains(text, "refused=") != (c.want != "") || !strings.Contains(text, c.want) {
+				t.Errorf("the log says %q, want %q", log.String(), c.want)
+			}
+		})
 	}
 }
 

@@ -66,6 +66,9 @@ func (g *Guard) serve(ctx context.Context, w *wire) error {
 		for _, e := range s.events {
 			e.close()
 		}
+		if n := g.Counts(); n.Refused+n.Violations > 0 {
+			g.log.Warn("workers asked for what they may not have", "answered", n.Done, "refused", n.Refused, "breaches", n.Violations)
+		}
 	}()
 	for {
 		f, err := w.receive(maxRequest, false)
