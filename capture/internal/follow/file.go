@@ -36,6 +36,7 @@ type File struct {
 	at        int64     // where the bytes of the current Data call begin
 	committed int64
 	size      int64 // when last looked at
+	found     int64 // its size when it was found
 	mtime     time.Time
 	present   bool // at the start, without a stored position
 	read      bool // up to size and mtime
@@ -65,8 +66,8 @@ func (f *File) Modified() time.Time { return f.mtime }
 // Present tells that the file stood at its path when following began, and that no position was stored for it.
 func (f *File) Present() bool { return f.present }
 
-// Size is the file's size when it was last looked at, in bytes.
-func (f *File) Size() int64 { return f.size }
+// Found is the file's size when it was found, in bytes: of one that is Present, when following began.
+func (f *File) Found() int64 { return f.found }
 
 // Commit says that everything before offset is dealt with: reading resumes there after a restart.
 func (f *File) Commit(offset int64) { f.committed = offset }
@@ -110,7 +111,7 @@ func (p *path) newFile(file *os.File, off int64, now time.Time) (*File, error) {
 		return nil, err
 	}
 	f := &File{p: p, f: file, key: keyOf(st), head: readHead(file), off: off, committed: off, at: off,
-		size: st.Size(), mtime: st.ModTime(), grown: now}
+		size: st.Size(), found: st.Size(), mtime: st.ModTime(), grown: now}
 	if err := f.readMark(); err != nil {
 		return nil, err
 	}

@@ -221,6 +221,17 @@ func TestFromEnd(t *testing.T) {
 }
 
 // Once fills the gap since the stored position, rotated files included, and returns.
+// TestFromEndOfEmptyFile: pflogd had not begun its file when following began, so that nothing of it is old.
+func TestFromEndOfEmptyFile(t *testing.T) {
+	w := newWorld(t)
+	w.opts.FromEnd = true
+	w.append("pflog")
+	w.start()
+	w.append("pflog", w.file(1, 2))
+	w.look()
+	w.want(1, 2)
+}
+
 func TestOnce(t *testing.T) {
 	w := newWorld(t)
 	w.append("pflog", w.file(1))

@@ -28,7 +28,7 @@ func (k *sink) Data(f *files.File, data []byte) error {
 		s = &state{}
 		f.State = s
 		if f.Present() && w.opts.FromEnd {
-			s.pass = f.Size()
+			s.pass = f.Found()
 		}
 		if f.Offset() > 0 { // resumed: the header was read before
 			w.begin(f, s, f.Head(), false)
