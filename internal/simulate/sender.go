@@ -24,8 +24,8 @@ func (s *sender) ttls() uint8 {
 
 func (s *sender) note(at int64) {
 	if l := s.label; l != nil {
-		if l.last == 0 {
-			l.first = at
+		if l.last == 0 { // one that changes its address is labelled by the first, which is in the traffic
+			l.first, l.address = at, s.address
 		}
 		l.last = at
 	}
