@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"pfwarden/internal/screen"
 	"pfwarden/internal/warden"
 )
 
@@ -58,7 +59,7 @@ func TestNeverShare(t *testing.T) {
 	set("config", "203.0.113.1")
 	set("file /etc/never", "203.0.113.2")
 	set(warden.OriginRuntime, "203.0.113.3")
-	set(warden.OriginOwn, "203.0.113.4")
+	set(screen.OriginOwn, "203.0.113.4")
 	set("name gw.example.org", "203.0.113.3", "203.0.113.5")
 	tell("the first time", "kept 203.0.113.1 203.0.113.2 203.0.113.3", "awhile 203.0.113.4 203.0.113.5")
 	tell("nothing is new")
@@ -78,7 +79,7 @@ func TestNeverShare(t *testing.T) {
 	tell("which is final")
 	answer = nil
 	set("name gw.example.org")
-	set(warden.OriginOwn)
+	set(screen.OriginOwn)
 	tell("all is gone that names came to")
 	now = now.Add(time.Hour)
 	answer = errors.New("1 entries are not guarded")

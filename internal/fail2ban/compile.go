@@ -249,7 +249,7 @@ func (c *RunningJail) screen(x *settings, s *Setup, o RunOptions) ([]*screen.Lis
 	if err != nil {
 		return nil, fmt.Errorf("ignorecache: %w", err)
 	}
-	if c.Screen.Command, err = screen.NewShellCommand(text, commandTimeout, cache.keep); err != nil {
+	if c.Screen.Command, err = screen.NewCommand(text, commandTimeout, cache.keep); err != nil {
 		return nil, fmt.Errorf("ignorecommand: %w", err)
 	}
 	if cache.key != "" {

@@ -241,11 +241,11 @@ func TestRemoteBound(t *testing.T) {
 // TestRemoteIgnore asks an ignore command, whose values are one word each, whatever they hold.
 func TestRemoteIgnore(t *testing.T) {
 	t.Parallel()
-	c, err := screen.NewShellCommand(`test <ip> = 192.0.2.1 -a <F-USER> = 'a"; exit 1; "'`, time.Minute, 0)
+	c, err := screen.NewCommand(`test <ip> = 192.0.2.1 -a <F-USER> = 'a"; exit 1; "'`, time.Minute, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := screen.NewShellCommand(`true <ip>`, time.Minute, 0)
+	other, err := screen.NewCommand(`true <ip>`, time.Minute, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,9 +15,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 )
 
-// DefaultAddresses is how many addresses get series of their own unless the configuration says otherwise.
-const DefaultAddresses = 100
-
 // Options says what to show.
 type Options struct {
 	Version   string // of pfwarden, for pfwarden_build_info

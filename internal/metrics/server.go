@@ -15,9 +15,6 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// DefaultListen is where the metrics are served unless the configuration says otherwise: to this machine only.
-const DefaultListen = "127.0.0.1:9845"
-
 // Bounds of the HTTP server. Everything it serves is small and read-only.
 const (
 	maxConnections  = 32

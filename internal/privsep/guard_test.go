@@ -83,13 +83,22 @@ func pairOver(t testing.TB, options GuardOptions) (*Client, <-chan error) {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
-	go func() { served <- g.Serve(context.Background(), ours) }()
+	go func() { served <- serveOn(context.Background(), g, ours) }()
 	c, err := NewClient(theirs, &options.Settings)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = c.Close() })
 	return c, served
+}
+
+// serveOn has g serve the worker at the other end of a socket, and takes over the descriptor.
+func serveOn(ctx context.Context, g *Guard, socket *os.File) error {
+	w, err := newWire(socket)
+	if err != nil {
+		return err
+	}
+	return g.serve(ctx, w)
 }
 
 // TestShapes sends every run that the driver makes through the socket, and what comes out is the same run; others are refused.

@@ -229,7 +229,7 @@ func TestDeafWorker(t *testing.T) {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
-	go func() { served <- g.Serve(t.Context(), ours) }()
+	go func() { served <- serveOn(t.Context(), g, ours) }()
 	conn, err := net.FileConn(theirs)
 	if err := errors.Join(err, theirs.Close()); err != nil {
 		t.Fatal(err)

@@ -35,7 +35,7 @@ func serveAgain(t *testing.T, g *Guard, s *Settings) *Client {
 	if err != nil {
 		t.Fatal(err)
 	}
-	go func() { _ = g.Serve(context.Background(), ours) }()
+	go func() { _ = serveOn(context.Background(), g, ours) }()
 	c, err := NewClient(theirs, s)
 	if err != nil {
 		t.Fatal(err)
@@ -266,7 +266,7 @@ func TestCountsAreLogged(t *testing.T) {
 				t.Fatal(err)
 			}
 			served := make(chan error, 1)
-			go func() { served <- g.Serve(context.Background(), ours) }()
+			go func() { served <- serveOn(context.Background(), g, ours) }()
 			client, err := NewClient(theirs, &s)
 			if err != nil {
 				t.Fatal(err)

@@ -31,16 +31,7 @@ type session struct {
 	paces      [kindRead + 1]*pace
 }
 
-// Serve answers a worker's requests until it closes its end of the socket, which is no error, breaks the protocol or ctx is done. It
-// takes over the descriptor.
-func (g *Guard) Serve(ctx context.Context, socket *os.File) error {
-	w, err := newWire(socket)
-	if err != nil {
-		return err
-	}
-	return g.serve(ctx, w)
-}
-
+// serve answers a worker's requests until it closes its end of the socket, which is no error, breaks the protocol or ctx is done.
 func (g *Guard) serve(ctx context.Context, w *wire) error {
 	ctx, cancel := context.WithCancel(ctx)
 	s := &session{g: g, wire: w, paces: newPaces()}

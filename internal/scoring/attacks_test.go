@@ -85,14 +85,12 @@ func TestAttacks(t *testing.T) {
 	raisers := 0
 	for p, in := range stormy.banned {
 		switch name := class[source(p.Addr())]; {
-		case simulate.FloodNetwork(p.Addr()):
-			t.Errorf("a source of the flood was banned: %v", p)
 		case name == "gate_raiser":
 			raisers++
 		case name == "framed_attack":
 			t.Errorf("a framed friend was banned: %v in %s", p, in)
 		case calm.banned[p] == "":
-			t.Errorf("%v (%s) was banned under attack only", p, name)
+			t.Errorf("%v (%q) was banned under attack only", p, name) // "": a source of the flood, of which few are labelled
 		}
 	}
 	if raisers != attack.GateRaising {

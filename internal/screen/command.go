@@ -18,11 +18,10 @@ import (
 )
 
 // Command decides whether a source is to be ignored: exit status 0 says so, 1 says no; anything else is a failure, and the
-// source counts. Values are passed as arguments or as variables of the environment, never as shell text.
+// source counts. Values are passed as variables of the environment, never as shell text.
 type Command struct {
-	args    []string // of which each may hold tags
-	shell   bool     // args[2] is shell text, in which the tags are already variables
-	tags    []string // in order of appearance
+	text    string   // for the shell, tags in it
+	tags    []string // in order of appearance, each once
 	timeout time.Duration
 	keep    time.Duration
 
@@ -31,10 +30,8 @@ type Command struct {
 	most    int      // answers that are kept; 0 = as many as the Screen says
 }
 
-// Text names the command: two of the same text do the same.
-func (c *Command) Text() string {
-	return fmt.Sprintf("%q shell %v", c.args, c.shell)
-}
+// Text is what the command was made from: two of the same text do the same.
+func (c *Command) Text() string { return c.text }
 
 // Timeout is when a run of it is given up.
 func (c *Command) Timeout() time.Duration { return c.timeout }
@@ -62,48 +59,32 @@ const nameTag = "<ip-host>"
 // maxValue bounds a value that is handed to a command, in bytes.
 const maxValue = 1024
 
-// NewCommand makes a command from an argument vector. Tags within the arguments are replaced by their values. It is killed,
-// with all that it started, after timeout (0: 10 s); its answer for the same values is kept for keep (0: 5 min).
-func NewCommand(args []string, timeout, keep time.Duration) (*Command, error) {
-	if len(args) == 0 || args[0] == "" {
-		return nil, errors.New("ignore command: no program given")
-	}
-	if tag.MatchString(args[0]) {
-		return nil, fmt.Errorf("ignore command: the program %q must not come from a log", args[0])
-	}
-	return newCommand(slices.Clone(args), false, tag.FindAllString(strings.Join(args, " "), -1), timeout, keep), nil
-}
-
-// NewShellCommand makes a command from text for /bin/sh, as fail2ban's ignorecommand is. A tag in it becomes a reference to a
-// variable, quoted as its surroundings ask for, so that its value is always one word.
-func NewShellCommand(text string, timeout, keep time.Duration) (*Command, error) {
+// NewCommand makes a command from text for /bin/sh, as fail2ban's ignorecommand is. A tag in it becomes a reference to a
+// variable, quoted as its surroundings ask for, so that its value is always one word. The command is killed, with all that it
+// started, after timeout (0: 10 s); its answer for the same values is kept for keep (0: 5 min).
+func NewCommand(text string, timeout, keep time.Duration) (*Command, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, errors.New("ignore command: it is empty")
 	}
-	args := []string{"/bin/sh", "-c", quoteTags(text)}
-	return newCommand(args, true, tag.FindAllString(text, -1), timeout, keep), nil
-}
-
-// Keep says by what answers are kept: text with tags in it, "<ip>" or "<F-USER>@<ip>" say. At most most of them are (0: as many as the Screen
-// says).
-func (c *Command) Keep(key string, most int) {
-	c.key, c.keyTags, c.most = key, tag.FindAllString(key, -1), most
-}
-
-func newCommand(args []string, shell bool, tags []string, timeout, keep time.Duration) *Command {
-	c := &Command{args: args, shell: shell, timeout: timeout, keep: keep}
+	c := &Command{text: text, timeout: timeout, keep: keep}
 	if c.timeout <= 0 {
 		c.timeout = 10 * time.Second
 	}
 	if c.keep <= 0 {
 		c.keep = 5 * time.Minute
 	}
-	for _, t := range tags {
+	for _, t := range tag.FindAllString(text, -1) {
 		if !slices.Contains(c.tags, t) {
 			c.tags = append(c.tags, t)
 		}
 	}
-	return c
+	return c, nil
+}
+
+// Keep says by what answers are kept: text with tags in it, "<ip>" or "<F-USER>@<ip>" say. At most most of them are (0: as many as the Screen
+// says).
+func (c *Command) Keep(key string, most int) {
+	c.key, c.keyTags, c.most = key, tag.FindAllString(key, -1), most
 }
 
 // variable names the environment's variable of a tag.
@@ -237,17 +218,10 @@ func reversed(a netip.Addr) string {
 // line gives what is run for the values.
 func (c *Command) line(values []string) (argv, env []string) {
 	env = []string{"PATH=/sbin:/bin:/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin", "LC_ALL=C"}
-	argv = slices.Clone(c.args)
 	for i, t := range c.tags {
 		env = append(env, variable(t)+"="+values[i])
 	}
-	if c.shell {
-		return argv, env
-	}
-	for i := 1; i < len(argv); i++ { // in one pass: a value that looks like a tag stays what it is
-		argv[i] = tag.ReplaceAllStringFunc(argv[i], func(t string) string { return values[slices.Index(c.tags, t)] })
-	}
-	return argv, env
+	return []string{"/bin/sh", "-c", quoteTags(c.text)}, env
 }
 
 // Run is how a command is run: it gives the exit status, or an error if there is none.

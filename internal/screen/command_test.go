@@ -21,7 +21,7 @@ func observed(addr string, fields detect.Fields) *detect.Observation {
 }
 
 func TestCommandAnswers(t *testing.T) {
-	c, err := NewCommand([]string{"/check", "<ip>"}, 0, 0)
+	c, err := NewCommand("/check <ip>", 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestCommandKeepsByKey(t *testing.T) {
 		{"one answer", "<ip>", 1, 4, 4},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			command, err := NewShellCommand("check <F-USER> <ip-host> <ip-rev>", 0, time.Hour)
+			command, err := NewCommand("check <F-USER> <ip-host> <ip-rev>", 0, time.Hour)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -114,7 +114,7 @@ func TestCommandKeepsByKey(t *testing.T) {
 }
 
 func TestCommandIsBounded(t *testing.T) {
-	c, err := NewCommand([]string{"/check", "<ip>"}, 0, 0)
+	c, err := NewCommand("/check <ip>", 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +144,7 @@ func TestShellSeesValuesOnly(t *testing.T) {
 	} {
 		for _, value := range hostile {
 			out := filepath.Join(dir, "out")
-			c, err := NewShellCommand(strings.ReplaceAll("cd "+dir+" && "+text, "OUT", out), 0, 0)
+			c, err := NewCommand(strings.ReplaceAll("cd "+dir+" && "+text, "OUT", out), 0, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -162,30 +162,25 @@ func TestShellSeesValuesOnly(t *testing.T) {
 	}
 }
 
-func TestArgumentsAreReplacedOnce(t *testing.T) {
-	c, err := NewCommand([]string{"/check", "<ip>/<family>", "--user=<F-USER>", "<name>", "<other>"}, 0, 0)
+// A value is handed over as it is: one that looks like a tag stays what it is, and no variable can hold a NUL byte.
+func TestCommandVariables(t *testing.T) {
+	c, err := NewCommand("/check <ip>/<family> --user=<F-USER> <name> <other> <ip>", 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
 	argv, env := c.line(c.values(observed("2001:db8::1", detect.Fields{"user": "<ip>\x00 $x"}), ""))
-	if diff := cmp.Diff([]string{"/check", "2001:db8::1/inet6", "--user=<ip> $x", "sshd", "<other>"}, argv); diff != "" {
+	script := `/check "${pfw_ip}"/"${pfw_family}" --user="${pfw_F_USER}" "${pfw_name}" <other> "${pfw_ip}"`
+	if diff := cmp.Diff([]string{"/bin/sh", "-c", script}, argv); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	for _, v := range env {
-		if strings.Contains(v, "\x00") {
-			t.Errorf("%q holds a NUL byte", v)
-		}
+	if diff := cmp.Diff([]string{"pfw_ip=2001:db8::1", "pfw_family=inet6", "pfw_F_USER=<ip> $x", "pfw_name=sshd"}, env[2:]); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 
-func TestCommandRefusesFaults(t *testing.T) {
-	for _, args := range [][]string{nil, {""}, {"/bin/<F-USER>"}} {
-		if _, err := NewCommand(args, 0, 0); err == nil {
-			t.Errorf("%q was taken", args)
-		}
-	}
-	if _, err := NewShellCommand(" ", 0, 0); err == nil {
-		t.Error("an empty shell command was taken")
+func TestCommandRefusesNoText(t *testing.T) {
+	if _, err := NewCommand(" ", 0, 0); err == nil {
+		t.Error("an empty command was taken")
 	}
 }
 

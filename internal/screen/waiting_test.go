@@ -39,7 +39,7 @@ func (s stuck) run(ctx context.Context, _ *Command, _ []string) (int, error) {
 // stage makes a Screen that asks s, and what lets it work and stop.
 func (s stuck) stage(t *testing.T) (stage *Screen, start func() (stop func())) {
 	t.Helper()
-	c, err := NewCommand([]string{"/check", "<fid>"}, 0, 0)
+	c, err := NewCommand("/check <fid>", 0, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,16 +25,6 @@ const (
 	maxFlood              = 20_000_000
 )
 
-// FloodNetwork says whether an address belongs to the space out of which floods are forged.
-func FloodNetwork(a netip.Addr) bool {
-	if !a.Is4() {
-		return false
-	}
-	b := a.As4()
-	v := binary.BigEndian.Uint32(b[:])
-	return v >= floodBase && v-floodBase < floodSpace
-}
-
 func newPlaces(seed uint64, hosts int) places {
 	r := newRandom(seed, "places", 0)
 	p := places{hosts: hosts, base4: 203<<24 | 113<<8}

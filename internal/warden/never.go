@@ -10,11 +10,9 @@ import (
 	"github.com/gaissmai/bart"
 )
 
-// Origins of never-list entries with a meaning of their own; others are free text such as "config" or "name gw.example.org".
-const (
-	OriginRuntime = "never add" // by an administrator while running; kept in the ledger
-	OriginOwn     = "own address"
-)
+// OriginRuntime is the origin of what an administrator adds while we run; the ledger keeps it. Others are free text such as "config" or
+// "name gw.example.org".
+const OriginRuntime = "never add"
 
 // NeverList holds the addresses that are never banned, by anyone, whatever happens. Entries are kept by origin, so that a name's
 // new addresses or a reloaded file replace the old ones. It may be used from several goroutines.
