@@ -25,8 +25,15 @@ var amplifierPorts = []uint16{17, 19, 53, 69, 111, 123, 137, 161, 389, 427, 520,
 // replyPorts are UDP services whose answers come late: name servers, clocks, QUIC, STUN, IKE, tunnels.
 var replyPorts = []uint16{53, 67, 123, 443, 500, 784, 853, 1194, 1812, 1813, 3478, 3479, 3480, 3481, 4500, 5349, 5350, 8853, 19302, 19303, 19305, 51820}
 
+// servicePorts are TCP services on ports that are not a system's own, from where answers come late and backscatter comes from.
+var servicePorts = []uint16{
+	1194, 1433, 1723, 1883, 2083, 2222, 3128, 3306, 3389, 5060, 5061, 5222, 5223, 5228, 5269, 5432, 5900, 6379, 6667, 6697, 8000, 8006, 8008, 8080, 8081, 8443, 8883, 8888, 9418, 9443,
+	25565, 27015, 27017,
+}
+
 const (
 	firstEphemeral   = 1024
+	longestSYN       = 120 // bytes of IP: an IPv6 header with a little of extensions, or the longest IPv4 one, and the longest TCP one, without data
 	reflectedEntries = 1 << 12
 	reflectedPorts   = 3 // source ports from which on somebody asks amplifiers in the name of a victim
 	swarmEntries     = 1 << 12
@@ -40,12 +47,12 @@ func (c *Classifier) kind(p *capture.Packet) detect.Kind {
 	switch {
 	case c.anchor != "" && p.Anchor == c.anchor:
 		return detect.Knock
-	case detect.Bogon(p.Source) || c.own[p.Source]:
+	case detect.Bogon(p.Source) || c.own[p.Source] || p.Source == p.Destination: // the last is a "land" packet: nobody asks himself through a gateway
 		return detect.Forged
 	}
 	switch p.Protocol {
 	case protoTCP:
-		return tcp(p)
+		return c.tcp(p)
 	case protoUDP:
 		return c.udp(p)
 	case protoICMP:
@@ -60,10 +67,13 @@ func (c *Classifier) kind(p *capture.Packet) detect.Kind {
 	return detect.Other
 }
 
-func tcp(p *capture.Packet) detect.Kind {
+func (c *Classifier) tcp(p *capture.Packet) detect.Kind {
 	if p.Has&capture.HasTCPFlags == 0 {
-		if p.Fragment {
+		switch {
+		case p.Fragment:
 			return detect.Other
+		case c.answers(p):
+			return detect.Late
 		}
 		return detect.UnknownFlags
 	}
@@ -80,6 +90,23 @@ func tcp(p *capture.Packet) detect.Kind {
 		return detect.Stealth
 	}
 }
+
+// answers says whether a TCP packet whose flags were cut off looks like a server's: late answers and backscatter must count nothing, and FreeBSD's
+// pflogd, which keeps 116 bytes, cuts the flags of every IPv6 packet off. A probe from a service's port is missed there.
+func (c *Classifier) answers(p *capture.Packet) bool {
+	if p.Has&capture.HasPorts == 0 {
+		return false
+	}
+	return c.serves(p.SourcePort) && !c.serves(p.DestinationPort) || p.Length > longestSYN
+}
+
+// asks says whether a TCP packet whose flags were cut off looks like a client's first one.
+func (c *Classifier) asks(p *capture.Packet) bool {
+	return p.Has&capture.HasPorts != 0 && !p.Fragment && c.serves(p.DestinationPort) && !c.serves(p.SourcePort) && p.Length <= longestSYN
+}
+
+// serves says whether a TCP port is one of which servers are known.
+func (c *Classifier) serves(port uint16) bool { return port < firstEphemeral || c.services.has(port) }
 
 func (c *Classifier) udp(p *capture.Packet) detect.Kind {
 	if p.Has&capture.HasPorts == 0 || shared(p.Destination) {

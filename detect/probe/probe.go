@@ -59,6 +59,7 @@ type Classifier struct {
 
 	amplifiers bitset
 	replies    bitset
+	services   bitset
 	reflected  [reflectedEntries]reflected
 	swarms     [swarmEntries]swarm
 	skipped    [numSkips]uint64
@@ -81,6 +82,9 @@ func New(c Config) *Classifier {
 	}
 	for _, p := range replyPorts {
 		x.replies.add(p)
+	}
+	for _, p := range servicePorts {
+		x.services.add(p)
 	}
 	x.watched = len(c.Watch) == 0
 	return x
@@ -160,7 +164,7 @@ func (c *Classifier) Contact(p *capture.Packet) (detect.Notice, bool) {
 		return detect.Notice{}, false
 	}
 	ours := p.Direction == capture.Out && c.watches(p.Interface) || p.Direction == capture.In && len(c.watch) > 0 && !c.watches(p.Interface)
-	if !ours || c.own[p.Destination] || p.Destination.IsMulticast() || !opens(p, &c.replies, &c.amplifiers) {
+	if !ours || c.own[p.Destination] || p.Destination.IsMulticast() || !c.opens(p) {
 		return detect.Notice{}, false
 	}
 	return detect.Notice{
@@ -170,15 +174,18 @@ func (c *Classifier) Contact(p *capture.Packet) (detect.Notice, bool) {
 }
 
 // opens says whether the packet is the first of a connection.
-func opens(p *capture.Packet, replies, amplifiers *bitset) bool {
+func (c *Classifier) opens(p *capture.Packet) bool {
 	switch p.Protocol {
 	case protoTCP:
-		return p.Has&capture.HasTCPFlags != 0 && p.TCPFlags&(capture.FlagSYN|capture.FlagACK|capture.FlagRST|capture.FlagFIN) == capture.FlagSYN
+		if p.Has&capture.HasTCPFlags == 0 {
+			return c.asks(p)
+		}
+		return p.TCPFlags&(capture.FlagSYN|capture.FlagACK|capture.FlagRST|capture.FlagFIN) == capture.FlagSYN
 	case protoUDP:
 		if p.Has&capture.HasPorts == 0 {
 			return false
 		}
-		service := p.SourcePort < 1024 || replies.has(p.SourcePort) || amplifiers.has(p.SourcePort)
+		service := p.SourcePort < firstEphemeral || c.replies.has(p.SourcePort) || c.amplifiers.has(p.SourcePort)
 		return !service || p.SourcePort == p.DestinationPort
 	case protoICMP:
 		return p.Has&capture.HasICMPType != 0 && p.ICMPType == icmpEcho

@@ -40,6 +40,13 @@ func tcp(flags uint8) packet {
 	}
 }
 
+// answer is a SYN-ACK, or with data a late segment, from a port.
+func answer(sport uint16, dport func(n int) uint16, data int) packet {
+	return func(n int) []byte {
+		return pflogwrite.TCPPacket(ends(n, pflogwrite.IP{}), pflogwrite.TCP{SourcePort: sport, DestinationPort: dport(n), Flags: capture.FlagSYN | capture.FlagACK, Seq: 77, Payload: make([]byte, data)})
+	}
+}
+
 func udp(sport, dport func(n int) int) packet {
 	return func(n int) []byte {
 		return pflogwrite.UDPPacket(ends(n, pflogwrite.IP{}), uint16(sport(n)), uint16(dport(n)), []byte("x"))
@@ -112,6 +119,13 @@ func TestEvidence(t *testing.T) {
 		{name: "SYN-FIN", bytes: tcp(syn | fin), want: detect.Stealth, sent: 10, doors: 5},
 		{name: "stealth scan", bytes: tcp(fin), want: detect.Stealth, doors: -1},
 		{name: "flags cut off", bytes: cut(tcp(syn), 28), want: detect.UnknownFlags, sent: 10, doors: 5},
+		{name: "flags cut off, from one of a scanner's ports to a service", bytes: cut(answer(443, func(n int) uint16 { return uint16(20 + n) }, 0), 24), want: detect.UnknownFlags, sent: 10, doors: 5},
+		{name: "flags cut off, from a web server to a client's port", bytes: cut(answer(443, func(n int) uint16 { return uint16(20000 + n) }, 0), 24), want: detect.Late},
+		{name: "flags cut off, from a game server to a client's port", bytes: cut(answer(25565, func(n int) uint16 { return uint16(20000 + n) }, 0), 24), want: detect.Late},
+		{name: "flags cut off, with data", bytes: cut(answer(40000, func(n int) uint16 { return uint16(n) }, 100), 24), want: detect.Late},
+		{name: "IPv6 answer as FreeBSD's pflogd cuts it", bytes: func(n int) []byte {
+			return pflogwrite.TCPPacket(pflogwrite.IP{Source: six, Destination: six2}, pflogwrite.TCP{SourcePort: 80, DestinationPort: uint16(50000 + n), Flags: syn | ack})[:44]
+		}, want: detect.Late},
 		{name: "UDP scan", bytes: udp(fixed(40000), rising(2000)), want: detect.UDPProbe, doors: 2},
 		{name: "late answer of a name server", bytes: udp(fixed(53), rising(20000)), want: detect.Late},
 		{name: "late answer of a clock", bytes: udp(fixed(123), fixed(123)), want: detect.Late},
@@ -139,6 +153,7 @@ func TestEvidence(t *testing.T) {
 		{name: "class E source", bytes: from("250.1.2.3"), want: detect.Forged},
 		{name: "private source is an ordinary one", bytes: from("192.168.1.9"), sent: 3, want: detect.Probe, doors: 3},
 		{name: "documentation source is an ordinary one", bytes: from("192.0.2.9"), sent: 3, want: detect.Probe, doors: 3},
+		{name: "to itself", bytes: from("203.0.113.5"), want: detect.Forged},
 		{name: "own address", bytes: from("203.0.113.77"), want: detect.Forged},
 		{name: "passed", bytes: tcp(syn), record: block(func(r *pflogwrite.Record) { r.Action = capture.ActionPass }), none: true},
 		{name: "out of memory", bytes: tcp(syn), record: block(func(r *pflogwrite.Record) { r.Reason = 5 }), none: true},
@@ -230,6 +245,10 @@ func TestContact(t *testing.T) {
 		{"our clock's query", pflogwrite.Record{Direction: capture.Out, Interface: "em0", Packet: udp(fixed(123), fixed(123))(0)}, true},
 		{"our echo", pflogwrite.Record{Direction: capture.Out, Interface: "em0", Packet: sweep(8)(1)}, true},
 		{"our answer to an echo", pflogwrite.Record{Direction: capture.Out, Interface: "em0", Packet: sweep(0)(1)}, false},
+		{"flags cut off, to a service", pflogwrite.Record{Direction: capture.Out, Interface: "em0", Packet: cut(answer(40000, func(int) uint16 { return 443 }, 0), 24)(0)}, true},
+		{"flags cut off, our server's answer", pflogwrite.Record{Direction: capture.Out, Interface: "em0", Packet: cut(answer(443, func(int) uint16 { return 40000 }, 0), 24)(0)}, false},
+		{"flags cut off, our server's answer to a low port", pflogwrite.Record{Direction: capture.Out, Interface: "em0", Packet: cut(answer(443, func(int) uint16 { return 22 }, 0), 24)(0)}, false},
+		{"flags cut off, with data", pflogwrite.Record{Direction: capture.Out, Interface: "em0", Packet: cut(answer(40000, func(int) uint16 { return 443 }, 100), 24)(0)}, false},
 		{"blocked", pflogwrite.Record{Action: capture.ActionBlock, Direction: capture.Out, Interface: "em0", Packet: tcp(capture.FlagSYN)(0)}, false},
 	}
 	for _, tt := range tests {
