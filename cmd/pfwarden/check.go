@@ -10,7 +10,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"pfwarden/internal/config"
-	"pfwarden/internal/metrics"
 )
 
 func newCheckCommand(streams stdio) *cobra.Command {
@@ -54,8 +53,8 @@ func check(cmd *cobra.Command, streams stdio, set []string) error {
 	if err != nil {
 		return usagef("%w", err)
 	}
-	if _, err := metrics.LoadWeb(c.Metrics.WebConfig); err != nil {
-		return usagef("%w", err)
+	if err := safe(c, ""); err != nil {
+		return err
 	}
 	s := c.Survey(config.Machine{
 		Proof:    filterProof,

@@ -26,6 +26,20 @@ func openJournal(name string) (*os.File, error) {
 	return os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_APPEND|syscall.O_NOFOLLOW, 0o600)
 }
 
+// narrowJournal makes sure that nobody but its owner may read a flight recorder's file: it holds all that the detector was told.
+func narrowJournal(name string) error {
+	f, err := openJournal(name)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&0o077 == 0 {
+		return err
+	}
+	return f.Chmod(0o600)
+}
+
 // mayJournal refuses a file that holds something else than a journal.
 func mayJournal(name string) error {
 	info, err := os.Lstat(name)

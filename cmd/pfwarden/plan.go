@@ -68,14 +68,18 @@ func newPlanCommand(streams stdio) *cobra.Command {
 			if err != nil {
 				return err
 			}
-			p, _, err := makePlan(c, flags.user)
+			p, x, err := makePlan(c, flags.user)
 			if err != nil {
+				return err
+			}
+			if err := safePaths(c, x, flags.journal, p.UID); err != nil {
 				return err
 			}
 			return json.NewEncoder(streams.Out).Encode(p)
 		},
 	}
 	flags.add(cmd)
+	cmd.Flags().StringVar(&flags.journal, "journal", "", "the journal of run")
 	return cmd
 }
 
@@ -133,7 +137,7 @@ func readAround(c *config.Config) (x *around, err error) {
 			return nil, fmt.Errorf("fail2ban folder %s: %w", c.Fail2ban, err)
 		}
 	}
-	if x.web, err = metrics.LoadWeb(c.Metrics.WebConfig); err != nil {
+	if x.web, err = loadWeb(c); err != nil {
 		return nil, err
 	}
 	if x.rules, err = daemon.RulesOf(c); err != nil {
@@ -184,6 +188,9 @@ func askPlan(ctx context.Context, program string, cmd *cobra.Command, flags *run
 	args, err := flags.args(cmd, "plan")
 	if err != nil {
 		return nil, err
+	}
+	if flags.journal != "" {
+		args = append(args, "--journal", flags.journal)
 	}
 	out, err := privsep.Ask(ctx, program, args, errs)
 	if err != nil {

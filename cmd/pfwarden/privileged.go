@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -77,6 +78,9 @@ func runPrivileged(cmd *cobra.Command, flags *runFlags, streams stdio) (done boo
 		if flags.journal, err = filepath.Abs(flags.journal); err != nil {
 			return true, err
 		}
+		if err := narrowJournal(flags.journal); err != nil { // now: a confined process may not change modes
+			return true, err
+		}
 		o.Journal = func() (*os.File, error) { return openJournal(flags.journal) }
 	}
 	if o.Guard, err = privsep.NewGuard(privsep.GuardOptions{Settings: p.Settings, Program: program, Log: log, Defaults: screen.System{}.Defaults}); err != nil {
@@ -91,7 +95,13 @@ func runPrivileged(cmd *cobra.Command, flags *runFlags, streams stdio) (done boo
 	}
 	o.Hooks, o.HooksEnv = func() ([]string, bool) { return hooksArgs, p.Hooks }, os.Environ()
 	o.Reload = func() (map[string]string, error) {
-		fresh, err := askPlan(ctx, program, cmd, flags, streams.Err)
+		said := &firstWords{}
+		fresh, err := askPlan(ctx, program, cmd, flags, said)
+		if text := said.String(); text != "" && err != nil {
+			err = errors.New(text) // into the log, since nobody may read our standard error
+		} else if text != "" {
+			log.Warn(text)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -116,6 +126,20 @@ func runPrivileged(cmd *cobra.Command, flags *runFlags, streams stdio) (done boo
 	}
 	err = parent.Run(ctx, hup)
 	return true, silently(err)
+}
+
+// firstWords keeps the beginning of what a process says on its standard error.
+type firstWords struct{ text []byte }
+
+// Write takes some bytes, and keeps no more than the first of all.
+func (f *firstWords) Write(b []byte) (int, error) {
+	f.text = append(f.text, b[:min(len(b), 4<<10-len(f.text))]...)
+	return len(b), nil
+}
+
+// String gives them without the program's name and the last line's end.
+func (f *firstWords) String() string {
+	return strings.TrimPrefix(strings.TrimSpace(string(f.text)), "pfwarden: ")
 }
 
 // isDevice tells whether a stream is a terminal, or another device.

@@ -39,7 +39,13 @@ with what they should hold; SIGTERM and SIGINT stop in order, leaving the tables
 					return err
 				}
 			}
-			load := func() (*config.Config, error) { return flags.load(cmd) }
+			load := func() (*config.Config, error) {
+				c, err := flags.load(cmd)
+				if err == nil {
+					err = safe(c, flags.journal)
+				}
+				return c, err
+			}
 			c, err := load()
 			if err != nil {
 				return err
@@ -62,6 +68,9 @@ with what they should hold; SIGTERM and SIGINT stop in order, leaving the tables
 				}
 			}
 			if flags.journal != "" {
+				if err := narrowJournal(flags.journal); err != nil {
+					return err
+				}
 				f, err := openJournal(flags.journal)
 				if err != nil {
 					return err

@@ -112,7 +112,7 @@ func (a *Apart) listenMetrics(ctx context.Context, address string) (net.Listener
 
 func (a *Apart) web(path string) (*metrics.Web, error) {
 	if a == nil {
-		return metrics.LoadWeb(path)
+		return metrics.LoadWeb(path, nil)
 	}
 	return a.Web, nil
 }

@@ -10,6 +10,7 @@ type reader struct {
 	dir     string
 	options Options
 	jails   *tree
+	files   []string // of its filter and its actions
 }
 
 func (r *reader) jail(name string) (*Jail, bool, error) {

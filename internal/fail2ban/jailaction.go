@@ -29,6 +29,7 @@ func (r *reader) action(j *Jail, spec string, vars map[string]string) (*Action, 
 	if err != nil {
 		return nil, err
 	}
+	r.files = append(r.files, t.files...)
 	if !found {
 		return nil, wrong("Unable to read action '%s'", name)
 	}

@@ -17,6 +17,7 @@ func (r *reader) filter(j *Jail, spec string, in scope) (map[string]string, erro
 	if err != nil {
 		return nil, err
 	}
+	r.files = append(r.files, t.files...)
 	if !found {
 		return nil, wrong("Unable to read the filter '%s'", name)
 	}

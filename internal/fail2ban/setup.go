@@ -28,13 +28,14 @@ type Setup struct {
 	Main   map[string]string // fail2ban.conf: loglevel, logtarget, dbfile …
 	Jails  []Jail            // enabled ones, in fail2ban's order
 	Faults []JailFault       // jails that were left out
+	Files  []string          // what was read, each file once for every jail that it was read for
 }
 
 // Clone copies what can be changed at run time.
 func (s *Setup) Clone() *Setup {
 	c := *s
 	c.Main = maps.Clone(s.Main)
-	c.Jails = slices.Clone(s.Jails)
+	c.Jails, c.Files = slices.Clone(s.Jails), slices.Clone(s.Files)
 	for i := range c.Jails {
 		c.Jails[i].Options = maps.Clone(c.Jails[i].Options)
 	}
@@ -173,12 +174,14 @@ func Load(dir string, o Options) (*Setup, error) {
 	if !found {
 		return nil, fmt.Errorf("no jail.conf or jail.local in %s", dir)
 	}
+	s.Files = append(s.Files, slices.Concat(main.files, jails.files)...)
 	for _, name := range jails.order {
 		if name == "INCLUDES" {
 			continue
 		}
 		r := reader{dir: dir, options: o, jails: jails}
 		jail, enabled, err := r.jail(name)
+		s.Files = append(s.Files, r.files...)
 		switch {
 		case err == nil && enabled:
 			s.Jails = append(s.Jails, *jail)

@@ -4,11 +4,13 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
+	"regexp"
 	"sync"
 
 	config_util "github.com/prometheus/common/config"
@@ -44,12 +46,15 @@ type Web struct {
 }
 
 // LoadWeb reads a web configuration file, and the certificates and keys that it names. "" gives nil. Whatever the file holds that Prometheus'
-// exporters do not know is a fault.
-func LoadWeb(path string) (*Web, error) {
+// exporters do not know is a fault. may says why a file is not to be opened; nil opens all.
+func LoadWeb(path string, may func(path string) error) (*Web, error) {
 	if path == "" {
 		return nil, nil
 	}
-	c, err := readWeb(path)
+	if may == nil {
+		may = func(string) error { return nil }
+	}
+	c, err := readWeb(path, may)
 	if err != nil {
 		return nil, fmt.Errorf("metrics.web_config: %s: %w", path, err)
 	}
@@ -64,7 +69,7 @@ func LoadWeb(path string) (*Web, error) {
 		w.limiter = rate.NewLimiter(rate.Every(c.RateLimiterConfig.Interval), c.RateLimiterConfig.Burst)
 	}
 	if c.TLSConfig.IsEnabled() {
-		err := inline(&c.TLSConfig)
+		err := inline(&c.TLSConfig, may)
 		if err == nil {
 			w.tls, err = web.ConfigToTLSConfig(&c.TLSConfig)
 		}
@@ -75,29 +80,42 @@ func LoadWeb(path string) (*Web, error) {
 	return w, nil
 }
 
-func readWeb(path string) (*web.Config, error) {
-	text, err := readBounded(path)
+func readWeb(path string, may func(string) error) (*web.Config, error) {
+	text, err := readBounded(path, may)
 	if err != nil {
-		return nil, err
-	}
-	if err := web.Validate(path); err != nil { // all that the exporters check themselves
 		return nil, err
 	}
 	c := &web.Config{TLSConfig: web.TLSConfig{MinVersion: tls.VersionTLS12, MaxVersion: tls.VersionTLS13}, HTTPConfig: web.HTTPConfig{HTTP2: true}}
 	if err := yaml.UnmarshalStrict(text, c); err != nil {
-		return nil, err
+		return nil, withoutValues(err)
 	}
 	for name, hash := range c.Users {
 		cost, err := bcrypt.Cost([]byte(hash))
-		if err != nil {
-			return nil, fmt.Errorf("basic_auth_users: %q: %w", name, err)
+		if err != nil { // which would quote of it
+			return nil, fmt.Errorf("basic_auth_users: %q: it is no bcrypt hash of a password; make one by htpasswd -nB", name)
 		}
 		if cost > maxBcrypt {
 			return nil, fmt.Errorf("basic_auth_users: %q: the password's hash has cost %d, %d at most: each guess of a stranger's would take seconds", name, cost, maxBcrypt)
 		}
 	}
 	c.TLSConfig.SetDirectory(filepath.Dir(path))
+	for _, named := range []string{c.TLSConfig.TLSCertPath, c.TLSConfig.TLSKeyPath, c.TLSConfig.ClientCAs} {
+		if named == "" {
+			continue
+		}
+		if err := may(named); err != nil {
+			return nil, fmt.Errorf("tls_server_config: %w", err)
+		}
+	}
+	if err := web.Validate(path); err != nil { // all that the exporters check themselves
+		return nil, withoutValues(err)
+	}
 	return c, nil
+}
+
+// withoutValues makes an error of the YAML parser fit for a log: it quotes values, and one of them may be a password in the wrong place.
+func withoutValues(err error) error {
+	return errors.New(regexp.MustCompile("`[^`]*`|'[^']*'").ReplaceAllString(err.Error(), "(a value)"))
 }
 
 // newDecoy makes the hash of a password that nobody knows, which costs as much to compare as the dearest of the users'.
@@ -117,7 +135,10 @@ func newDecoy(users map[string]config_util.Secret) (config_util.Secret, error) {
 	return config_util.Secret(hash), err
 }
 
-func readBounded(path string) ([]byte, error) {
+func readBounded(path string, may func(string) error) ([]byte, error) {
+	if err := may(path); err != nil {
+		return nil, err
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
@@ -131,7 +152,7 @@ func readBounded(path string) ([]byte, error) {
 }
 
 // inline reads the files that a configuration names into it.
-func inline(c *web.TLSConfig) error {
+func inline(c *web.TLSConfig, may func(string) error) error {
 	for _, f := range []struct {
 		path *string
 		put  func(string)
@@ -143,7 +164,7 @@ func inline(c *web.TLSConfig) error {
 		if *f.path == "" {
 			continue
 		}
-		text, err := readBounded(*f.path)
+		text, err := readBounded(*f.path, may)
 		if err != nil {
 			return err
 		}

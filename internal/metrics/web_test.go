@@ -70,7 +70,7 @@ func TestWebTLS(t *testing.T) {
 	t.Parallel()
 	path, roots := webFolder(t, "tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n  min_version: TLS12\nhttp_server_config:\n  headers:\n    Strict-Transport-Security: max-age=600\n"+
 		"basic_auth_users:\n  prometheus: "+hashOf(t, "secret")+"\n")
-	web, err := LoadWeb(path)
+	web, err := LoadWeb(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestWebTLSIsBounded(t *testing.T) {
 		t.Skip("waits for a time limit")
 	}
 	path, roots := webFolder(t, "tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n")
-	web, err := LoadWeb(path)
+	web, err := LoadWeb(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -175,12 +175,15 @@ func TestWebFaults(t *testing.T) {
 		{"a file that is not there", "tls_server_config:\n  cert_file: cert.pem\n  key_file: other.pem\n", "other.pem"},
 		{"the certificate for its key", "tls_server_config:\n  cert_file: cert.pem\n  key_file: cert.pem\n", "key"},
 		{"a password as it is", "basic_auth_users:\n  a: secret\n", "bcrypt"},
+		{"a password in the wrong place", "basic_auth_users: secret\n", "line 1"},
+		{"a password as an alias", "basic_auth_users:\n  a: *secret\n", "yaml"},
+		{"a password as a list", "basic_auth_users:\n  a: [secret]\n", "yaml"},
 		{"a hash that costs too much", "basic_auth_users:\n  a: $2y$20$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi\n", "cost 20"},
 		{"a header that is none", "http_server_config:\n  headers:\n    Server: x\n", "Server"},
 		{"a policy that is none", "tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n  client_auth_type: Perhaps\n", "Perhaps"},
 	} {
 		path, _ := webFolder(t, c.text)
-		_, err := LoadWeb(path)
+		_, err := LoadWeb(path, nil)
 		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("%s: %v", c.name, err)
 		}
@@ -188,14 +191,14 @@ func TestWebFaults(t *testing.T) {
 			t.Errorf("%s: a password is shown: %v", c.name, err)
 		}
 	}
-	if _, err := LoadWeb("/nonexistent/web.yml"); err == nil {
+	if _, err := LoadWeb("/nonexistent/web.yml", nil); err == nil {
 		t.Error("a file that is not there was taken")
 	}
-	if w, err := LoadWeb(""); w != nil || err != nil {
+	if w, err := LoadWeb("", nil); w != nil || err != nil {
 		t.Errorf("none: %v, %v", w, err)
 	}
 	if path, _ := webFolder(t, strings.Repeat("#", maxWebFile+1)); path != "" {
-		if _, err := LoadWeb(path); err == nil {
+		if _, err := LoadWeb(path, nil); err == nil {
 			t.Error("a file without end was taken")
 		}
 	}
@@ -205,7 +208,7 @@ func TestWebFaults(t *testing.T) {
 func TestWebGuesses(t *testing.T) {
 	t.Parallel()
 	path, _ := webFolder(t, "basic_auth_users:\n  a: "+hashOf(t, "secret")+"\nrate_limit:\n  interval: 1h\n  burst: 300\n")
-	web, err := LoadWeb(path)
+	web, err := LoadWeb(path, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
