@@ -6,6 +6,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"pfwarden/detect/filter/pyre"
+
 	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/charmap"
 	"golang.org/x/text/encoding/ianaindex"
@@ -88,7 +90,7 @@ func (d *decoder) decode(text string, limit int) (decoded string, clean bool) {
 	if d == nil {
 		return validUTF8(text)
 	}
-	if d.ascii && isASCII(text) {
+	if d.ascii && pyre.IsASCII(text) {
 		return text, true
 	}
 	if d.width > 0 {

@@ -76,7 +76,7 @@ func (f *Filter) process(w *work) (ignored bool) {
 	text := f.lines(w)
 	ascii, fails := w.ascii, w.fail
 	if f.MaxLines > 1 {
-		w.content, ascii, fails = -1, isASCII(text), f.allFails
+		w.content, ascii, fails = -1, pyre.IsASCII(text), f.allFails
 	}
 	if f.early && f.ignores(w, text, ascii) {
 		return true

@@ -3,11 +3,11 @@ package filter
 import (
 	"slices"
 	"time"
-	"unicode/utf8"
 
 	"pfwarden/capture"
 	"pfwarden/detect/filter/date"
 	"pfwarden/detect/filter/literal"
+	"pfwarden/detect/filter/pyre"
 )
 
 // Set matches lines of one log for all jails that watch it: filters with the same date formats share one date detector and
@@ -247,7 +247,7 @@ func (g *group) match(s *Set, line *capture.Line, now time.Time, trace *Trace) b
 	if len(text) > g.options.MaxLine {
 		text, long = text[:g.options.MaxLine], true
 	}
-	ascii := isASCII(text)
+	ascii := pyre.IsASCII(text)
 	if !ascii {
 		text = g.valid(s, text)
 	}
@@ -333,80 +333,4 @@ func (g *group) mark(candidates []uint32) {
 	for _, fi := range g.always {
 		g.marked[fi] = true
 	}
-}
-
-// note keeps the last time stamp of a line that interests nobody.
-func (r *TimeRule) note(s Stamp, now time.Time) {
-	if !s.Found && r.Phase != Operation {
-		return
-	}
-	r.Resolve(s, now)
-}
-
-// time is when a stamp says. Lines of the same second share the answer, and those of one day most of the work.
-func (g *group) time(m *date.Match, line *capture.Line, now time.Time) (time.Time, bool) {
-	ref := g.reference(m, line, now)
-	same := ref.Now == g.lastRef
-	if same && m.Repeated {
-		return g.lastTime, g.lastOK
-	}
-	g.lastRef = ref.Now
-	switch {
-	case !m.SameDay:
-		g.day = date.Day{}
-	case g.day.Holds(&ref):
-		g.lastTime, g.lastOK = m.On(&g.day), true
-		return g.lastTime, g.lastOK
-	case same || !m.Yearless():
-		g.day, _ = m.Day(ref)
-	}
-	g.lastTime, g.lastOK = m.Time(ref)
-	return g.lastTime, g.lastOK
-}
-
-// reference chooses what supplies year and zone.
-func (g *group) reference(m *date.Match, line *capture.Line, now time.Time) date.Reference {
-	ref := date.Reference{Now: now, Location: g.options.Location, Fraction: g.options.Fraction}
-	if !m.Yearless() || !g.options.Replay && g.options.Year == 0 {
-		return ref
-	}
-	loc := ref.Location
-	if loc == nil {
-		loc = time.Local
-	}
-	if g.options.Year == 0 {
-		if !line.Modified.IsZero() {
-			ref.Now = line.Modified
-		}
-		return ref
-	}
-	month := m.Month()
-	if g.lastMonth >= time.July && month != 0 && g.lastMonth-month > 6 {
-		g.rolled++
-	} else if month >= time.July && g.lastMonth != 0 && month-g.lastMonth > 6 && g.rolled > 0 {
-		g.rolled-- // a late line of the old year
-	}
-	if month != 0 {
-		g.lastMonth = month
-	}
-	if year := g.options.Year + g.rolled; year != g.yearOf {
-		g.yearOf, g.yearEnd = year, time.Date(year, time.December, 31, 23, 59, 59, 0, loc)
-	}
-	ref.Now = g.yearEnd
-	return ref
-}
-
-func isASCII(s string) bool {
-	for ; len(s) >= 8; s = s[8:] {
-		word := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-		if word&0x8080808080808080 != 0 { // the compiler makes one load of it
-			return false
-		}
-	}
-	for i := range len(s) {
-		if s[i] >= utf8.RuneSelf {
-			return false
-		}
-	}
-	return true
 }

@@ -77,3 +77,11 @@ func (r *TimeRule) Resolve(s Stamp, now time.Time) Resolution {
 	}
 	return Resolution{Time: t, OK: true}
 }
+
+// note keeps the last time stamp of a line that interests nobody.
+func (r *TimeRule) note(s Stamp, now time.Time) {
+	if !s.Found && r.Phase != Operation {
+		return
+	}
+	r.Resolve(s, now)
+}

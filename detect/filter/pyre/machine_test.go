@@ -74,7 +74,7 @@ func FuzzMachine(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, pattern, text string) {
-		if len(pattern) > 60 || len(text) > 60 || !isASCII(text) || !isASCII(pattern) {
+		if len(pattern) > 60 || len(text) > 60 || !IsASCII(text) || !IsASCII(pattern) {
 			t.Skip()
 		}
 		re, err := Compile(pattern, Options{Timeout: 100 * time.Millisecond})

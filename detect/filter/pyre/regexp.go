@@ -153,7 +153,7 @@ const maxMachine = 1 << 24
 // Find searches text as Python's re.search does and returns the byte offsets of all groups in pairs (-1 where a group took
 // no part), or nil if there is no match. text must be valid UTF-8. The only error is ErrTimeout.
 func (re *Regexp) Find(text string) ([]int, error) {
-	m, err := re.Search(&Scratch{}, text, isASCII(text))
+	m, err := re.Search(&Scratch{}, text, IsASCII(text))
 	return slices.Clone(m), err
 }
 
@@ -207,7 +207,7 @@ func (re *Regexp) FindFrom(text string, start int) ([]int, error) {
 
 // byteOffsets turns regexp2's rune offsets into byte offsets.
 func byteOffsets(text string) func(int) int {
-	if isASCII(text) {
+	if IsASCII(text) {
 		return func(i int) int { return i }
 	}
 	table := make([]int, 0, len(text)+1)
@@ -218,7 +218,8 @@ func byteOffsets(text string) func(int) int {
 	return func(i int) int { return table[i] }
 }
 
-func isASCII(s string) bool {
+// IsASCII tells whether text holds ASCII only, which makes a search cheaper.
+func IsASCII(s string) bool {
 	for ; len(s) >= 8; s = s[8:] {
 		word := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 		if word&0x8080808080808080 != 0 { // the compiler makes one load of it
