@@ -95,17 +95,31 @@ func (d *Detector) scanReason(a netip.Addr, sh *share, at int64) string {
 		return ""
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s in %s", d.config.Portscan.Name, plural(max(x.knocks(), 1), "new door"), span(time.Duration(sh.last-sh.first)))
+	tr := d.scan.trails.find(k, h)
 	var list []Evidence
-	if tr := d.scan.trails.find(k, h); tr != nil {
+	if tr != nil {
 		list = tr.list("")
+	}
+	doors, again := knocked(x, tr, list)
+	fmt.Fprintf(&b, "%s: %s", d.config.Portscan.Name, plural(max(doors, 1), "new door"))
+	if again > 0 {
+		fmt.Fprintf(&b, " and %s on trap ports", plural(again, "later knock"))
+	}
+	b.WriteString(" in " + span(time.Duration(sh.last-sh.first)))
+	if tr != nil {
 		b.WriteString(": " + targets(list))
 	}
 	l := &sh.limit
-	doors := d.scan.doors(x, seconds(at), l.doors)
-	fmt.Fprintf(&b, "; score %s (%.1f of %s doors", score(sh), doors, strconv.FormatFloat(l.doors, 'f', -1, 64))
-	if sh.own >= nearlyOne && doors < l.doors-0.05 {
+	count := d.scan.doors(x, seconds(at), l.doors)
+	fmt.Fprintf(&b, "; score %s (%.1f of %s doors", score(sh), count, strconv.FormatFloat(l.doors, 'f', -1, 64))
+	if sh.own >= nearlyOne && count < l.doors-0.05 {
 		b.WriteString(", enough since doors decay")
+	}
+	if again > 0 {
+		b.WriteString(", later knocks, one an hour, count half")
+	}
+	if off := takenOff(x, tr, list); off > 0 {
+		b.WriteString(", " + plural(off, "door") + " taken off: it logged in, or a connection with it stands")
 	}
 	among := func(kind Kind) bool {
 		return slices.ContainsFunc(list, func(e Evidence) bool { return e.Kind == kind })
@@ -135,6 +149,52 @@ func (d *Detector) scanReason(a netip.Addr, sh *share, at int64) string {
 	return b.String()
 }
 
+// knocked tells a source's doors from its later knocks on trap ports, as far as its trail tells them. A log-in's target is among the slot's
+// fingerprints, and not in the trail.
+func knocked(x *slot, tr *trail, list []Evidence) (doors, again int) {
+	if tr == nil {
+		return x.knocks(), 0
+	}
+	all := int(tr.n)
+	if x.flags&flagCredit != 0 {
+		all++ // the one that it was marked for
+	}
+	doors = min(x.knocks(), all)
+	if different := distinct(list); different < len(list) {
+		doors = min(max(different, int(x.n)), all)
+	}
+	return doors, all - doors
+}
+
+func distinct(list []Evidence) int {
+	seen := make(map[Target]bool, len(list))
+	for i := range list {
+		seen[list[i].Target] = true
+	}
+	return len(seen)
+}
+
+// takenOff is how many doors log-ins and connections have taken off a source whose whole trail is kept.
+func takenOff(x *slot, tr *trail, list []Evidence) int {
+	if tr == nil || int(tr.n) > len(list) || x.flags&flagCredit != 0 {
+		return 0
+	}
+	sum := 0.0
+	seen := make(map[Target]bool, len(list))
+	for i := range list {
+		w := float64(weight(list[i].Kind))
+		switch {
+		case w <= 0.25: // not in undecayed
+		case seen[list[i].Target]:
+			sum += 0.5
+		default:
+			sum += w
+		}
+		seen[list[i].Target] = true
+	}
+	return int(sum - x.undecayed())
+}
+
 // targets names what was knocked on, by address, in order of appearance.
 func targets(list []Evidence) string {
 	type group struct {
@@ -150,6 +210,8 @@ func targets(list []Evidence) string {
 		}
 		port := ""
 		switch {
+		case e.Kind == UnknownFlags && e.Target.Port == 0:
+			port = "cut off"
 		case e.Target.Protocol == 17:
 			port = strconv.Itoa(int(e.Target.Port)) + "/udp"
 		case e.Kind != Sweep:

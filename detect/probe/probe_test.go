@@ -311,3 +311,13 @@ func TestObserveAllocates(t *testing.T) {
 		t.Errorf("%v allocations a packet", n)
 	}
 }
+
+// TestFromItsOwnDestination: nobody outside has the address of who is asked, also where it is not known which addresses are ours, as in replay.
+func TestFromItsOwnDestination(t *testing.T) {
+	p := capture.Packet{Time: noon, Action: capture.ActionBlock, Direction: capture.In, Has: capture.HasPorts | capture.HasTCPFlags}
+	p.Source, p.Destination, p.Protocol, p.TCPFlags = target, target, 6, capture.FlagSYN
+	var o detect.Observation
+	if !probe.New(probe.Config{}).Observe(&p, time.Time{}, &o) || o.Kind != detect.Forged {
+		t.Errorf("a packet from %v to itself is %v", target, o.Kind)
+	}
+}
