@@ -14,7 +14,7 @@ type Files struct {
 	Watch func() (FileWatch, error)
 }
 
-// FileWatch tells of changes in folders that the other process watches.
+// FileWatch tells of changes to files that this process may not watch itself: the other process adds the watches, this one reads the events.
 type FileWatch interface {
 	// Events is the inotify(7) instance to read from. It belongs to the caller.
 	Events() *os.File
@@ -22,8 +22,9 @@ type FileWatch interface {
 	Add(path string) ([]Watched, error)
 }
 
-// Watched is what an event must hold to mean a path.
+// Watched says which events of a FileWatch mean a path: those with this watch descriptor and, unless Name is empty, this name
+// (wd and name of inotify(7)'s struct inotify_event).
 type Watched struct {
-	Descriptor int32  // of the watch
-	Name       string // of the file in it; "" for a glob: any
+	Descriptor int32
+	Name       string // of the file within the watched folder; "" where any will do, as for a glob
 }

@@ -94,7 +94,7 @@ func (d *Detector) stale(a netip.Addr, at int64, jail int) bool {
 		return false
 	}
 	if b := d.bans.last[d.banKeyOf(a, "", jail)]; b != nil && at < b.at {
-		d.stats.drops[DropBeforeBan]++
+		d.stats.drops[dropBeforeBan]++
 		return true
 	}
 	return false

@@ -6,6 +6,11 @@
 // Every source has, in every jail, a fraction of that jail's threshold; their sum is its suspicion, and at 1 it is judged. Packets are counted in
 // doors: different closed ports that one source knocked on, halving with time (Jung, Paxson, Berger, Balakrishnan: Fast portscan detection using
 // sequential hypothesis testing, 2004). A verdict that rests on anything a third party could have forged is asked at the gates first.
+//
+// A source's first packet only marks it at the doorkeeper (a Bloom filter of two generations); from its second on it has a slot of a table of fixed size, and one
+// that must make room moves to the spill, a longer table of 8 bytes a source. While new sources come at ten times the usual rate, flood mode is on.
+// A company is a prefix of which so many sources knock on the same doors that it scans as one: its members' threshold is halved. A victim is a
+// source that sends what only victims of somebody else do: answers to packets forged in its name. The constants are in doorkeeper.go, slots.go, spill.go, flood.go, company.go and victims.go.
 package detect
 
 import (
@@ -116,7 +121,7 @@ func (d *Detector) Observe(obs []Observation, emit func(Verdict)) {
 		}
 		j, ok := d.jails[o.Jail]
 		if !ok || (!o.Source.IsValid() && o.ID == "") {
-			d.stats.drops[DropUnknown]++
+			d.stats.drops[dropUnknown]++
 			continue
 		}
 		d.stats.observations[j][Failure]++

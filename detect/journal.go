@@ -350,7 +350,7 @@ func (d *decoder) observation(o *Observation) {
 
 func (d *decoder) notice() *Notice {
 	return &Notice{
-		Time: d.time(), Kind: NoticeKind(d.n(NumNotices - 1)), Source: d.prefix(), ID: d.s(), Jail: d.s(), Target: d.target(),
+		Time: d.time(), Kind: NoticeKind(d.n(numNotices - 1)), Source: d.prefix(), ID: d.s(), Jail: d.s(), Target: d.target(),
 		Ours: d.bool(), Established: d.bool(), Until: d.time(), Count: int(d.i()),
 	}
 }

@@ -30,8 +30,7 @@ func (m Mark) String() string {
 
 var noticeNames = [...]string{Banned: "banned", Unbanned: "unbanned", Forgiven: "forgiven", Login: "login", State: "state", Contact: "contact"}
 
-// NumNotices is the number of kinds of notices.
-const NumNotices = len(noticeNames)
+const numNotices = len(noticeNames)
 
 // String returns the notice's stable name, as used in metric labels.
 func (k NoticeKind) String() string {
@@ -51,7 +50,7 @@ const (
 	GateMember  = "prefix_member" // a wider prefix holds a never-listed or contacted address
 )
 
-// Gates lists the gates in the order in which they are asked.
-func Gates() []string {
+// gates lists the gates in the order in which they are asked.
+func gates() []string {
 	return []string{GateNever, GateOwn, GateBogon, GateState, GateContact, GateMember}
 }

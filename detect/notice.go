@@ -10,7 +10,7 @@ import (
 func (d *Detector) Notice(n Notice) {
 	at := nanos(n.Time)
 	d.advance(at)
-	d.stats.notices[min(int(n.Kind), NumNotices-1)]++
+	d.stats.notices[min(int(n.Kind), numNotices-1)]++
 	a := n.Source.Addr().Unmap().WithZone("")
 	switch n.Kind {
 	case Banned:

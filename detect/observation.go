@@ -99,7 +99,7 @@ type Share struct {
 
 // GateAnswer is what one gate said when a verdict was due.
 type GateAnswer struct {
-	Gate    string // "never", "own", "bogon", "state", "contact", "prefix_member", "victim", "ttl", "flood" …: bounded set, used as a label
+	Gate    string // one of GateNever to GateMember: a label of metrics
 	Stopped bool
 	Text    string // for people
 }

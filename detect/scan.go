@@ -270,7 +270,7 @@ func (d *Detector) admit(o *Observation, k key, h, th uint64, now uint32, w floa
 	if !known && (flooding || s.table.free(h) < 2) {
 		s.door.mark(h>>20, source, sourceBits)
 		s.door.mark(h>>20, pair, pairBits)
-		d.stats.drops[DropDoorkeeper]++
+		d.stats.drops[dropDoorkeeper]++
 		return nil
 	}
 	x := s.fresh(k, h, now)

@@ -1,20 +1,21 @@
 package detect
 
-// Causes for which an observation came to nothing: label values.
+// Causes for which an observation came to nothing.
 const (
-	DropUnknown    = iota // of a jail that is not configured, or without a source
-	DropBeforeBan         // older than the last ban or unban of its source
-	DropDoorkeeper        // first packet of a new source: marked only
+	dropUnknown    = iota // of a jail that is not configured, or without a source
+	dropBeforeBan         // older than the last ban or unban of its source
+	dropDoorkeeper        // first packet of a new source: marked only
 	numDrops
 )
 
-var dropNames = [numDrops]string{DropUnknown: "unknown", DropBeforeBan: "before_ban", DropDoorkeeper: "doorkeeper"}
+// dropNames are label values of metrics.
+var dropNames = [numDrops]string{dropUnknown: "unknown", dropBeforeBan: "before_ban", dropDoorkeeper: "doorkeeper"}
 
 type verdictCount struct{ proven, spoofable, stopped uint64 }
 
 type counters struct {
 	observations [][NumKinds]uint64
-	notices      [NumNotices]uint64
+	notices      [numNotices]uint64
 	verdicts     []verdictCount
 	gates        map[string]uint64
 	drops        [numDrops]uint64
@@ -64,18 +65,18 @@ type Stats struct {
 	Drops   map[string]uint64 // observations that came to nothing, by cause
 	TooLate uint64            // observations whose window was closed when they came
 	Ahead   uint64            // records dated ahead of the time at which they were read
-	Credits uint64            // doors taken off again
+	Credits uint64            // doors taken off again, since their source logged in there
 
-	Slots, SlotsUsed    int    // portscan's table
-	Evictions           uint64 // sources pushed out of it, into the spill
-	Spill, Spilled      int    // the spill's entries, and how many are used
-	SpillLost           uint64 // sources that the spill had no room for: forgotten
-	DoorkeeperFill      float64
-	DoorkeeperRotations uint64
-	Flood               bool   // flood mode is on
-	FloodMinutes        uint64 // minutes in flood mode
-	Companies           uint64 // prefixes that became a company
-	Victims             uint64 // sources labelled as victims
+	Slots, SlotsUsed    int     // portscan's table
+	Evictions           uint64  // sources pushed out of it, into the spill
+	Spill, Spilled      int     // the spill's entries, and how many are used
+	SpillLost           uint64  // sources that the spill had no room for: forgotten
+	DoorkeeperFill      float64 // share of bits set in its present generation, 0 to 1
+	DoorkeeperRotations uint64  // generations begun
+	Flood               bool    // flood mode is on
+	FloodMinutes        uint64  // minutes in flood mode
+	Companies           uint64  // prefixes that became a company
+	Victims             uint64  // sources that were labelled a victim
 
 	Sources          int    // with failures in log jails
 	SourcesEvicted   uint64 // pushed out
@@ -110,7 +111,7 @@ func (d *Detector) Stats() Stats {
 	for i, n := range c.notices {
 		s.Notices[NoticeKind(i).String()] = n
 	}
-	for _, g := range Gates() {
+	for _, g := range gates() {
 		s.Gates[g] = c.gates[g]
 	}
 	for i, n := range c.drops {

@@ -42,11 +42,13 @@ type Config struct {
 	Reconcile  time.Duration // between comparisons of PF with what should be, default 1m
 	RequestMax int           // net.pf.request_maxcount; 0: ask the system, or assume 65535
 	Chunk      int           // addresses in one run at most, default 30000
-	RunsPer    time.Duration // one table run per so long in the long run, default 250ms
-	Burst      int           // and so many at once, default 4
-	KillsPer   time.Duration // one state-killing run per so long, default 125ms
-	KillBurst  int           // default 8
-	KillQueue  int           // addresses waiting for it at most, default 65536
+
+	// Budgets of pfctl runs, as token buckets: those that change tables, and those that kill states.
+	RunsPer   time.Duration // a table run earns its turn in this time, default 250ms
+	Burst     int           // turns that may be saved up, default 4
+	KillsPer  time.Duration // the same for runs that kill states, default 125ms
+	KillBurst int           // default 8
+	KillQueue int           // addresses waiting for it at most, default 65536
 }
 
 // PortTable is a table whose addresses are kept from some ports only: a jail that asks for ports has one.

@@ -18,13 +18,13 @@ type Counters struct {
 // TableCounters are a table's totals and its entries.
 type TableCounters struct {
 	Table  Table
-	Name   string
+	Name   string // in PF
 	Totals Counts // monotonic while this process runs, whatever is unbanned, zeroed or reloaded
 	// NoMatch and Match are packets that a rule asked the table about; they show whether packets reach our rules at all.
 	NoMatch, Match uint64
-	Cleared        time.Time
+	Cleared        time.Time    // when PF began to count for the table
 	Addresses      []AddrCounts // as PF shows them, foreign ones too; negated ones are left out
-	Foreign        int
+	Foreign        int          // entries that are not ours
 }
 
 // Lookup returns the counters of a prefix in a table.

@@ -52,20 +52,26 @@ func (c Counts) Blocked() Count {
 // AddrCounts is one entry as -T show -v prints it.
 type AddrCounts struct {
 	Prefix  netip.Prefix
-	Negated bool
+	Negated bool      // "!": an exception from a wider entry
 	Cleared time.Time // when its counting began; zero where it was not printed. Not the start of a ban
 	Counts  Counts
 }
 
 // TableInfo is a table as -s Tables prints it.
 type TableInfo struct {
-	Name, Anchor                                     string
-	Const, Persist, Active, Loading, Referenced, Hid bool
-	CountersOn                                       bool
-	Addresses                                        int // wrong on FreeBSD 15 after reloads: do not rest on it
-	Cleared                                          time.Time
-	NoMatch, Match                                   uint64
-	Counts                                           Counts
+	Name, Anchor string // Anchor is "" for the main ruleset's
+
+	// The flags "cpairhC" of pfctl(8), -v -s Tables.
+	Const, Persist, Active bool
+	Loading                bool // "i": there is an inactive version, which a load of rules is filling
+	Referenced             bool // by rules
+	Hidden                 bool // by a table of the same name in an anchor
+	CountersOn             bool // each address has counters
+
+	Addresses      int       // wrong on FreeBSD 15 after reloads: do not rest on it
+	Cleared        time.Time // when its counting began
+	NoMatch, Match uint64    // evaluations: packets that a rule asked the table about
+	Counts         Counts
 }
 
 // attribute reads "\tIn/Block:    [ Packets: 3 Bytes: 180 ]" into c. known is false for a line that it does not know.
@@ -150,7 +156,7 @@ func entryLine(line string) (p netip.Prefix, not, ok bool) {
 }
 
 // ParseShow reads the output of -T show, with or without -v, of every system. Attribute lines that it does not know are left out;
-// skipped counts those and lines that are none of both.
+// skipped counts those and lines that are neither an address nor an attribute.
 func ParseShow(out []byte) (list []AddrCounts, skipped int) {
 	list = make([]AddrCounts, 0, min(bytes.Count(out, []byte("\n ")), len(out)/len("   192.0.2.7"))+1) // a restart reads very many
 	text := string(out)                                                                                // once, not for each line
@@ -253,7 +259,7 @@ func tableLine(s string) (TableInfo, bool) {
 	if i := strings.IndexAny(name, "\t@"); i >= 0 {
 		t.Name, t.Anchor = name[:i], name[i+1:]
 	}
-	for i, on := range []*bool{&t.Const, &t.Persist, &t.Active, &t.Loading, &t.Referenced, &t.Hid, &t.CountersOn} {
+	for i, on := range []*bool{&t.Const, &t.Persist, &t.Active, &t.Loading, &t.Referenced, &t.Hidden, &t.CountersOn} {
 		if i < len(flags) {
 			*on = flags[i] != '-'
 		}

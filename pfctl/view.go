@@ -29,17 +29,18 @@ type View struct {
 	Faults    []string // commands that did not work
 }
 
-// RuleView is a rule with its counters.
+// RuleView is a rule with its counters, as pfctl -v -s rules prints them.
 type RuleView struct {
-	Text                        string
-	Evaluations, Packets, Bytes uint64
-	States                      uint64
+	Text           string // as PF words it
+	Evaluations    uint64 // times that a packet was compared with it
+	Packets, Bytes uint64 // that it decided on
+	States         uint64 // that it made and that are there now
 }
 
 // TableView is a table of our anchor with its addresses.
 type TableView struct {
 	TableInfo
-	Part      Table
+	Part      Table // which of the driver's tables it is
 	Entries   []AddrCounts
 	ReadError string // why the entries could not be read
 }

@@ -9,8 +9,8 @@ import (
 	"pfwarden/capture"
 )
 
-// AppendJSON appends the packet as one JSON object without a line end. Its keys and their meaning are those of the manual,
-// pfwarden-pflog(1). It allocates nothing but what dst needs to grow.
+// AppendJSON appends the packet as one JSON object without a line end. README.md beside this file lists its keys. It
+// allocates nothing but what dst needs to grow.
 func AppendJSON(dst []byte, p *capture.Packet, system System) []byte {
 	dst = append(dst, `{"time":"`...)
 	dst = appendTime(dst, p.Time, p.Nanos, 'T')
@@ -30,7 +30,7 @@ func AppendJSON(dst []byte, p *capture.Packet, system System) []byte {
 		dst = append(dst, "null"...)
 	} else {
 		dst = append(dst, '"')
-		dst = appendName(dst, DirectionName(p.Direction), uint64(p.Direction))
+		dst = appendName(dst, directionName(p.Direction), uint64(p.Direction))
 		dst = append(dst, '"')
 	}
 	dst = append(dst, `,"interface":`...)
@@ -62,7 +62,7 @@ func AppendJSON(dst []byte, p *capture.Packet, system System) []byte {
 	dst = append(dst, `,"tcp_flags":`...)
 	if p.Has&capture.HasTCPFlags != 0 {
 		dst = append(dst, '"')
-		dst = AppendFlags(dst, p.TCPFlags)
+		dst = appendFlags(dst, p.TCPFlags)
 		dst = append(dst, '"')
 	} else {
 		dst = append(dst, "null"...)
@@ -110,7 +110,7 @@ func appendProtocol(dst []byte, p *capture.Packet) []byte {
 		return append(dst, "null"...)
 	}
 	dst = append(dst, '"')
-	if name := ProtocolName(p.Protocol); name != "" {
+	if name := protocolName(p.Protocol); name != "" {
 		dst = append(dst, name...)
 	} else {
 		dst = strconv.AppendUint(dst, uint64(p.Protocol), 10)
@@ -135,8 +135,8 @@ func appendName(dst []byte, name string, n uint64) []byte {
 	return append(dst, ')')
 }
 
-// AppendFlags appends TCP flags as letters in the order F S R P . U E W, or "none".
-func AppendFlags(dst []byte, flags uint8) []byte {
+// appendFlags appends TCP flags as letters in the order F S R P . U E W, or "none".
+func appendFlags(dst []byte, flags uint8) []byte {
 	if flags == 0 {
 		return append(dst, "none"...)
 	}

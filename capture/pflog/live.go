@@ -51,13 +51,13 @@ type LiveOptions struct {
 	Open      Opener        // nil is OpenInterface
 	OnReject  func(Cause)   // called for each record that cannot be decoded; may be nil
 	OnAlarm   func(error)   // called when the capture broke off and for each vain attempt to reopen it, with nil once it is open again; may be nil
-	Backoff   time.Duration // wait before the first attempt to reopen, doubled up to MaxBackoff; 0 is 100 ms
+	Backoff   time.Duration // wait before the first attempt to reopen, doubled up to 30 s; 0 is 100 ms
 	// Wait waits for d or until the context ends, whose error it then returns; nil is by the system's clock.
 	Wait func(ctx context.Context, d time.Duration) error
 }
 
-// MaxBackoff is the longest wait between attempts to reopen an interface.
-const MaxBackoff = 30 * time.Second
+// maxBackoff is the longest wait between attempts to reopen an interface.
+const maxBackoff = 30 * time.Second
 
 // statisticsEvery is after how many records the kernel's counts are read while records keep coming; when none come, at each
 // time-out of the handle.
@@ -162,7 +162,7 @@ func (l *Live) capture(ctx context.Context, emit func(*capture.Packet) error) (e
 
 // reopen tries to open the interface again until it succeeds.
 func (l *Live) reopen(ctx context.Context, cause error) error {
-	for pause := l.options.Backoff; ; pause = min(2*pause, MaxBackoff) {
+	for pause := l.options.Backoff; ; pause = min(2*pause, maxBackoff) {
 		l.alarm(cause)
 		if err := l.options.Wait(ctx, pause); err != nil {
 			return err

@@ -200,8 +200,8 @@ func ReasonName(d capture.Dialect, r capture.Reason, system System) string {
 	return ""
 }
 
-// DirectionName returns in, out, inout or fwd, "" for any other number.
-func DirectionName(d capture.Direction) string {
+// directionName returns in, out, inout or fwd, "" for any other number.
+func directionName(d capture.Direction) string {
 	switch d {
 	case capture.InOut:
 		return "inout"
@@ -215,8 +215,8 @@ func DirectionName(d capture.Direction) string {
 	return ""
 }
 
-// ProtocolName returns tcp, udp, icmp or icmp6, "" for any other protocol.
-func ProtocolName(p uint8) string {
+// protocolName returns tcp, udp, icmp or icmp6, "" for any other protocol.
+func protocolName(p uint8) string {
 	switch p {
 	case protoTCP:
 		return "tcp"
@@ -230,8 +230,8 @@ func ProtocolName(p uint8) string {
 	return ""
 }
 
-// DroppedByPF tells whether pf dropped the packet by a check of its own rather than by a rule. Such records may carry the action
+// droppedByPF tells whether pf dropped the packet by a check of its own rather than by a rule. Such records may carry the action
 // of the rule that would have passed the packet, so their "pass" is none.
-func DroppedByPF(p *capture.Packet) bool {
+func droppedByPF(p *capture.Packet) bool {
 	return p.Reason != capture.ReasonMatch && p.Action == capture.ActionPass
 }

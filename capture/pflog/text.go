@@ -21,12 +21,12 @@ func AppendText(dst []byte, p *capture.Packet, system System, zone *time.Locatio
 	dst = appendName(dst, ReasonName(p.Dialect, p.Reason, system), uint64(p.Reason))
 	dst = append(dst, "): "...)
 	dst = appendName(dst, ActionName(p.Dialect, p.Action, system), uint64(p.Action))
-	if DroppedByPF(p) {
+	if droppedByPF(p) {
 		dst = append(dst, '!')
 	}
 	if p.Direction != capture.UnknownDirection {
 		dst = append(dst, ' ')
-		dst = appendName(dst, DirectionName(p.Direction), uint64(p.Direction))
+		dst = appendName(dst, directionName(p.Direction), uint64(p.Direction))
 	}
 	dst = append(dst, " on "...)
 	dst = appendPlain(dst, p.Interface)
@@ -112,7 +112,7 @@ func appendTransport(dst []byte, p *capture.Packet) []byte {
 		return append(dst, "IP"...)
 	case p.Has&capture.HasTCPFlags != 0:
 		dst = append(dst, "Flags ["...)
-		dst = AppendFlags(dst, p.TCPFlags)
+		dst = appendFlags(dst, p.TCPFlags)
 		dst = append(dst, "], seq "...)
 		return strconv.AppendUint(dst, uint64(p.TCPSeq), 10)
 	case p.Protocol == protoTCP:

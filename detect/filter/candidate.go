@@ -17,7 +17,7 @@ type Candidate struct {
 	Addr     netip.Addr          // the address in the line; invalid if there is none or it is no address
 	Prefix   netip.Prefix        // where the pattern captured a prefix length
 	Host     string              // name to resolve; each of its addresses is one failure. Never proven
-	Time     time.Time           // when it happened, see TimeRule
+	Time     time.Time           // when it happened, as the log and its Phase tell
 	HasTime  bool                // false in replay for lines before the first time stamp, and with NoFindTime for those without any
 	Fields   detect.Fields       // named groups of the pattern
 	Lists    map[string][]string // those of them that hold several values ("users" and tuples)

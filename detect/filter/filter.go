@@ -41,7 +41,7 @@ type Definition struct {
 type Options struct {
 	Location     *time.Location // of stamps without zone; nil = time.Local
 	Year         int            // of stamps without year; 0: chosen so that no stamp lies more than a day past the file's modification time (replay) or now
-	Replay       bool           // take a record's time as it is, see TimeRule
+	Replay       bool           // old files: the phase is Replay and stays it
 	FindTime     time.Duration  // lines older than this are passed over while catching up; 0 = none is
 	NoFindTime   bool           // fail2ban's test mode: no rule of FindTime or of being in operation applies
 	AllRegex     bool           // go on behind the first match

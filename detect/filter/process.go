@@ -20,7 +20,7 @@ type work struct {
 	part    part
 	ascii   bool
 	jail    int
-	when    Resolution
+	when    resolution
 	now     time.Time
 	fail    []int // failregexes that may match, by the literal pass
 	login   []int

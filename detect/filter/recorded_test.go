@@ -73,15 +73,15 @@ func TestRecordedTimeRule(t *testing.T) {
 	}
 	now := time.Unix(1795355459, 0)
 	testkit.EachRecord(t, "data/fail2ban/units_timerule.jsonl", func(n int, r record) {
-		rule := TimeRule{FindTime: time.Duration(r.Findtime) * time.Second}
+		rule := timeRule{FindTime: time.Duration(r.Findtime) * time.Second}
 		if r.InOperation {
 			rule.Phase = Operation
 		}
-		s := Stamp{Found: r.HasDate}
+		s := timeStamp{Found: r.HasDate}
 		if r.Offset != nil {
 			s.Time = now.Add(time.Duration(*r.Offset) * time.Second)
 		}
-		res := rule.Resolve(s, now)
+		res := rule.resolve(s, now)
 		var got any = "ignored"
 		if res.OK && !res.TooOld {
 			got = res.Time.Sub(now).Seconds()

@@ -48,7 +48,7 @@ type group struct {
 	always   []int        // filters that look at every line (multi-line)
 	marked   []bool       // by filter: has candidates on this line
 	work     work
-	rules    []TimeRule // by filter
+	rules    []timeRule // by filter
 
 	lastRef  time.Time // reference of the last stamp, and its time
 	lastTime time.Time
@@ -119,10 +119,10 @@ func (s *Set) Fork() *Set {
 	return fork
 }
 
-func (g *group) newRules() []TimeRule {
-	rules := make([]TimeRule, len(g.filters))
+func (g *group) newRules() []timeRule {
+	rules := make([]timeRule, len(g.filters))
 	for i, f := range g.filters {
-		rules[i] = TimeRule{FindTime: f.options.FindTime, NoFindTime: f.options.NoFindTime}
+		rules[i] = timeRule{FindTime: f.options.FindTime, NoFindTime: f.options.NoFindTime}
 	}
 	return rules
 }
@@ -260,9 +260,9 @@ func (g *group) match(s *Set, line *capture.Line, now time.Time, trace *Trace) b
 		}
 	}
 	p := part{before: text}
-	stamp := Stamp{}
+	stamp := timeStamp{}
 	if g.none {
-		stamp = Stamp{Time: line.Read, Found: !line.Read.IsZero()}
+		stamp = timeStamp{Time: line.Read, Found: !line.Read.IsZero()}
 	} else if m, ok := g.detector.Find(text[:min(len(text), maxDateAt)], now.Unix()); ok {
 		p = part{before: text[:m.Start], stamp: text[m.Start:m.End], after: text[m.End:]}
 		stamp.Empty = m.Empty()
@@ -290,7 +290,7 @@ func (g *group) match(s *Set, line *capture.Line, now time.Time, trace *Trace) b
 		}
 	}
 	any := false
-	first := g.rules[0].Resolve(stamp, now)
+	first := g.rules[0].resolve(stamp, now)
 	for fi, f := range g.filters {
 		if fi > 0 {
 			g.rules[fi].last = g.rules[0].last
@@ -303,7 +303,7 @@ func (g *group) match(s *Set, line *capture.Line, now time.Time, trace *Trace) b
 		r := first
 		if fi > 0 && f.options.FindTime != g.filters[0].options.FindTime {
 			other := g.rules[fi]
-			r = other.Resolve(stamp, now)
+			r = other.resolve(stamp, now)
 		}
 		w := &g.work
 		w.raw, w.part, w.ascii, w.jail, w.when, w.now, w.trace, w.content = whole, p, ascii, g.jails[fi], r, now, trace, 0

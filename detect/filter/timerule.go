@@ -16,39 +16,39 @@ const (
 	Replay                 // old files: the record's time is the truth
 )
 
-// Stamp is what the date formats found in a line.
-type Stamp struct {
+// timeStamp is what the date formats found in a line.
+type timeStamp struct {
 	Time  time.Time
 	Found bool // Time is valid
 	Empty bool // the format says that lines hold no time
 }
 
-// TimeRule decides which time a line's failure gets. The zero value is ready; one is kept for each log.
-type TimeRule struct {
+// timeRule decides which time a line's failure gets. The zero value is ready; one is kept for each log.
+type timeRule struct {
 	Phase      Phase
 	FindTime   time.Duration // catching up: older lines are passed over; 0 = none
 	NoFindTime bool          // neither FindTime nor Operation applies (fail2ban's tests)
 	last       time.Time     // the last time stamp that was taken
 }
 
-// Resolution is what TimeRule says of a line.
-type Resolution struct {
+// resolution is what timeRule says of a line.
+type resolution struct {
 	Time   time.Time
 	OK     bool // Time is to be used
 	TooOld bool // pass the line over
 	Bare   bool // no time is known, and the line counts all the same (NoFindTime)
 }
 
-// Resolve takes the time stamp of the next line. All lines must be given, since one without a stamp inherits the last.
-func (r *TimeRule) Resolve(s Stamp, now time.Time) Resolution {
+// resolve takes the time stamp of the next line. All lines must be given, since one without a stamp inherits the last.
+func (r *timeRule) resolve(s timeStamp, now time.Time) resolution {
 	if r.Phase == Replay {
 		if s.Found {
 			r.last = s.Time
 		}
 		if r.last.IsZero() {
-			return Resolution{Time: now, OK: !now.IsZero()}
+			return resolution{Time: now, OK: !now.IsZero()}
 		}
-		return Resolution{Time: r.last, OK: true}
+		return resolution{Time: r.last, OK: true}
 	}
 	recent := !r.last.IsZero() && r.last.After(now.Add(-skew))
 	operating := r.Phase == Operation && !r.NoFindTime
@@ -61,7 +61,7 @@ func (r *TimeRule) Resolve(s Stamp, now time.Time) Resolution {
 	case s.Empty || operating:
 		t = now
 	default:
-		return Resolution{Bare: r.NoFindTime}
+		return resolution{Bare: r.NoFindTime}
 	}
 	switch {
 	case r.NoFindTime:
@@ -70,18 +70,18 @@ func (r *TimeRule) Resolve(s Stamp, now time.Time) Resolution {
 			t, r.last = now, now
 		}
 	case r.FindTime > 0 && t.Before(now.Add(-r.FindTime)):
-		return Resolution{TooOld: true}
+		return resolution{TooOld: true}
 	}
 	if !r.NoFindTime && t.After(now) {
 		t = now
 	}
-	return Resolution{Time: t, OK: true}
+	return resolution{Time: t, OK: true}
 }
 
 // note keeps the last time stamp of a line that interests nobody.
-func (r *TimeRule) note(s Stamp, now time.Time) {
+func (r *timeRule) note(s timeStamp, now time.Time) {
 	if !s.Found && r.Phase != Operation {
 		return
 	}
-	r.Resolve(s, now)
+	r.resolve(s, now)
 }

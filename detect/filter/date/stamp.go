@@ -181,7 +181,7 @@ func (t *template) read(line string, groups []int, st *stamp) bool {
 		case 'a', 'A':
 			st.weekday, st.has = strings.Index("sunmontuewedthufrisat", strings.ToLower(text[:3]))/3, st.has|hasWeekday
 		case 'z', 'Z':
-			zone, ok := Zone(text)
+			zone, ok := zone(text)
 			if !ok {
 				return false
 			}
@@ -267,8 +267,8 @@ var abbreviations = func() map[string]int {
 	return out
 }()
 
-// Zone reads a zone's offset from UTC in minutes: an abbreviation, an offset (+hh, +hhmm, +hh:mm), or both ("CET+0130").
-func Zone(text string) (minutes int, ok bool) {
+// zone reads a zone's offset from UTC in minutes: an abbreviation, an offset (+hh, +hhmm, +hh:mm), or both ("CET+0130").
+func zone(text string) (minutes int, ok bool) {
 	i := strings.IndexAny(text, "+-")
 	if i < 0 {
 		minutes, ok = abbreviations[strings.ToUpper(text)]
@@ -297,9 +297,9 @@ func Zone(text string) (minutes int, ok bool) {
 	return minutes + v, true
 }
 
-// Location reads a zone as Zone does, a name of the IANA data base, or a rule as POSIXLocation does.
+// Location reads an abbreviation or offset ("CET", "+0130", "CET+0130"), a name of the IANA data base, or a rule as POSIXLocation does.
 func Location(text string) (*time.Location, error) {
-	if minutes, ok := Zone(text); ok {
+	if minutes, ok := zone(text); ok {
 		return time.FixedZone(text, 60*minutes), nil
 	}
 	l, err := time.LoadLocation(text)
