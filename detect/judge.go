@@ -145,11 +145,7 @@ func (d *Detector) judge(a netip.Addr, id string, jail int, at int64, emit func(
 		return // said once, until the gate opens or the score falls
 	}
 	d.setStopped(a, id, jail, stopped)
-	var answers []GateAnswer
-	if !proven || stopped {
-		answers = d.answers(a, id, proven, bypass)
-	}
-	d.verdict(a, id, at, t.sum, proven, answers, emit)
+	d.verdict(a, id, at, t.sum, proven, d.answers(a, id, proven, bypass), emit)
 }
 
 // isStopped says whether the verdict that is due was already told to be stopped.

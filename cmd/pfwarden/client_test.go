@@ -61,7 +61,11 @@ func serveFake() *controltest.Service {
 			Gates:    []control.Gate{{Gate: "never", Text: "not on the never-list"}, {Gate: "state", Text: "no state that our side opened"}},
 			Evidence: []control.Evidence{{Time: *at(-26 * time.Hour), Jail: "sshd", Kind: "failure", Proven: true, Text: "Failed password for root from 192.0.2.7 port 55222 ssh2"}, {Time: *at(-27 * time.Hour), Jail: "portscan", Kind: "probe", Target: "203.0.113.5:23"}},
 			Bans: []control.PastBan{
-				{Ban: long, State: "active", By: "pfwarden"},
+				{Ban: long, State: "active", By: "pfwarden", Verdict: &control.Verdict{
+					Score: 1.57, Failures: 9, Shares: []control.Share{{Jail: "sshd", Fraction: 1.0, Proven: true}, {Jail: "portscan", Fraction: 0.57}},
+					Gates:    []control.Gate{{Gate: "never", Text: "not on the never-list"}, {Gate: "own", Text: "none of our own addresses"}},
+					Evidence: []control.Evidence{{Time: *at(-28 * time.Hour), Jail: "sshd", Kind: "failure", Proven: true, Text: "Failed password for \x1b[31madmin from 192.0.2.7 port 55221 ssh2"}},
+				}},
 				{Ban: control.Ban{Address: "192.0.2.7", Table: "banned", Jail: "sshd", Proven: true, Since: *at(-30 * time.Hour), Until: at(-29 * time.Hour), Step: 2, Reason: "5 failures"}, State: "ended", Ended: at(-29 * time.Hour), EndWhy: "expired", By: "pfwarden"},
 			},
 		},

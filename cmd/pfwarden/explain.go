@@ -48,32 +48,36 @@ func printExplanation(p *painter, h human, e control.Explanation) {
 	for _, s := range e.Story {
 		p.printf("%s\n", clean(s))
 	}
-	printShares(p, e)
+	p.printf("\n")
+	p.heading(fmt.Sprintf("Suspicion now %.2f (judged at 1)", e.Score))
+	printShares(p, e.Shares)
 	if len(e.Gates) > 0 {
 		p.printf("\n")
-		p.heading("Gates")
-		var rows [][]cell
-		for _, g := range e.Gates {
-			answer := cell{"open", plain}
-			if g.Stopped {
-				answer = cell{"stops", green}
-			}
-			rows = append(rows, []cell{{g.Gate, plain}, answer, {g.Text, faint}})
-		}
-		p.table(nil, rows)
+		p.heading("Gates now, for what anybody can forge")
+		printGates(p, e.Gates)
 	}
-	if len(e.Evidence) > 0 {
+	if len(e.Evidence) > 0 && !e.Spent {
 		p.printf("\n")
 		p.heading("Evidence")
-		var rows [][]cell
-		for _, v := range e.Evidence {
-			what := v.Text
-			if what == "" {
-				what = strings.TrimSpace(v.Kind + " " + v.Target)
+		printEvidence(p, h, e.Evidence)
+	}
+	for i := range e.Bans {
+		b := &e.Bans[i]
+		if v := b.Verdict; v != nil && (b.Ended == nil || i == 0) { // of older ones -o json tells it
+			p.printf("\n")
+			p.heading(clean(fmt.Sprintf("Verdict on %s, %s: %.2f", b.Address, h.date(b.Since), v.Score)))
+			printShares(p, v.Shares)
+			if len(v.Gates) > 0 {
+				printGates(p, v.Gates)
 			}
-			rows = append(rows, []cell{{h.date(v.Time), faint}, {v.Jail, plain}, {proofWord(v.Proven), plain}, {what, plain}})
+			if v.Lost != "" {
+				p.printf("%s\n", clean(v.Lost))
+			}
+			if len(v.Evidence) > 0 {
+				p.printf("\n")
+				printEvidence(p, h, v.Evidence)
+			}
 		}
-		p.table([]string{"TIME", "JAIL", "PROOF", "WHAT"}, rows)
 	}
 	if len(e.Bans) > 0 {
 		p.printf("\n")
@@ -82,14 +86,36 @@ func printExplanation(p *painter, h human, e control.Explanation) {
 	}
 }
 
-func printShares(p *painter, e control.Explanation) {
-	p.printf("\n")
-	p.heading(fmt.Sprintf("Suspicion %.2f (judged at 1)", e.Score))
+func printShares(p *painter, shares []control.Share) {
 	var rows [][]cell
-	for _, s := range e.Shares {
+	for _, s := range shares {
 		rows = append(rows, plainCells(s.Jail, fmt.Sprintf("%.2f", s.Fraction), bar(s.Fraction), proofWord(s.Proven)))
 	}
 	p.table(nil, rows)
+}
+
+func printGates(p *painter, gates []control.Gate) {
+	var rows [][]cell
+	for _, g := range gates {
+		answer := cell{"open", plain}
+		if g.Stopped {
+			answer = cell{"stops", green}
+		}
+		rows = append(rows, []cell{{g.Gate, plain}, answer, {g.Text, faint}})
+	}
+	p.table(nil, rows)
+}
+
+func printEvidence(p *painter, h human, evidence []control.Evidence) {
+	var rows [][]cell
+	for _, v := range evidence {
+		what := v.Text
+		if what == "" {
+			what = strings.TrimSpace(v.Kind + " " + v.Target)
+		}
+		rows = append(rows, []cell{{h.date(v.Time), faint}, {v.Jail, plain}, {proofWord(v.Proven), plain}, {what, plain}})
+	}
+	p.table([]string{"TIME", "JAIL", "PROOF", "WHAT"}, rows)
 }
 
 // bar draws a fraction, at most full.

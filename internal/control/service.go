@@ -94,6 +94,17 @@ type PastBan struct {
 	EndWhy  string     `json:"end_why,omitempty"`
 	By      string     `json:"by"`
 	EndedBy string     `json:"ended_by,omitempty"`
+	Verdict *Verdict   `json:"verdict"` // what led to it; null = none: made by hand, imported, found in PF
+}
+
+// Verdict is what the detector decided, with all that is kept of why.
+type Verdict struct {
+	Score    float64    `json:"score"` // judged at 1
+	Failures int        `json:"failures"`
+	Shares   []Share    `json:"shares"`         // of the jails, the largest first
+	Gates    []Gate     `json:"gates"`          // that were asked
+	Evidence []Evidence `json:"evidence"`       // oldest first
+	Lost     string     `json:"lost,omitempty"` // why a part of it could not be kept
 }
 
 // Status says how the daemon is.
@@ -181,15 +192,17 @@ type NeverEntry struct {
 // Explanation tells all that is known of one address.
 type Explanation struct {
 	Address  string     `json:"address"`
+	Source   string     `json:"source,omitempty"` // the prefix that counts as one source with it; "" = it alone
 	Now      time.Time  `json:"now"`
 	Story    []string   `json:"story"` // sentences, as a person would tell it
 	Never    []string   `json:"never"` // why it is never banned; empty = it may be
 	Score    float64    `json:"score"` // suspicion now; judged at 1
 	Shares   []Share    `json:"shares"`
-	Gates    []Gate     `json:"gates"`             // as a verdict on spoofable evidence meets them
-	Labels   []string   `json:"labels,omitempty"`  // what else the packets tell: udp_scan, victim, ttl_spread, tool_mark, company, flood
-	Suspect  int        `json:"suspect,omitempty"` // how often it was a suspect in the last 24 hours
-	Evidence []Evidence `json:"evidence"`
+	Gates    []Gate     `json:"gates"`              // as a verdict on spoofable evidence meets them
+	Labels   []string   `json:"labels,omitempty"`   // what else the packets tell: udp_scan, victim, ttl_spread, tool_mark, company, flood
+	Suspect  int        `json:"suspect,omitempty"`  // how often it was a suspect in the last 24 hours
+	Evidence []Evidence `json:"evidence"`           // every observation kept, oldest first
+	Spent    bool       `json:"spent,omitempty"`    // the evidence has led to its newest ban, and counts no more
 	Guesses  []Guess    `json:"guessing,omitempty"` // distributed guessing that it takes part in
 	Bans     []PastBan  `json:"bans"`               // newest first
 }

@@ -23,18 +23,13 @@ func (s *service) Explain(ctx context.Context, a netip.Addr) (control.Explanatio
 	if err := d.ask(ctx, func(now time.Time) { x = d.detector.Explain(a, now) }); err != nil {
 		return control.Explanation{}, err
 	}
-	out := control.Explanation{Address: a.String(), Now: x.Time, Score: x.Score, Never: []string{}, Shares: []control.Share{}, Gates: []control.Gate{}, Evidence: []control.Evidence{}, Bans: []control.PastBan{}}
+	out := control.Explanation{Address: a.String(), Now: x.Time, Score: x.Score, Never: []string{}, Bans: []control.PastBan{}}
 	if e, yes := d.never.Overlaps(netip.PrefixFrom(a, a.BitLen())); yes {
 		out.Never = append(out.Never, e.String())
 	}
-	for _, sh := range x.Shares {
-		out.Shares = append(out.Shares, control.Share{Jail: sh.Jail, Fraction: sh.Fraction, Proven: sh.Proven})
-	}
-	for _, g := range x.Gates {
-		out.Gates = append(out.Gates, control.Gate{Gate: g.Gate, Stopped: g.Stopped, Text: g.Text})
-	}
-	for _, e := range x.Evidence {
-		out.Evidence = append(out.Evidence, evidenceOf(e))
+	out.Shares, out.Gates, out.Evidence = sharesOf(x.Shares), gatesOf(x.Gates), allEvidence(x.Evidence)
+	if x.Key.IsValid() && !x.Key.IsSingleIP() {
+		out.Source = x.Key.String()
 	}
 	bans, err := d.store.History(ctx, ledger.Query{Prefix: netip.PrefixFrom(a, a.BitLen()), Limit: 20})
 	if err != nil {
@@ -45,17 +40,11 @@ func (s *service) Explain(ctx context.Context, a netip.Addr) (control.Explanatio
 		live[b.ID] = &b
 	}
 	for i := range bans {
-		b := &bans[i]
-		if l := live[b.ID]; l != nil {
+		if b, l := &bans[i], live[bans[i].ID]; l != nil {
 			b.Packets, b.Bytes, b.LastHit, b.Until = l.Packets, l.Bytes, l.LastHit, l.Until
 		}
-		out.Bans = append(out.Bans, control.PastBan{Ban: banOf(b), State: b.State.String(), Ended: timeOrNull(b.Ended), EndWhy: b.EndWhy, By: b.By, EndedBy: b.EndedBy})
-		if i == 0 && len(out.Evidence) == 0 {
-			for _, e := range b.Story.Evidence {
-				out.Evidence = append(out.Evidence, evidenceOf(e))
-			}
-		}
 	}
+	tellBans(&out, x.Key, bans)
 	out.Guesses = guessesOf(x.Guesses)
 	out.Labels = x.Labels
 	_, _, out.Suspect = d.bans.Steps(x.Time, x.Key)
@@ -64,6 +53,20 @@ func (s *service) Explain(ctx context.Context, a netip.Addr) (control.Explanatio
 	d.mu.Unlock()
 	out.Story = tell(&out, &x, most)
 	return out, nil
+}
+
+// tellBans adds the bans, newest first, of a source and of wider prefixes that hold it. Where the source has no other evidence, that of its own
+// newest ban is told; the evidence of a wider prefix is that of others, and stays with that ban's verdict.
+func tellBans(out *control.Explanation, source netip.Prefix, bans []ledger.Ban) {
+	for i := range bans {
+		b := &bans[i]
+		out.Bans = append(out.Bans, control.PastBan{
+			Ban: banOf(b), State: b.State.String(), Ended: timeOrNull(b.Ended), EndWhy: b.EndWhy, By: b.By, EndedBy: b.EndedBy, Verdict: verdictOf(&b.Story),
+		})
+		if own := b.Prefix.Bits() >= source.Bits(); own && len(out.Evidence) == 0 && len(b.Story.Evidence) > 0 {
+			out.Evidence, out.Spent = allEvidence(b.Story.Evidence), true
+		}
+	}
 }
 
 // labelText tells what detect.Explanation's labels say.
@@ -83,6 +86,37 @@ func labelText(label string) string {
 		return "It was first seen in a flood of new sources."
 	}
 	return "Label: " + label + "."
+}
+
+func verdictOf(s *ledger.Story) *control.Verdict {
+	if s.Empty() {
+		return nil
+	}
+	return &control.Verdict{Score: s.Score, Failures: s.Failures, Shares: sharesOf(s.Shares), Gates: gatesOf(s.Gates), Evidence: allEvidence(s.Evidence), Lost: s.Lost}
+}
+
+func sharesOf(shares []detect.Share) []control.Share {
+	all := make([]control.Share, 0, len(shares))
+	for _, s := range shares {
+		all = append(all, control.Share{Jail: s.Jail, Fraction: s.Fraction, Proven: s.Proven})
+	}
+	return all
+}
+
+func gatesOf(gates []detect.GateAnswer) []control.Gate {
+	all := make([]control.Gate, 0, len(gates))
+	for _, g := range gates {
+		all = append(all, control.Gate{Gate: g.Gate, Stopped: g.Stopped, Text: g.Text})
+	}
+	return all
+}
+
+func allEvidence(evidence []detect.Evidence) []control.Evidence {
+	all := make([]control.Evidence, 0, len(evidence))
+	for _, e := range evidence {
+		all = append(all, evidenceOf(e))
+	}
+	return all
 }
 
 func evidenceOf(e detect.Evidence) control.Evidence {
@@ -109,6 +143,9 @@ func tell(e *control.Explanation, x *detect.Explanation, most int) []string {
 	if len(e.Shares) == 0 && len(e.Bans) == 0 {
 		say("Nothing is held against %s.", e.Address)
 		return story
+	}
+	if e.Source != "" {
+		say("It counts as one source with all of %s.", e.Source)
 	}
 	if len(x.Reasons) > 0 {
 		say("Its suspicion is %.2f of 1: %s.", e.Score, strings.Join(x.Reasons, "; "))
