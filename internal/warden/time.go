@@ -36,9 +36,10 @@ func (w *Warden) advance(now time.Time) []detect.Notice {
 func (w *Warden) expire(now time.Time, quiet bool) []detect.Notice {
 	var notices []detect.Notice
 	for h := w.ends.first(); h != nil && !h.Until.After(now); h = w.ends.first() {
+		due := h.Until
 		if w.prolong(h) {
 			if !quiet {
-				notices = append(notices, h.notice(h.Until))
+				notices = append(notices, h.notice(due)) // not at its new end: the detector's clock would run ahead to it
 			}
 			continue
 		}

@@ -21,6 +21,11 @@ func TestProlong(t *testing.T) {
 	if len(n) != 2 {
 		t.Fatalf("notices %+v", n)
 	}
+	for _, x := range n { // the detector's clock goes by them: it must not run ahead to the new end
+		if !x.Time.Equal(t0.Add(10 * time.Minute)) {
+			t.Errorf("at the end of ten minutes, a notice %v of %v", x.Kind, x.Time)
+		}
+	}
 	h.table("banned 192.0.2.7")
 	b := h.Live()[0]
 	if !b.Until.Equal(t0.Add(20*time.Minute)) || b.Packets != 7 || b.Bytes != 420 || b.Longer != 1 || b.Step != 1 {
