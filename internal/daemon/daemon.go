@@ -85,6 +85,7 @@ type Daemon struct {
 	farewells sync.WaitGroup          // of those that were replaced
 	anchors   []anchor                // of PF beside our own, that fail2ban's jails fill
 	metrics   *metrics.Metrics
+	web       *metrics.Web // of metrics.web_config, as it was at the start; nil = none
 	watcher   *watcher
 	detector  *detect.Detector // used by the engine's goroutine only
 	journal   *detect.Journal

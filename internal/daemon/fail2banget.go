@@ -86,6 +86,9 @@ func (q *asked) get() value {
 		}
 		return value{Value: list}
 	case "action", "actionproperties", "actionmethods":
+		if name == "action" && !q.change {
+			return failed("only root may see what an action is given: passwords may be among it")
+		}
 		return getAction(x, name, q.argv[3:])
 	case "banned":
 		return q.bannedIn(x.Name, q.argv[3:])

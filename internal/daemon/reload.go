@@ -60,6 +60,13 @@ func (d *Daemon) takeConfig(ctx context.Context, c *config.Config) error {
 	if err != nil {
 		return err
 	}
+	web, err := d.o.Apart.web(c.Metrics.WebConfig)
+	if err == nil && d.config.Metrics.Listen != "" {
+		err = d.web.Fits(web)
+	}
+	if err != nil {
+		return err
+	}
 	// What the sources have handed over counts by the settings under which it was read, and for the detector that goes on.
 	d.notePositions()
 	d.stopSources()
@@ -83,6 +90,7 @@ func (d *Daemon) takeConfig(ctx context.Context, c *config.Config) error {
 	d.mu.Lock()
 	d.config, d.plan, d.fail2ban = c, plan, f
 	d.mu.Unlock()
+	d.web.Replace(web)
 	d.mark(true)
 	d.hooks.Update(d.hookJails(f), d.liveStories(ctx))
 	d.openNotices(f)

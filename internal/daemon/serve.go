@@ -52,6 +52,7 @@ func (d *Daemon) serve(ctx context.Context, ready <-chan struct{}) (stop func(),
 			stop()
 			return nil, err
 		}
+		d.web = web
 		d.attach()
 		handler := d.metrics.Handler(d.o.Version, web, d.log.With("part", "metrics"))
 		running.Go(func() {

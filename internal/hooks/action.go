@@ -25,7 +25,8 @@ type action struct {
 	onDemand bool
 	timeout  time.Duration
 	exclude  string // commands with the same text here count together
-	alike    bool   // only one of them at a time
+	secrets  secrets
+	alike    bool // only one of them at a time
 
 	// Guarded by Hooks.mu.
 	waiting, running int
@@ -57,6 +58,7 @@ func newAction(h *Hooks, j Jail, spec fail2ban.Action) *action {
 	for k, v := range spec.Init {
 		a.options[k] = v
 	}
+	a.secrets = secretsOf(spec.Init)
 	conditional := false
 	for k := range spec.Init {
 		conditional = conditional || strings.Contains(k, "?family=")
@@ -321,8 +323,8 @@ func (a *action) run(ctx context.Context, text string, b *ban) error {
 	defer cancel()
 	fields := gather(text, a.valueOf(ctx, b), func(tag string) (string, bool) { v, ok := b.fields[tag]; return v, ok })
 	if a.h.o.Remote != nil {
-		return a.h.o.Remote.Run(ctx, text, a.timeout, fields)
+		return a.secrets.hide(a.h.o.Remote.Run(ctx, text, a.timeout, fields))
 	}
 	command, args := fill(text, fields)
-	return a.h.o.Shell(ctx, command, args)
+	return a.secrets.hide(a.h.o.Shell(ctx, command, args))
 }

@@ -17,11 +17,17 @@ type Shell func(ctx context.Context, text string, args []string) error
 // grace is how long a command that is told to end may take to do so.
 const grace = 2 * time.Second
 
+// A command holds its action's options, among which may be passwords: everybody sees a process' arguments (ps(1)), its environment only its own user.
+const (
+	scriptEnv = "pfwarden_command"
+	script    = `pfwarden_run=$` + scriptEnv + `; unset ` + scriptEnv + `; eval "$pfwarden_run"`
+)
+
 // shell runs a command in a session of its own. When ctx ends, all that belongs to it is told to end, and killed if it does not.
 func shell(ctx context.Context, text string, args []string) error {
-	cmd := exec.Command("/bin/sh", append([]string{"-c", text}, args...)...)
+	cmd := exec.Command("/bin/sh", append([]string{"-c", script}, args...)...)
 	cmd.Dir = commandDir
-	cmd.Env = append(os.Environ(), "PATH="+searchPath(os.Getenv("PATH")))
+	cmd.Env = append(os.Environ(), "PATH="+searchPath(os.Getenv("PATH")), scriptEnv+"="+text)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	said := &limited{}
 	cmd.Stdout, cmd.Stderr = said, said

@@ -2,6 +2,7 @@ package metrics
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"runtime"
+	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -135,7 +137,14 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, web *Web, log *
 	serve := server.Serve
 	if web.TLS() {
 		server.TLSConfig = web.tls.Clone()
+		speaks := []string{"h2", "http/1.1"}
+		server.TLSConfig.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			c := web.now().tls.Clone()
+			c.NextProtos = speaks
+			return c, nil
+		}
 		if !web.http2 {
+			speaks = speaks[1:]
 			server.Protocols = new(http.Protocols)
 			server.Protocols.SetHTTP1(true)
 		}
@@ -159,10 +168,14 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, web *Web, log *
 	return nil
 }
 
-// errorLog hands promhttp's complaints to slog.
+// errorLog hands promhttp's complaints to slog. That a client hangs up before it has all is told of once for every family that is left: no news.
 type errorLog struct{ log *slog.Logger }
 
 func (l errorLog) Println(v ...any) {
+	if what, ok := v[0].(string); ok && strings.HasPrefix(what, "error encoding and sending") {
+		l.log.Debug("metrics were not taken", "error", fmt.Sprint(v...))
+		return
+	}
 	l.log.Error("metrics could not be collected", "error", fmt.Sprint(v...))
 }
 

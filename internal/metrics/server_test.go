@@ -4,11 +4,13 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 )
 
@@ -175,3 +177,21 @@ func TestConnectionsAreLimited(t *testing.T) {
 	_ = third.Close()
 	_ = fourth.Close()
 }
+
+// TestHangUp: a client that takes no more of a scrape leaves no line in the log.
+func TestHangUp(t *testing.T) {
+	t.Parallel()
+	var log strings.Builder
+	h := New(Options{}).Handler("1", nil, slog.New(slog.NewTextHandler(&log, nil)))
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	h.ServeHTTP(&deaf{ResponseRecorder: httptest.NewRecorder()}, httptest.NewRequestWithContext(ctx, http.MethodGet, "/metrics", nil))
+	if log.Len() > 0 {
+		t.Errorf("it says\n%s", log.String())
+	}
+}
+
+// deaf is a connection that was closed at the other end.
+type deaf struct{ *httptest.ResponseRecorder }
+
+func (deaf) Write([]byte) (int, error) { return 0, syscall.EPIPE }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"sync"
+	"sync/atomic"
 
 	config_util "github.com/prometheus/common/config"
 	"github.com/prometheus/exporter-toolkit/web"
@@ -43,6 +44,34 @@ type Web struct {
 	waiting chan struct{}
 	mu      sync.Mutex
 	answers map[[sha256.Size]byte]bool
+
+	next atomic.Pointer[Web] // what a reload has put in its place; nil = nothing
+}
+
+// Fits says why another one, read anew, cannot take its place: TLS can neither begin nor end on a listener.
+func (w *Web) Fits(by *Web) error {
+	if (w == nil) != (by == nil) || w.TLS() != by.TLS() {
+		return errors.New("metrics.web_config: TLS begins or ends at a restart of pfwarden only")
+	}
+	return nil
+}
+
+// Replace has requests from now on served by another one that fits.
+func (w *Web) Replace(by *Web) {
+	if w != nil && by != nil {
+		w.next.Store(by)
+	}
+}
+
+// now is what requests are served by.
+func (w *Web) now() *Web {
+	if w == nil {
+		return nil
+	}
+	if by := w.next.Load(); by != nil {
+		return by
+	}
+	return w
 }
 
 // LoadWeb reads a web configuration file, and the certificates and keys that it names. "" gives nil. Whatever the file holds that Prometheus'
@@ -179,10 +208,11 @@ func (w *Web) TLS() bool { return w != nil && w.tls != nil }
 
 // protect lets through who may ask.
 func (w *Web) protect(next http.Handler) http.Handler {
-	if w == nil || len(w.users) == 0 && w.limiter == nil {
+	if w == nil {
 		return next
 	}
 	return http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		w := w.now()
 		if w.limiter != nil && !w.limiter.Allow() {
 			http.Error(out, http.StatusText(http.StatusTooManyRequests), http.StatusTooManyRequests)
 			return
@@ -244,10 +274,11 @@ func (w *Web) known(name, password string) (ok, busy bool) {
 
 // dress adds the file's headers.
 func (w *Web) dress(next http.Handler) http.Handler {
-	if w == nil || len(w.headers) == 0 {
+	if w == nil {
 		return next
 	}
 	return http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+		w := w.now()
 		for k, v := range w.headers {
 			out.Header().Set(k, v)
 		}
