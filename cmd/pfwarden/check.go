@@ -127,7 +127,7 @@ func settingRows(s config.Survey) [][]cell {
 	}
 	never := strings.Join(s.Never, " ")
 	if s.Defaults {
-		never = strings.TrimSpace("own addresses and networks, gateways, resolvers, loopback, multicast " + never)
+		never = strings.TrimSuffix("own addresses and networks, gateways, resolvers, loopback, multicast; "+never, "; ")
 	}
 	metrics := "off"
 	if s.Metrics != "" {

@@ -7,6 +7,7 @@ import (
 
 	"pfwarden/internal/config"
 	"pfwarden/internal/control"
+	"pfwarden/internal/privsep"
 )
 
 // Exit codes of every verb.
@@ -47,9 +48,12 @@ func exitCode(err error) int {
 	var status *fail2banStatus
 	var usage *usageError
 	var faults config.Faults
+	var other *privsep.ExitError
 	switch {
 	case err == nil:
 		return exitDone
+	case errors.As(err, &other): // a process of ours that got to no work: its status is ours
+		return other.Code
 	case errors.As(err, &status):
 		return status.code
 	case errors.As(err, &usage), errors.As(err, &faults), errors.Is(err, control.ErrBadRequest):

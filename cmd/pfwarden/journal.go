@@ -23,7 +23,11 @@ func openJournal(name string) (*os.File, error) {
 	if err := mayJournal(name); err != nil {
 		return nil, err
 	}
-	return os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_APPEND|syscall.O_NOFOLLOW, 0o600)
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_APPEND|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0o600) // to wait for a pipe's reader would be for ever
+	if errors.Is(err, syscall.ENXIO) {
+		return nil, fmt.Errorf("%w: a pipe that nobody reads; start its reader first, or name a file", err)
+	}
+	return f, err
 }
 
 // narrowJournal makes sure that nobody but its owner may read a flight recorder's file: it holds all that the detector was told.

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -56,6 +57,30 @@ func TestReplayJournal(t *testing.T) {
 	}
 	if _, errs, err := verb(name); err != nil || !strings.Contains(errs, "as far as it goes") {
 		t.Errorf("cut off: %v %s", err, errs)
+	}
+}
+
+// A pipe without a reader is a fault; to wait for one, nobody could stop.
+func TestJournalToPipe(t *testing.T) {
+	t.Parallel()
+	name := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(name, 0o600); err != nil {
+		t.Skip(err)
+	}
+	if f, err := openJournal(name); err == nil || !strings.Contains(err.Error(), "nobody reads") {
+		t.Error(f, err)
+	}
+	reader, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer reader.Close()
+	f, err := openJournal(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
 	}
 }
 

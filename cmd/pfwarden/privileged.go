@@ -51,17 +51,23 @@ func runPrivileged(cmd *cobra.Command, flags *runFlags, streams stdio) (done boo
 	if why := loose(commonOf(cmd).Config); why != "" {
 		log.Warn(why)
 	}
-	role := privsep.Role{UID: p.UID, GID: p.GID, Relay: isSyslog, Chroot: "/var/empty"}
-	if p.Store != "" {
-		note, err := privsep.PrepareStore(p.Store, p.UID, p.GID)
+	store := p.Store
+	if store == "" { // the worker's root must be a folder, all the same, where it can have its copies of resolv.conf and hosts
+		dir, err := os.MkdirTemp("", "pfwarden-")
 		if err != nil {
 			return true, err
 		}
-		if note != "" {
-			log.Warn(note)
-		}
-		role.Chroot = filepath.Dir(p.Store)
+		defer os.RemoveAll(dir) // OpenBSD: it cannot be seen any more by then, and is left
+		store = filepath.Join(dir, "none")
 	}
+	note, err := privsep.PrepareStore(store, p.UID, p.GID)
+	if err != nil {
+		return true, err
+	}
+	if note != "" {
+		log.Warn(note)
+	}
+	role := privsep.Role{UID: p.UID, GID: p.GID, Relay: isSyslog, Chroot: filepath.Dir(store)}
 	o := privsep.ParentOptions{Role: role, Program: program, Env: workerEnv(), Stderr: w, Log: log, Idle: privsep.Shrink}
 	if isSyslog || isDevice(streams.Err) { // what writes to a terminal could read from it, too
 		o.Stderr = &privsep.Lines{W: w}
@@ -152,16 +158,10 @@ func isDevice(w io.Writer) bool {
 	return err == nil && st.Mode()&os.ModeCharDevice != 0
 }
 
-// silently makes the exit status of another process, which has said everything, ours.
+// silently leaves it at the exit status of another process, which has said everything itself.
 func silently(err error) error {
 	if exit := (*privsep.ExitError)(nil); errors.As(err, &exit) {
-		return &statusError{exit}
+		return &silentError{exit}
 	}
 	return err
 }
-
-// statusError ends the program with the status of another process, without another word.
-type statusError struct{ exit *privsep.ExitError }
-
-func (e *statusError) Error() string { return e.exit.Error() }
-func (e *statusError) Unwrap() error { return &silentError{e.exit} }

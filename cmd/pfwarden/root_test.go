@@ -14,6 +14,7 @@ import (
 
 	"pfwarden/internal/config"
 	"pfwarden/internal/control"
+	"pfwarden/internal/privsep"
 )
 
 // walk visits every verb.
@@ -88,6 +89,7 @@ func TestExitCodes(t *testing.T) {
 		{&fs.PathError{Op: "open", Path: "/dev/pf", Err: os.ErrPermission}, 3},
 		{fmt.Errorf("a: %w", control.ErrNotRunning), 4},
 		{control.ErrNotFound, 1},
+		{silently(fmt.Errorf("a: %w", &privsep.ExitError{Code: exitUsage})), 2},
 	} {
 		if got := exitCode(tt.err); got != tt.want {
 			t.Errorf("exitCode(%v) = %d, want %d", tt.err, got, tt.want)

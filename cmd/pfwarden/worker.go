@@ -102,7 +102,7 @@ func runWorker(ctx context.Context, c *config.Config, flags *runFlags, in *privs
 		o.Journal = in.Journal
 	}
 	if in.Restarts > 0 {
-		o.Apart.Faults["worker"] = fmt.Sprintf("the worker was started again %d times; the one before ended by: %s", in.Restarts, in.Last)
+		o.Apart.Faults["worker"] = fmt.Sprintf("the worker was started again (restarts: %d); the one before ended by: %s", in.Restarts, in.Last)
 	}
 	if p.Hooks {
 		o.Apart.Hooks = hooks.NewRemote()

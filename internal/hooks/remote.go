@@ -49,7 +49,7 @@ func (r *Remote) Attach(conn net.Conn, restarts int, last string) {
 	}
 	r.conn, r.fault = conn, ""
 	if restarts > 0 {
-		r.fault = fmt.Sprintf("the process that runs commands was started again %d times; the one before ended by: %s", restarts, last)
+		r.fault = fmt.Sprintf("the process that runs commands was started again (restarts: %d); the one before ended by: %s", restarts, last)
 	}
 	go r.read(conn)
 }

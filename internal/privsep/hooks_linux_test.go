@@ -86,7 +86,7 @@ func TestThreeProcesses(t *testing.T) {
 		t.Error("a value was run as a command")
 	}
 	status, _ := h.output("status")
-	if !strings.Contains(status, "commands was started again 1 times") {
+	if !strings.Contains(status, "commands was started again (restarts: 1)") {
 		t.Errorf("nobody says that the process had to be started again:\n%s", status)
 	}
 

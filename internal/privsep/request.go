@@ -330,8 +330,25 @@ func (a address) appendText(b []byte) []byte {
 	return a.AppendTo(b)
 }
 
-// String names a request for the log, without its addresses.
+// String names a request for the log, without the addresses of a table.
 func (r *request) String() string {
-	name := [...]string{"?", "open", "capture", "anchor", "table", "kill", "read"}[r.kind]
-	return fmt.Sprintf("%s/%d %.200q %.100q %.100q, %d addresses", name, r.way, r.path, r.anchor, r.table, len(r.addresses))
+	switch way := int(r.way); r.kind {
+	case kindOpen:
+		return fmt.Sprintf("%s %.200q", [...]string{"", "open", "status of", "names like", "files beside", "events", "watch"}[way], r.path)
+	case kindCapture:
+		return "open the interface"
+	case kindAnchor:
+		return fmt.Sprintf("%s rules of anchor %.100q", [...]string{"", "load", "check"}[way], r.anchor)
+	case kindTable:
+		verb, n := [...]string{"", "add", "delete", "replace", "flush", "add for a while"}[way], r.count()
+		if r.isNever() {
+			return fmt.Sprintf("%s, never-list, addresses: %d", verb, n)
+		}
+		return fmt.Sprintf("%s, anchor %.100q, table %.100q, addresses: %d", verb, r.anchor, r.table, n)
+	case kindKill:
+		return "end states of " + r.addresses[0].String()
+	default:
+		what := [...]string{"", "info", "memory", "main rules", "states", "anchors", "anchor call", "rules", "tables", "tables", "entries", "entries", "counters"}[way]
+		return fmt.Sprintf("read %s, anchor %.100q, table %.100q", what, r.anchor, r.table)
+	}
 }

@@ -205,3 +205,22 @@ func TestTwoProcesses(t *testing.T) {
 	}
 	h.await("the worker ends with the privileged process", func() bool { return syscall.Kill(pid, 0) != nil })
 }
+
+// TestWithoutLedger: where nothing is kept (store.file = ":memory:") the worker has a folder for its root all the same, which is gone at the end.
+func TestWithoutLedger(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(dir, config string) string {
+		return strings.Replace(config, fmt.Sprintf("%q", dir+"/db/pfwarden.db"), `":memory:"`, 1)
+	})
+	root, err := os.Readlink(fmt.Sprintf("/proc/%d/root", h.worker()))
+	testkit.Must(t, err)
+	if info, err := os.Stat(root); root == "/" || err != nil || info.Mode().Perm() != 0o700 {
+		t.Errorf("the worker's root is %s: %v, %v", root, info, err)
+	}
+	testkit.Must(t, h.cli("ban", "203.0.113.9"))
+	testkit.Must(t, h.daemon.Process.Signal(syscall.SIGTERM))
+	h.await("the end of all processes", func() bool { return !h.runs() })
+	if _, err := os.Stat(root); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("%s is left: %v", root, err)
+	}
+}

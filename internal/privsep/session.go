@@ -12,7 +12,8 @@ import (
 	"pfwarden/pfctl"
 )
 
-// largeRequest is the size of a request, in bytes, behind which memory is given back at once; maxTold bounds what is said of one.
+// largeRequest is the size of a request, in bytes, beyond which there is one at a time, and memory is given back at once; maxTold bounds what is said
+// of one.
 const (
 	largeRequest = 128 << 10
 	maxTold      = 20
@@ -28,13 +29,15 @@ type session struct {
 	violations int
 	events     []*events // watches that were begun, the oldest first
 	lanes      [2]chan func()
+	large      chan struct{} // holds one while a large request is being carried out
 	paces      [kindRead + 1]*pace
 }
 
 // serve answers a worker's requests until it closes its end of the socket, which is no error, breaks the protocol or ctx is done.
 func (g *Guard) serve(ctx context.Context, w *wire) error {
 	ctx, cancel := context.WithCancel(ctx)
-	s := &session{g: g, wire: w, paces: newPaces()}
+	s := &session{g: g, wire: w, large: make(chan struct{}, 1), paces: newPaces()}
+	w.admit = func(size int) error { return s.room(ctx, size) }
 	var running sync.WaitGroup
 	for i := range s.lanes { // one for changes, one for readings, so that a long reading keeps no ban waiting
 		lane := make(chan func(), 4)
@@ -70,7 +73,7 @@ func (g *Guard) serve(ctx context.Context, w *wire) error {
 			return nil
 		case errors.Is(err, errProtocol):
 			g.counts.violations.Add(1)
-			return fmt.Errorf("the worker does not keep to the protocol: %w", err)
+			return err
 		case err != nil:
 			return fmt.Errorf("socket to the worker: %w", err)
 		}
@@ -90,7 +93,7 @@ func (s *session) handle(ctx context.Context, f *frame) error {
 	r, err := parseRequest(f.kind, f.payload)
 	if err != nil {
 		s.g.counts.violations.Add(1)
-		return fmt.Errorf("the worker does not keep to the protocol: %w", err)
+		return err
 	}
 	if err := s.paces[r.kind].wait(ctx, s.g.o.Now); err != nil {
 		return err
@@ -135,7 +138,7 @@ func (s *session) reply(f frame, r *request) error {
 	}
 	if err == nil && s.violations > maxViolations {
 		s.g.counts.violations.Add(1)
-		err = fmt.Errorf("the worker asked %d times for what it may not have: %w", s.violations, errProtocol)
+		err = fmt.Errorf("%d requests for what no worker may have: %w", s.violations, errProtocol)
 	}
 	if gone(err) {
 		return nil // receive says so, too
@@ -164,6 +167,9 @@ func (s *session) run(ctx context.Context, lane int, number uint32, r *request) 
 		runner = s.g.o.Reads
 	}
 	large := len(r.packed) > largeRequest
+	if large {
+		s.large <- struct{}{} // room has waited for the one before
+	}
 	job := func() {
 		f := s.runTo(ctx, runner, number, command, lane == 1)
 		s.g.counts.done.Add(1)
@@ -171,9 +177,24 @@ func (s *session) run(ctx context.Context, lane int, number uint32, r *request) 
 		if large {
 			command = pfctl.Command{}
 			debug.FreeOSMemory()
+			<-s.large
 		}
 	}
 	return s.queue(ctx, lane, job)
+}
+
+// room waits, before a request of some bytes is read, until no other large one is in memory: an honest worker sends the next when the last was answered.
+func (s *session) room(ctx context.Context, size int) error {
+	if size <= largeRequest {
+		return nil
+	}
+	select {
+	case s.large <- struct{}{}:
+		<-s.large
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // queue hands a job to a lane, when there is room.

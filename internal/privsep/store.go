@@ -80,7 +80,9 @@ func (p *place) giveFolder(dir, base string, uid, gid int) (note string, err err
 		return "", err
 	case trust == anybody:
 		return "", fmt.Errorf("%w: everybody may change it", errUnsafe)
-	case int(st.Uid) == uid, trust == sticky:
+	case trust == sticky:
+		return "", fmt.Errorf("%w: everybody may make files in it, and it becomes the worker's root; give the ledger a folder of its own", errUnsafe)
+	case int(st.Uid) == uid:
 		return "", nil
 	case !ours(uint64(st.Uid)):
 		return "", fmt.Errorf("it belongs to user %d, neither to root nor to the worker; chown it", st.Uid)

@@ -21,7 +21,7 @@ const (
 )
 
 // errProtocol is what a peer gets for a frame that the protocol does not know. The connection is over then.
-var errProtocol = errors.New("not the protocol")
+var errProtocol = errors.New("breach of the protocol")
 
 // frame is one message.
 type frame struct {
@@ -33,8 +33,9 @@ type frame struct {
 
 // wire is one end of the socket. Writing may be done by several goroutines, reading by one.
 type wire struct {
-	conn *net.UnixConn
-	mu   sync.Mutex
+	conn  *net.UnixConn
+	mu    sync.Mutex
+	admit func(size int) error // asked before a payload of that many bytes is taken in; it may wait. nil = all at once
 }
 
 // newWire takes over a descriptor of a connected unix stream socket.
@@ -122,6 +123,11 @@ func (w *wire) receive(maxPayload int, fds bool) (f frame, err error) {
 	}
 	if size == 0 {
 		return f, nil
+	}
+	if w.admit != nil {
+		if err := w.admit(int(size)); err != nil {
+			return f, err
+		}
 	}
 	f.payload = make([]byte, size)
 	for got := 0; got < len(f.payload); {
