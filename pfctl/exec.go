@@ -71,13 +71,13 @@ func (r *ExecRunner) RunTo(ctx context.Context, c Command, stdout *os.File) (Res
 		}
 		return Result{}, fmt.Errorf("%s: %w", path, err)
 	}
-	in.started()
+	in.started(func() { _ = cmd.Process.Kill() }) // it may have ended by itself
 	ended := make(chan error, 1)
 	done := make(chan struct{})
 	go func() {
 		err := cmd.Wait()
-		if unfed := in.ended(); unfed != nil && err == nil {
-			err = fmt.Errorf("%w: %w", errInput, unfed)
+		if unfed := in.ended(); unfed != nil {
+			err = fmt.Errorf("%w: %w", errInput, unfed) // also where it was killed for that
 		}
 		ended <- err
 		close(done)

@@ -87,8 +87,9 @@ func writeNow(w *os.File, b []byte) (n int, err error) {
 	return max(n, 0), errors.Join(err, failed)
 }
 
-// started gives up pfctl's end, which it has now, and writes the rest beside it.
-func (f *feed) started() {
+// started gives up pfctl's end, which it has now, and writes the rest beside it. Where the rest cannot be read, kill is called before pfctl could take
+// what it has for all of it.
+func (f *feed) started(kill func()) {
 	if f == nil {
 		return
 	}
@@ -98,9 +99,28 @@ func (f *feed) started() {
 	}
 	f.done = make(chan error, 1)
 	go func() {
-		_, err := io.Copy(f.to, f.rest)
+		in := &source{r: f.rest}
+		_, err := io.Copy(f.to, in)
+		if in.err != nil {
+			kill()
+		}
 		f.done <- errors.Join(err, f.to.Close())
 	}()
+}
+
+// source keeps the error of reading apart from those of writing.
+type source struct {
+	r   io.Reader
+	err error // nil at the end, too
+}
+
+// Read reads on.
+func (r *source) Read(p []byte) (int, error) {
+	n, err := r.r.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		r.err = err
+	}
+	return n, err
 }
 
 // ended is called when pfctl has ended, and says what kept us from writing, if that was not its end.

@@ -65,13 +65,17 @@ func TestFeedNotRead(t *testing.T) {
 	}
 }
 
-// TestFeedFails: a list that cannot be read whole is an error, not a shorter list.
+// TestFeedFails: a list that cannot be read whole is an error, not a shorter list: pfctl, which acts when it has read all, is killed before.
 func TestFeedFails(t *testing.T) {
 	broken := errors.New("broken")
 	for _, n := range []int{0, 12, 2 * atOnce} {
 		in := io.MultiReader(strings.NewReader(strings.Repeat("\n", n)), iotest.ErrReader(broken))
-		if _, err := program(t, "cat >/dev/null").Run(context.Background(), Command{Input: in}); !errors.Is(err, broken) {
+		r := program(t, "cat >/dev/null; echo acted >$0.acted")
+		if _, err := r.Run(context.Background(), Command{Input: in}); !errors.Is(err, broken) {
 			t.Errorf("behind %d bytes: %v", n, err)
+		}
+		if _, err := os.Stat(r.Path + ".acted"); err == nil {
+			t.Errorf("behind %d bytes: it has acted", n)
 		}
 	}
 	if _, err := (&ExecRunner{Path: "/nonexistent/pfctl"}).Run(context.Background(), Command{Stdin: []byte("\n")}); !errors.Is(err, ErrNoProgram) {

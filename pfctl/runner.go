@@ -12,7 +12,8 @@ type Command struct {
 	Args  []string // without the program's name; all options before the first address, since pfctl's getopt stops there
 	Stdin []byte   // nil: no standard input
 
-	// Input is standard input instead of Stdin where that need not be held whole; nil = Stdin. The driver never sets it.
+	// Input is standard input instead of Stdin where that need not be held whole; nil = Stdin. The driver never sets it. Where reading it fails pfctl is
+	// killed before it has read all, so that a part is never taken for the whole.
 	Input io.Reader
 }
 

@@ -117,7 +117,7 @@ func (c *Client) read() {
 		}
 		c.mu.Lock()
 		call := c.calls[f.number]
-		if f.kind != replyStream {
+		if f.kind != replyStream && f.kind != replyFeed {
 			delete(c.calls, f.number)
 		}
 		c.mu.Unlock()
@@ -131,9 +131,9 @@ func (c *Client) read() {
 	}
 }
 
-// ask sends a request. The channel yields its replies: a stream, if there is one, and the last.
+// ask sends a request. The channel yields its replies: a stream or a feed, if there is one, and the last.
 func (c *Client) ask(r *request) (<-chan frame, error) {
-	call := make(chan frame, 2)
+	call := make(chan frame, 3)
 	c.mu.Lock()
 	c.number++
 	n := c.number
@@ -167,7 +167,7 @@ func (c *Client) simple(r *request) (frame, error) {
 // replyError makes an error of an answer that is one.
 func replyError(f *frame) error {
 	switch f.kind {
-	case replyDone, replyStream:
+	case replyDone, replyStream, replyFeed:
 		return nil
 	case replyErrno:
 		if len(f.payload) >= 4 {
@@ -336,6 +336,13 @@ func (c *Client) Run(ctx context.Context, command pfctl.Command) (pfctl.Result, 
 	for {
 		select {
 		case f := <-call:
+			if f.kind == replyFeed {
+				if f.file == nil || r.count() <= maxInline {
+					return pfctl.Result{}, errProtocol
+				}
+				go pour(f.file, r)
+				continue
+			}
 			if f.kind == replyStream {
 				if f.file == nil || out != nil {
 					return pfctl.Result{}, errProtocol
@@ -348,11 +355,27 @@ func (c *Client) Run(ctx context.Context, command pfctl.Command) (pfctl.Result, 
 		case <-c.gone:
 			return pfctl.Result{}, errGone
 		case <-ctx.Done():
-			if out != nil {
-				go func() { <-out }()
-			}
+			go c.abandon(call, out)
 			return pfctl.Result{}, fmt.Errorf("%w: %w", pfctl.ErrKilled, ctx.Err())
 		}
+	}
+}
+
+// abandon takes what still comes for a request that nobody waits for any more: a pipe that were kept open would be waited for over there.
+func (c *Client) abandon(call <-chan frame, out <-chan output) {
+	for last := false; !last; {
+		select {
+		case f := <-call:
+			if f.file != nil {
+				f.file.Close()
+			}
+			last = f.kind != replyStream && f.kind != replyFeed
+		case <-c.gone:
+			last = true
+		}
+	}
+	if out != nil {
+		<-out
 	}
 }
 

@@ -42,6 +42,7 @@ type Guard struct {
 	nowhere  *os.File    // for what pfctl prints about changes
 	roots    roots       // what is left of the file system, since Narrow; nil = all
 	narrowed Settings    // those that Narrow was called with
+	feedTime time.Duration
 }
 
 // Counts say what workers asked for: requests that were answered, those that were refused (and addresses that were left out), and breaches of the protocol
@@ -71,7 +72,7 @@ func NewGuard(o GuardOptions) (*Guard, error) {
 	if err != nil {
 		return nil, fmt.Errorf("privileged process: %w", err)
 	}
-	g := &Guard{o: o, log: o.Log, nowhere: nowhere}
+	g := &Guard{o: o, log: o.Log, nowhere: nowhere, feedTime: feedTime}
 	if err := g.Change(o.Settings); err != nil {
 		return nil, err
 	}

@@ -317,6 +317,9 @@ func FuzzGuard(f *testing.F) {
 		if why != "" || c.Args == nil {
 			return
 		}
+		if r.follow > 0 { // the addresses come behind, and FuzzFeed has them
+			c.Input = nil
+		}
 		c = whole(c)
 		checkCommand(t, &s, c)
 	})
@@ -371,15 +374,12 @@ func TestAddressList(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, wrap := range []func(io.Reader) io.Reader{iotest.OneByteReader, iotest.HalfReader, func(r io.Reader) io.Reader { return r }} {
-		parsed, err := parseRequest(kindTable, r.encode())
-		if err != nil {
-			t.Fatal(err)
+		var packed []byte
+		for _, a := range r.addresses {
+			packed = a.append(packed)
 		}
-		c, why := g.command(parsed)
-		if why != "" {
-			t.Fatal(why)
-		}
-		got, err := io.ReadAll(wrap(c.Input))
+		list := &addressList{g: g, table: r.table, next: listOf(packed)}
+		got, err := io.ReadAll(wrap(list))
 		if err != nil || string(got) != want.String() {
 			t.Errorf("%v: %d bytes, want %d", err, len(got), want.Len())
 		}

@@ -7,5 +7,6 @@ const (
 	handFile    handover = iota // a log, the pflog file, a file of addresses
 	handCapture                 // bpf(4)
 	handOutput                  // the pipe that pfctl(8) prints into
+	handInput                   // the pipe that the addresses of a large request are written into
 	handJournal                 // written by the worker
 )

@@ -18,6 +18,8 @@ func (h handover) rights() []uint64 {
 		return []uint64{unix.CAP_READ, unix.CAP_FSTAT, unix.CAP_EVENT, unix.CAP_FCNTL, unix.CAP_IOCTL}
 	case handOutput:
 		return []uint64{unix.CAP_READ, unix.CAP_FSTAT, unix.CAP_EVENT, unix.CAP_FCNTL}
+	case handInput:
+		return []uint64{unix.CAP_WRITE, unix.CAP_FSTAT, unix.CAP_EVENT, unix.CAP_FCNTL}
 	default:
 		return []uint64{unix.CAP_WRITE, unix.CAP_SEEK, unix.CAP_FSTAT, unix.CAP_EVENT, unix.CAP_FCNTL, unix.CAP_FSYNC, unix.CAP_FTRUNCATE}
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -21,6 +22,8 @@ const (
 	lapse = 24 * time.Hour
 	// longestGap is how much of the time between two tellings counts for that: a worker that is stopped, or silent, lets nothing lapse.
 	longestGap = 2 * time.Hour
+
+	manyTaught = 64 // entries at once behind which memory is given back
 )
 
 // neverList is the privileged process's own never-list. A worker may add to it, never take from it: what was on it before the worker was taken
@@ -54,7 +57,9 @@ func (n *neverList) set(own []netip.Prefix, forget bool) {
 
 // compile makes the list that is searched. n.mu is held.
 func (n *neverList) compile() {
-	out := flatten(slices.AppendSeq(slices.Clone(n.own), maps.Keys(n.taught)))
+	out := make([]netip.Prefix, len(n.own), len(n.own)+len(n.taught)) // exactly: they may be many, and this process is to stay small
+	copy(out, n.own)
+	out = flatten(slices.AppendSeq(out, maps.Keys(n.taught)))
 	n.all.Store(&out)
 }
 
@@ -222,14 +227,15 @@ func (s *session) teach(number uint32, r *request) frame {
 	if r.way != tableAdd && r.way != tableAwhile {
 		return refusal(number, "the never-list can only be added to")
 	}
-	list := make([]netip.Prefix, 0, min(r.count(), maxTaught))
+	list := make([]netip.Prefix, 0, r.count())
 	for a := range r.each() {
-		if len(list) == maxTaught {
-			return refusal(number, "more than %d entries for the never-list at once", maxTaught)
-		}
 		list = append(list, a.Prefix)
 	}
-	if err := s.g.never.teach(list, r.way == tableAdd, s.g.o.Now()); err != nil {
+	err := s.g.never.teach(list, r.way == tableAdd, s.g.o.Now())
+	if len(list) > manyTaught {
+		debug.FreeOSMemory() // each makes the list anew
+	}
+	if err != nil {
 		return frame{kind: replyFail, number: number, payload: encodeFailure(err)}
 	}
 	return frame{kind: replyDone, number: number, payload: encodeResult(pfctl.Result{})}
@@ -244,7 +250,7 @@ func (c *Client) GuardNever(list []netip.Prefix, awhile bool) (untold []netip.Pr
 	if awhile {
 		way = tableAwhile
 	}
-	parts := slices.Collect(slices.Chunk(list, maxTaught))
+	parts := slices.Collect(slices.Chunk(list, maxInline))
 	if len(parts) == 0 && awhile {
 		parts = [][]netip.Prefix{nil}
 	}

@@ -45,26 +45,14 @@ func (g *Guard) command(r *request) (c pfctl.Command, why string) {
 		return c, ""
 	}
 	c.Args = append(c.Args, "-f", "-")
-	list := &addressList{left: make(map[int]bool)}
-	n := 0
-	for x := range r.each() {
-		if r.way != tableDelete {
-			if why := g.protects(x.Prefix); why != "" {
-				g.counts.refused.Add(1)
-				if list.left[n] = true; len(list.left) <= maxTold {
-					g.log.Error("left out what the worker wanted to ban", "address", x.String(), "table", r.table, "why", why)
-				}
-			}
-		}
-		n++
+	list := &addressList{g: g, table: r.table, all: r.way == tableDelete}
+	c.Input = list
+	if r.follow > 0 {
+		return c, "" // the list begins when they come
 	}
-	switch {
-	case len(list.left) == n:
+	if list.next = listOf(r.packed); !list.some() {
 		return pfctl.Command{}, "" // all of it was left out
-	case len(list.left) > maxTold:
-		g.log.Error("left out more of what the worker wanted to ban", "addresses", len(list.left), "table", r.table)
 	}
-	list.from.rest, c.Input = r.packed, list
 	return c, ""
 }
 

@@ -64,6 +64,7 @@ const (
 	maxPath      = 4096
 	maxName      = 1024
 	maxAddresses = 1 << 18 // more than bans are in force by default: a table is replaced in one request
+	maxInline    = 1 << 10 // addresses within a request; more follow through a pipe, see feed
 )
 
 // request is a parsed request. Which fields count depends on the kind.
@@ -78,7 +79,8 @@ type request struct {
 	alternate bool
 	towards   bool // kill: states towards the address, instead of those that it began
 	addresses []address
-	packed    []byte // table: what was received instead of addresses, checked; they may be many
+	packed    []byte // table: what was received instead of addresses, checked
+	follow    int    // table: how many addresses follow through a pipe, since they are more than maxInline
 }
 
 // address is an entry of a table request: a canonical prefix, perhaps negated (delete only).
@@ -103,7 +105,11 @@ func (r *request) encode() []byte {
 	case kindTable:
 		text(r.anchor)
 		text(r.table)
-		b = binary.BigEndian.AppendUint32(b, uint32(r.count())) //nolint:gosec // bounded
+		n := max(r.count(), r.follow)
+		b = binary.BigEndian.AppendUint32(b, uint32(n)) //nolint:gosec // bounded
+		if n > maxInline {
+			return b
+		}
 		for a := range r.each() {
 			b = a.append(b)
 		}
@@ -123,6 +129,9 @@ func flag(v bool) byte {
 	}
 	return 0
 }
+
+// Bytes that an address takes in a request.
+const addressSize4, addressSize6 = 3 + 4, 3 + 16
 
 // append writes an address: 4 or 6, whether it is negated, its length in bits, its bytes.
 func (a address) append(b []byte) []byte {
@@ -157,6 +166,13 @@ func parseRequest(kind byte, payload []byte) (*request, error) {
 		n := p.count()
 		if r.way != tableAwhile && (n == 0) != (r.way == tableFlush) { // what lapses may all be gone: that is told, too
 			p.fail("%d addresses for way %d", n, r.way)
+		}
+		if n > maxInline {
+			if r.isNever() {
+				p.fail("%d addresses for the never-list", n)
+			}
+			r.follow = n
+			break
 		}
 		all := p.rest
 		for range n {
@@ -340,7 +356,7 @@ func (r *request) String() string {
 	case kindAnchor:
 		return fmt.Sprintf("%s rules of anchor %.100q", [...]string{"", "load", "check"}[way], r.anchor)
 	case kindTable:
-		verb, n := [...]string{"", "add", "delete", "replace", "flush", "add for a while"}[way], r.count()
+		verb, n := [...]string{"", "add", "delete", "replace", "flush", "add for a while"}[way], max(r.count(), r.follow)
 		if r.isNever() {
 			return fmt.Sprintf("%s, never-list, addresses: %d", verb, n)
 		}

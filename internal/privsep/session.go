@@ -6,18 +6,13 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"runtime/debug"
 	"sync"
 
 	"pfwarden/pfctl"
 )
 
-// largeRequest is the size of a request, in bytes, beyond which there is one at a time, and memory is given back at once; maxTold bounds what is said
-// of one.
-const (
-	largeRequest = 128 << 10
-	maxTold      = 20
-)
+// maxTold bounds what is said of one request.
+const maxTold = 20
 
 // maxViolations is how many requests that no honest worker makes are refused before the worker is ended.
 const maxViolations = 16
@@ -27,17 +22,16 @@ type session struct {
 	g          *Guard
 	wire       *wire
 	violations int
-	events     []*events // watches that were begun, the oldest first
+	end        context.CancelCauseFunc // ends the service, and so the worker
+	events     []*events               // watches that were begun, the oldest first
 	lanes      [2]chan func()
-	large      chan struct{} // holds one while a large request is being carried out
 	paces      [kindRead + 1]*pace
 }
 
 // serve answers a worker's requests until it closes its end of the socket, which is no error, breaks the protocol or ctx is done.
 func (g *Guard) serve(ctx context.Context, w *wire) error {
-	ctx, cancel := context.WithCancel(ctx)
-	s := &session{g: g, wire: w, large: make(chan struct{}, 1), paces: newPaces()}
-	w.admit = func(size int) error { return s.room(ctx, size) }
+	ctx, cancel := context.WithCancelCause(ctx)
+	s := &session{g: g, wire: w, paces: newPaces(), end: cancel}
 	var running sync.WaitGroup
 	for i := range s.lanes { // one for changes, one for readings, so that a long reading keeps no ban waiting
 		lane := make(chan func(), 4)
@@ -51,7 +45,7 @@ func (g *Guard) serve(ctx context.Context, w *wire) error {
 	stop := context.AfterFunc(ctx, func() { _ = w.close() })
 	defer func() {
 		stop()
-		cancel()
+		cancel(nil)
 		_ = w.close()
 		for _, lane := range s.lanes {
 			close(lane)
@@ -68,7 +62,7 @@ func (g *Guard) serve(ctx context.Context, w *wire) error {
 		f, err := w.receive(maxRequest, false)
 		switch {
 		case ctx.Err() != nil:
-			return ctx.Err()
+			return context.Cause(ctx)
 		case gone(err):
 			return nil
 		case errors.Is(err, errProtocol):
@@ -79,6 +73,9 @@ func (g *Guard) serve(ctx context.Context, w *wire) error {
 		}
 		g.asked.Store(true)
 		if err := s.handle(ctx, &f); err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
 			return err
 		}
 	}
@@ -166,35 +163,16 @@ func (s *session) run(ctx context.Context, lane int, number uint32, r *request) 
 	if lane == 1 {
 		runner = s.g.o.Reads
 	}
-	large := len(r.packed) > largeRequest
-	if large {
-		s.large <- struct{}{} // room has waited for the one before
-	}
-	job := func() {
-		f := s.runTo(ctx, runner, number, command, lane == 1)
+	return s.queue(ctx, lane, func() {
+		var f frame
+		if list, is := command.Input.(*addressList); is && r.follow > 0 {
+			f = s.runFed(ctx, number, r, command, list)
+		} else {
+			f = s.runTo(ctx, runner, number, command, lane == 1)
+		}
 		s.g.counts.done.Add(1)
 		_ = s.wire.send(f) // a worker that is gone is noticed by receive
-		if large {
-			command = pfctl.Command{}
-			debug.FreeOSMemory()
-			<-s.large
-		}
-	}
-	return s.queue(ctx, lane, job)
-}
-
-// room waits, before a request of some bytes is read, until no other large one is in memory: an honest worker sends the next when the last was answered.
-func (s *session) room(ctx context.Context, size int) error {
-	if size <= largeRequest {
-		return nil
-	}
-	select {
-	case s.large <- struct{}{}:
-		<-s.large
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	})
 }
 
 // queue hands a job to a lane, when there is room.

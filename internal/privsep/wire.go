@@ -16,8 +16,8 @@ const headerSize = 12
 
 // Bounds of a payload, in bytes.
 const (
-	maxRequest = 8 << 20 // a table request of maxAddresses
-	maxReply   = 8 << 20 // the names of a glob
+	maxRequest = 24 << 10 // a table request of maxInline addresses with two names
+	maxReply   = 8 << 20  // the names of a glob
 )
 
 // errProtocol is what a peer gets for a frame that the protocol does not know. The connection is over then.
@@ -33,9 +33,8 @@ type frame struct {
 
 // wire is one end of the socket. Writing may be done by several goroutines, reading by one.
 type wire struct {
-	conn  *net.UnixConn
-	mu    sync.Mutex
-	admit func(size int) error // asked before a payload of that many bytes is taken in; it may wait. nil = all at once
+	conn *net.UnixConn
+	mu   sync.Mutex
 }
 
 // newWire takes over a descriptor of a connected unix stream socket.
@@ -123,11 +122,6 @@ func (w *wire) receive(maxPayload int, fds bool) (f frame, err error) {
 	}
 	if size == 0 {
 		return f, nil
-	}
-	if w.admit != nil {
-		if err := w.admit(int(size)); err != nil {
-			return f, err
-		}
 	}
 	f.payload = make([]byte, size)
 	for got := 0; got < len(f.payload); {

@@ -1,0 +1,215 @@
+package privsep
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestSmallHelper is no test: it is the privileged process that TestLiesStaySmall lies to.
+func TestSmallHelper(t *testing.T) {
+	dir := os.Getenv("PFWARDEN_TEST_SMALL")
+	if dir == "" {
+		t.Skip("run by TestLiesStaySmall")
+	}
+	s := testSettings(dir)
+	s.Pfctl = filepath.Join(dir, "pfctl")
+	g, err := NewGuard(GuardOptions{Settings: s})
+	if err != nil {
+		t.Fatal(err)
+	}
+	Shrink()
+	if err := json.NewEncoder(os.Stdout).Encode("ready"); err != nil {
+		t.Fatal(err)
+	}
+	w, err := newWire(os.NewFile(3, "worker"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = g.serve(t.Context(), w) // its end is the lie's, too
+}
+
+// TestLiesStaySmall: whatever a worker claims, sends, holds back or has kept, the privileged process grows by 2 MiB at most, 3 with a full never-list.
+func TestLiesStaySmall(t *testing.T) {
+	if raceEnabled {
+		t.Skip("measures memory")
+	}
+	v6 := func(i int) []byte {
+		a := netip.MustParseAddr("2001:db8::").As16()
+		a[13], a[14], a[15] = byte(i>>16), byte(i>>8), byte(i) //nolint:gosec // so it counts
+		return liarAddress(6, 0, 128, a[:]...)
+	}
+	list := func(from, n int) []byte {
+		var b bytes.Buffer
+		for i := range n {
+			b.Write(v6(from + i))
+		}
+		return b.Bytes()
+	}
+	table := func(way byte, n uint32, addresses ...[]byte) []byte {
+		return liarFrame(kindTable, -1, liarTable(way, n, "outer/pfwarden", "banned", addresses...))
+	}
+	for _, c := range []struct {
+		name  string
+		keeps bool // what it is told
+		lie   func(w *wire)
+	}{
+		{"six payloads of 8 MiB", false, func(w *wire) {
+			for range 6 {
+				_, _ = w.conn.Write(liarFrame(kindTable, 8<<20, bytes.Repeat([]byte{4}, 1<<20)))
+			}
+		}},
+		{"the largest requests there are, while pfctl sleeps", false, func(w *wire) {
+			for range 20 {
+				_, _ = w.conn.Write(table(tableAdd, maxInline, list(0, maxInline)))
+			}
+		}},
+		{"six lists of 262,144 addresses", false, func(w *wire) {
+			for range 6 {
+				_, _ = w.conn.Write(table(tableReplace, maxAddresses))
+			}
+			all := list(0, maxAddresses)
+			for range 6 {
+				f, err := w.receive(maxReply, true)
+				if err != nil {
+					return
+				}
+				if f.file != nil {
+					_, _ = f.file.Write(all)
+					f.file.Close()
+				}
+				_, _ = w.receive(maxReply, true)
+			}
+		}},
+		{"all that the never-list takes, and more", true, func(w *wire) {
+			for i := range 12 {
+				_, _ = w.conn.Write(liarFrame(kindTable, -1, liarTable(tableAdd, maxInline, "", "", list(i*maxInline, maxInline))))
+				_, _ = w.receive(maxReply, true)
+			}
+		}},
+		{"bans of what is never banned", false, func(w *wire) {
+			never := bytes.Repeat(liarAddress(4, 0, 32, 198, 51, 100, 7), maxInline)
+			for range 50 {
+				_, _ = w.conn.Write(table(tableAdd, maxInline, never))
+				_, _ = w.receive(maxReply, true)
+			}
+		}},
+		{"the longest paths", false, func(w *wire) {
+			for range 16 {
+				_, _ = w.conn.Write(liarFrame(kindOpen, -1, []byte{openFile}, liarText("/"+strings.Repeat("a", maxPath-1))))
+				_, _ = w.receive(maxReply, true)
+			}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.WriteFile(filepath.Join(dir, "pfctl"), []byte("#!/bin/sh\ncat >/dev/null\n"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			ours, theirs, err := socketPair()
+			if err != nil {
+				t.Fatal(err)
+			}
+			cmd := exec.Command("/proc/self/exe", "-test.run=^TestSmallHelper$")
+			cmd.Env = append(os.Environ(), "PFWARDEN_TEST_SMALL="+dir)
+			cmd.ExtraFiles = []*os.File{theirs}
+			out, err := cmd.StdoutPipe()
+			if err := errors.Join(err, cmd.Start(), theirs.Close()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := out.Read(make([]byte, 100)); err != nil {
+				t.Fatal(err)
+			}
+			w, err := newWire(ours)
+			if err != nil {
+				t.Fatal(err)
+			}
+			ask := func() error { // answered when all before it has been read
+				_, err := w.conn.Write(liarFrame(kindOpen, -1, []byte{openStatus}, liarText("/none")))
+				for f := (frame{}); err == nil && f.kind != replyRefuse; f, err = w.receive(maxReply, true) {
+					if f.file != nil {
+						f.file.Close()
+					}
+				}
+				return err
+			}
+			honest := table(tableAdd, 1, liarAddress(4, 0, 32, 192, 0, 2, 7)) // what it needs for that is no lie's
+			for range 2 {
+				if _, err := w.conn.Write(honest); err != nil {
+					t.Fatal(err)
+				}
+				if _, err := w.receive(maxReply, true); err != nil {
+					t.Fatal(err)
+				}
+			}
+			before := resident(t, cmd.Process.Pid)
+			peak := make(chan int)
+			stop := make(chan struct{})
+			go func() {
+				most := 0
+				tick := time.NewTicker(time.Millisecond)
+				defer tick.Stop()
+				for {
+					select {
+					case <-tick.C:
+						if n, err := readResident(cmd.Process.Pid); err == nil {
+							most = max(most, n)
+						}
+					case <-stop:
+						peak <- most
+						return
+					}
+				}
+			}()
+			_ = w.conn.SetDeadline(time.Now().Add(30 * time.Second))
+			c.lie(w)
+			_ = ask() // unless the lie has ended the service
+			close(stop)
+			grown := <-peak - before
+			_ = w.close()
+			if err := cmd.Wait(); err != nil {
+				t.Error(err)
+			}
+			t.Logf("%d KiB before, at most %d more", before, grown)
+			most := 2 << 10
+			if c.keeps {
+				most += 1 << 10
+			}
+			if grown > most {
+				t.Errorf("grew from %d KiB by %d", before, grown)
+			}
+		})
+	}
+}
+
+func resident(t *testing.T, pid int) int {
+	t.Helper()
+	n, err := readResident(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// readResident is VmRSS in KiB.
+func readResident(pid int) (int, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, ok := strings.Cut(string(text), "VmRSS:")
+	if !ok {
+		return 0, net.ErrClosed
+	}
+	return strconv.Atoi(strings.Fields(rest)[0])
+}
