@@ -1,9 +1,16 @@
 package livetest
 
 import (
+	"net"
 	"os"
+	"path/filepath"
+	"runtime"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
+
+	"pfwarden/internal/testkit"
 )
 
 // TestReaders asks the running daemon as other users, whom the kernel knows as such: those of the control group may read, root alone may change
@@ -64,4 +71,92 @@ func TestReaders(t *testing.T) {
 			t.Errorf("somebody has changed something: %v\n%s", bans, never)
 		}
 	})
+}
+
+// dialAs connects to a unix socket as another user, as the kernel tells the other end.
+func dialAs(path string, uid, gid int) (c net.Conn, err error) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread() // and never lets go: the thread, which alone is another user, ends with this goroutine
+		if _, _, errno := syscall.RawSyscall(syscall.SYS_SETGROUPS, 0, 0, 0); errno != 0 {
+			err = errno
+			return
+		}
+		if _, _, errno := syscall.RawSyscall(syscall.SYS_SETRESGID, uintptr(gid), uintptr(gid), uintptr(gid)); errno != 0 {
+			err = errno
+			return
+		}
+		if _, _, errno := syscall.RawSyscall(syscall.SYS_SETRESUID, uintptr(uid), uintptr(uid), uintptr(uid)); errno != 0 {
+			err = errno
+			return
+		}
+		c, err = net.Dial("unix", path)
+	}()
+	<-done
+	return c, err
+}
+
+// TestSlowReaders: a reader who takes every place at the socket that he can get, and says what he says slowly and at length, does not keep root out, nor a ban.
+func TestSlowReaders(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("runs the daemon")
+	}
+	if os.Geteuid() != 0 {
+		t.Skip("asks as another user")
+	}
+	const group = 54399
+	g := build(t).gateway(t, "openbsd", callUs)
+	log, jail := g.authLog()
+	g.run(jail)
+	testkit.Must(t, os.Chown(g.socket, 0, group))
+	for _, dir := range []string{filepath.Dir(g.dir), g.dir} {
+		info, err := os.Stat(dir)
+		testkit.Must(t, err)
+		testkit.Must(t, os.Chmod(dir, info.Mode()|0o011))
+	}
+	begin := []string{
+		"", "GET /v1/sta", "GET /v1/status HTTP/1.1\r\nHost: x\r\nX: ", "POST /v1/fail2ban HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000\r\n\r\n{",
+		"GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 1<<20), "GET /v1/bans HTTP/1.1\r\nHost: x\r\n\r\nGET /v1/bans HTTP/1.1\r\nHost: x\r\n\r\n",
+		"POST /v1/ban HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffff\r\n",
+	}
+	var held []net.Conn
+	for i := range 300 {
+		c, err := dialAs(g.socket, stranger, group)
+		testkit.Must(t, err)
+		defer c.Close()
+		held = append(held, c)
+		go func() { _, _ = c.Write([]byte(begin[i%len(begin)])) }()
+	}
+	stop := make(chan struct{})
+	defer close(stop)
+	go func() {
+		tick := time.NewTicker(20 * time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-stop:
+				return
+			case <-tick.C:
+				for _, c := range held {
+					_ = c.SetWriteDeadline(time.Now().Add(time.Millisecond))
+					_, _ = c.Write([]byte("x"))
+				}
+			}
+		}
+	}()
+	for range 5 {
+		began := time.Now()
+		g.cli("never", "list")
+		if took := time.Since(began); took > 5*time.Second {
+			t.Errorf("root waited %v", took)
+		}
+	}
+	failures(t, log, "198.51.100.9", 5)
+	took := testkit.Within(t, 5*time.Second, "the ban is in the table", func() bool { return g.table("banned")["198.51.100.9"] })
+	t.Logf("ban after %v, %d MiB resident", took, g.resident()>>10)
+	if g.resident() > 200<<10 {
+		t.Errorf("%d KiB resident", g.resident())
+	}
 }

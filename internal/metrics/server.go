@@ -24,7 +24,9 @@ const (
 	maxHeaderBytes  = 8 << 10
 	scrapeTimeout   = 10 * time.Second
 	readTimeout     = 5 * time.Second
-	writeTimeout    = 30 * time.Second
+	writeTimeout    = 30 * time.Second // for everything from the request on
+	takeTimeout     = 5 * time.Second  // for taking the answer
+	maxStreams      = 8                // of one connection that speaks HTTP/2
 	idleTimeout     = 30 * time.Second
 	shutdownTimeout = 5 * time.Second
 )
@@ -126,7 +128,9 @@ func Bounded(ln net.Listener) net.Listener { return limitListener(ln, maxConnect
 // It closes ln.
 func Serve(ctx context.Context, ln net.Listener, h http.Handler, web *Web, log *slog.Logger) error {
 	server := &http.Server{
-		Handler:           h,
+		Handler:           attended(h),
+		ConnContext:       withConn,
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: maxStreams},
 		ReadHeaderTimeout: readTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
