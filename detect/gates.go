@@ -10,8 +10,9 @@ type overlapper interface {
 	OverlapsPrefix(netip.Prefix) bool
 }
 
-// ask puts the question to the gates without making any text.
-func (d *Detector) ask(a netip.Addr, id string, proven, bypass bool) (stopped bool) {
+// ask puts the question to the gates without making any text. It asks for the time of the evidence and not for the newest time seen: a clock that
+// ran ahead for a while must not let what our side did today look old.
+func (d *Detector) ask(a netip.Addr, id string, at int64, proven, bypass bool) (stopped bool) {
 	if !a.IsValid() {
 		return false
 	}
@@ -27,7 +28,7 @@ func (d *Detector) ask(a netip.Addr, id string, proven, bypass bool) (stopped bo
 	if proven {
 		return false
 	}
-	state, spoke := d.contacts.asked(d.hash.key(d.scanKey(a)), seconds(d.now))
+	state, spoke := d.contacts.asked(d.hash.key(d.scanKey(a)), seconds(at))
 	return state || spoke || Bogon(a)
 }
 
@@ -54,7 +55,7 @@ func (d *Detector) listed(a netip.Addr, id string) bool {
 
 // answers asks the gates one after the other until one stops the verdict, and keeps what they said. Proven evidence only has to pass those that
 // protect our own side.
-func (d *Detector) answers(a netip.Addr, id string, proven, bypass bool) []GateAnswer {
+func (d *Detector) answers(a netip.Addr, id string, at int64, proven, bypass bool) []GateAnswer {
 	if !a.IsValid() {
 		return nil
 	}
@@ -76,7 +77,7 @@ func (d *Detector) answers(a netip.Addr, id string, proven, bypass bool) []GateA
 	if ask(GateBogon, Bogon(a), "an ordinary address", fmt.Sprintf("nobody can have %v as a sender's address", a)) {
 		return answers
 	}
-	state, spoke := d.contacts.asked(d.hash.key(d.scanKey(a)), seconds(d.now))
+	state, spoke := d.contacts.asked(d.hash.key(d.scanKey(a)), seconds(at))
 	if ask(GateState, state, "no connection that our side opened", fmt.Sprintf("our side has a connection with %v", a)) {
 		return answers
 	}

@@ -140,12 +140,12 @@ func (d *Detector) judge(a netip.Addr, id string, jail int, at int64, emit func(
 	})
 	proven := t.proven >= nearlyOne
 	bypass := t.shares[0].jail >= 0 && d.config.Jails[t.shares[0].jail].BypassGates
-	stopped := d.ask(a, id, proven, bypass)
+	stopped := d.ask(a, id, at, proven, bypass)
 	if stopped && d.isStopped(a, id, jail) {
 		return // said once, until the gate opens or the score falls
 	}
 	d.setStopped(a, id, jail, stopped)
-	d.verdict(a, id, at, t.sum, proven, d.answers(a, id, proven, bypass), emit)
+	d.verdict(a, id, at, t.sum, proven, d.answers(a, id, at, proven, bypass), emit)
 }
 
 // isStopped says whether the verdict that is due was already told to be stopped.
@@ -209,7 +209,7 @@ func (d *Detector) verdict(a netip.Addr, id string, at int64, score float64, pro
 		}
 	}
 	if lead.jail >= 0 && d.config.Jails[lead.jail].Strategy == Fail2ban {
-		answers = d.answers(a, id, proven, true)
+		answers = d.answers(a, id, at, proven, true)
 		v.Gates = answers
 	}
 	for _, g := range answers {

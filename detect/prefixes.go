@@ -49,7 +49,7 @@ func (d *Detector) member(a netip.Addr, at int64, v *Verdict, emit func(Verdict)
 		Time: v.Time, Source: p, Jail: v.Jail, Shares: v.Shares, Score: v.Score, Proven: true, Evidence: v.Evidence, Failures: n,
 		Reasons: []string{plural(n, "proven attacker") + " of " + p.String() + " within " + span(c.Window) + ", the last of them " + a.String()},
 	}
-	w.Gates = append(w.Gates, d.memberGate(p))
+	w.Gates = append(w.Gates, d.memberGate(p, at))
 	w.Stopped = w.Gates[0].Stopped
 	d.stats.count(d.shareJail(v.Jail), &w, len(d.config.Jails))
 	emit(w)
@@ -63,7 +63,7 @@ func (d *Detector) shareJail(name string) int {
 }
 
 // memberGate refuses a prefix that holds a never-listed, own or contacted address.
-func (d *Detector) memberGate(p netip.Prefix) GateAnswer {
+func (d *Detector) memberGate(p netip.Prefix, at int64) GateAnswer {
 	stop := func(why string) GateAnswer { return GateAnswer{Gate: GateMember, Stopped: true, Text: why} }
 	listed := false
 	if n := d.config.Never; n != nil {
@@ -81,7 +81,7 @@ func (d *Detector) memberGate(p netip.Prefix) GateAnswer {
 			return stop("an address of our own lies in " + p.String())
 		}
 	}
-	if state, spoke := d.contacts.asked(d.prefixHash(p.Addr()), seconds(d.now)); state || spoke {
+	if state, spoke := d.contacts.asked(d.prefixHash(p.Addr()), seconds(at)); state || spoke {
 		return stop("our side spoke to an address in " + p.String() + " in the last 24 hours")
 	}
 	return GateAnswer{Gate: GateMember, Text: "no never-listed or contacted address inside"}

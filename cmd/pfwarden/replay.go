@@ -175,6 +175,12 @@ func play(cmd *cobra.Command, streams stdio, o replay.Options, collect report.Op
 	if rejects > 10 && !verbose {
 		fmt.Fprintf(streams.Err, "pfwarden: … and %d more records were rejected (-v tells each)\n", rejects-10)
 	}
+	if totals.Misdated > 0 {
+		fmt.Fprintf(streams.Err, "pfwarden: records dated over an hour ahead of those behind them in their file, and taken to be as old: %d\n", totals.Misdated)
+	}
+	if totals.Back > 0 {
+		fmt.Fprintf(streams.Err, "pfwarden: times that a file went back by over an hour (a clock set back, or files put together): %d\n", totals.Back)
+	}
 	collector.Rejected(uint64(len(totals.Faults)))
 	for _, fault := range totals.Faults {
 		fmt.Fprintf(streams.Err, "pfwarden: %v\n", fault)

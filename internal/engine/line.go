@@ -8,6 +8,9 @@ import (
 	"pfwarden/detect/filter"
 )
 
+// maxAhead is how far a log-in may be dated ahead of the time at which its line was read; the detector does the same to failures.
+const maxAhead = time.Minute
+
 // lineState is what a line's candidates need to know of it.
 type lineState struct {
 	line    *capture.Line
@@ -47,6 +50,9 @@ func (e *Engine) candidate(index int, c filter.Candidate) {
 	}
 	s.at = at
 	if c.Login {
+		if read := s.line.Read; !read.IsZero() && at.After(read.Add(maxAhead)) {
+			at = read
+		}
 		if c.Addr.IsValid() {
 			s.notices = append(s.notices, detect.Notice{Time: at, Kind: detect.Login, Source: single(c.Addr), Jail: jail.Name})
 		}

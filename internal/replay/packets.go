@@ -8,46 +8,47 @@ import (
 	"pfwarden/capture/pflog"
 )
 
-// packets is a pflog file. Once the detector knows many sources it reads some records further, so that the detector hears of each a while before.
+// packets is a pflog file. Once the detector knows many sources it hears of each some records before.
 type packets struct {
-	reader  *pflog.Reader
 	file    io.Closer
 	read    *counted
+	further foreseen[capture.Packet]
 	current *capture.Packet
-	further []capture.Packet // a ring: those read further, and the current one
-	first   int              // of those read further
-	n       int              // how many they are
-	err     error            // met behind them
+	to      *player
+	lead    int // of the present advance: how many records before its own the detector hears of one; 0 = of none
 }
 
-func (s *packets) advance(to *player) error {
-	lead := to.engine.Lookahead()
-	if lead == 0 && s.n == 0 && s.err == nil {
-		return s.reader.Next(s.current)
-	}
-	if s.further == nil {
-		s.further = make([]capture.Packet, lead+2)
-	}
-	for s.n <= lead && s.n < len(s.further)-1 && s.err == nil {
-		p := &s.further[(s.first+s.n)%len(s.further)]
-		if s.err = s.reader.Next(p); s.err == nil {
-			to.engine.Ahead(p)
-			s.n++
+func newPackets(r *pflog.Reader, file io.Closer, read *counted) *packets {
+	s := &packets{file: file, read: read}
+	s.further.dated = func(p *capture.Packet) time.Time { return p.Time }
+	s.further.read = func(p *capture.Packet) error {
+		if err := r.Next(p); err != nil {
+			return err
 		}
+		if s.lead > 0 {
+			s.to.engine.Ahead(p)
+		}
+		return nil
 	}
-	if s.n == 0 {
-		return s.err
-	}
-	s.current = &s.further[s.first]
-	s.first = (s.first + 1) % len(s.further)
-	s.n--
-	return nil
+	return s
 }
 
-func (s *packets) at() time.Time      { return s.current.Time }
-func (s *packets) isText() bool       { return false }
-func (s *packets) done() int64        { return s.read.n }
-func (s *packets) deliver(to *player) { to.packet(s.current) }
+func (s *packets) advance(to *player) (err error) {
+	s.to, s.lead = to, to.engine.Lookahead()
+	s.current, err = s.further.take(s.lead)
+	return err
+}
+
+func (s *packets) at() time.Time { return s.further.at }
+func (s *packets) isText() bool  { return false }
+func (s *packets) done() int64   { return s.read.n }
+
+func (s *packets) deliver(to *player) {
+	to.place(s.further.at, s.further.ahead, s.further.back)
+	s.current.Time = s.further.at
+	to.packet(s.current)
+}
+
 func (s *packets) close() {
 	if s.file != nil {
 		s.file.Close()

@@ -62,6 +62,8 @@ type Totals struct {
 	Faults                            []error   // files that could not be read to their end
 	Detector                          detect.Stats
 	Skipped                           map[string]uint64 // packets that were no evidence, by cause
+	Misdated                          uint64            // records dated over an hour ahead of those behind them in their file, and taken to be as old
+	Back                              uint64            // times that a file went back by over an hour
 	Live                              []ledger.Ban      // in force at the end
 	Guesses                           []detect.Guess    // distributed guessing, the widest first
 	NoTime, Unresolved                uint64            // matches passed over: without time, naming a host instead of an address
@@ -302,6 +304,18 @@ func doneOf(sources []*queued) (n int64) {
 		n += s.source.done()
 	}
 	return n
+}
+
+// place puts the clock back where the file of the next record, which is of time t, went back: by a clock that was set, or where files were put
+// together. Bans and their ends go by what the records say.
+func (p *player) place(t time.Time, ahead, back bool) {
+	if ahead {
+		p.totals.Misdated++
+	}
+	if back {
+		p.totals.Back++
+		p.clock, p.ticked = t, t
+	}
 }
 
 // advance moves the clock to the time of the next record; a record may be older than one before it.

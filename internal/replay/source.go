@@ -75,7 +75,7 @@ func newSource(name string, in io.Reader, closer io.Closer, modified time.Time, 
 	head.recording = false
 	switch {
 	case err == nil:
-		return &packets{reader: r, file: closer, read: bytesRead, current: new(capture.Packet)}, nil
+		return newPackets(r, closer, bytesRead), nil
 	case !errors.Is(err, errHead) && (!errors.Is(err, pflog.ErrFormat) || errors.Is(err, pflog.ErrUnknown)):
 		// Text; or what is compressed is damaged, which the text reader tells behind the lines that it holds.
 		var text *logtail.Reader
@@ -118,11 +118,18 @@ type lines struct {
 	reader   *logtail.Reader
 	file     io.Closer
 	read     *counted
-	line     capture.Line
-	time     time.Time // of the line, or of the last one that had a time
+	further  foreseen[dated]
+	current  *dated
+	time     time.Time // of the last line read that had a time
 	dates    *date.Detector
 	when     date.Reference
 	modified time.Time
+}
+
+// dated is a line with its time, or that of the last one before it that had a time.
+type dated struct {
+	line capture.Line
+	time time.Time
 }
 
 func newLines(r *logtail.Reader, file io.Closer, read *counted, modified time.Time, o Options) (*lines, error) {
@@ -130,7 +137,9 @@ func newLines(r *logtail.Reader, file io.Closer, read *counted, modified time.Ti
 	if err != nil {
 		return nil, err
 	}
-	return &lines{reader: r, file: file, read: read, dates: format.NewDetector(), when: reference(o, modified), modified: modified}, nil
+	s := &lines{reader: r, file: file, read: read, dates: format.NewDetector(), when: reference(o, modified), modified: modified}
+	s.further.read, s.further.dated = s.next, func(l *dated) time.Time { return l.time }
+	return s, nil
 }
 
 // reference says what year a time stamp without one is of: that of --year, or such that nothing is later than the file's last change.
@@ -145,22 +154,38 @@ func reference(o Options, modified time.Time) date.Reference {
 	return ref
 }
 
-func (s *lines) advance(*player) error {
-	if err := s.reader.Next(&s.line); err != nil {
+func (s *lines) advance(*player) (err error) {
+	s.current, err = s.further.take(0)
+	return err
+}
+
+// next reads one line.
+func (s *lines) next(l *dated) error {
+	if err := s.reader.Next(&l.line); err != nil {
 		return err
 	}
-	if m, ok := s.dates.Find(s.line.Text, s.when.Now.Unix()); ok && m.Valid && !m.Empty() {
+	if m, ok := s.dates.Find(l.line.Text, s.when.Now.Unix()); ok && m.Valid && !m.Empty() {
 		if t, ok := m.Time(s.when); ok {
 			s.time = t
 		}
 	}
+	l.time = s.time
 	return nil
 }
 
-func (s *lines) at() time.Time      { return s.time }
-func (s *lines) isText() bool       { return true }
-func (s *lines) done() int64        { return s.read.n }
-func (s *lines) deliver(to *player) { to.line(&s.line, s.time) }
+func (s *lines) at() time.Time { return s.further.at }
+func (s *lines) isText() bool  { return true }
+func (s *lines) done() int64   { return s.read.n }
+
+func (s *lines) deliver(to *player) {
+	to.place(s.further.at, s.further.ahead, s.further.back)
+	l := s.current.line
+	if s.further.ahead {
+		l.Read = s.further.at // what is dated later is taken to be of then, as it is live
+	}
+	to.line(&l, s.further.at)
+}
+
 func (s *lines) close() {
 	if s.file != nil {
 		s.file.Close()
