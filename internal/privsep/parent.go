@@ -107,12 +107,22 @@ func NewParent(o ParentOptions) *Parent {
 
 // ended is how a worker ended.
 type ended struct {
-	err   error // of waiting for it
+	err   error // of starting it, or of waiting for it
 	guard error // of serving it
 	ran   time.Duration
 }
 
-// Run keeps a worker running until ctx is done, and tells it to stop then. hup asks for a reload.
+// fate is why a worker ended.
+type fate int
+
+const (
+	died     fate = iota // by itself
+	stopped              // it was told to, since we end
+	replaced             // it was told to, since the configuration has changed
+)
+
+// Run keeps a worker running until ctx is done, and tells it to stop then. hup asks for a reload. Only the first worker must be one that can be
+// started: where that fails later (no processes or descriptors are left, the program is just being replaced), it is tried again.
 func (p *Parent) Run(ctx context.Context, hup <-chan os.Signal) error {
 	refresh := p.o.Refresh
 	if refresh == nil {
@@ -122,55 +132,25 @@ func (p *Parent) Run(ctx context.Context, hup <-chan os.Signal) error {
 	}
 	wait := p.o.Backoff
 	defer func() { p.hooks.stop() }()
-	for {
+	for started := false; ; {
+		var why fate
 		w, err := p.start()
-		if err != nil {
-			return err
-		}
-		p.hooks = p.accompany(w, p.hooks)
-		stopping, reloading := false, false
-		var end ended
-		var kill <-chan time.Time
-		done := ctx.Done()
-	running:
-		for {
-			select {
-			case end = <-w.ended:
-				p.hooks.leave()
-				break running
-			case <-refresh:
-				p.o.Guard.Refresh()
-				if p.o.Idle != nil {
-					p.o.Idle()
-				}
-			case <-done:
-				done, stopping, kill = nil, true, p.o.After(stopTime)
-				w.signal(syscall.SIGTERM)
-			case <-hup:
-				if stopping || reloading {
-					continue
-				}
-				keep, err := p.o.Reload()
-				if err != nil {
-					p.o.Log.Error("the configuration was not taken over; the old one stays", "error", err)
-					w.signal(syscall.SIGHUP)
-					continue
-				}
-				reloading, kill = true, p.o.After(stopTime)
-				p.succeed(w, keep)
-				w.signal(syscall.SIGTERM)
-			case <-kill:
-				p.o.Log.Error("the worker does not stop; it is killed")
-				w.signal(syscall.SIGKILL)
-			}
+		end := ended{err: err}
+		if err == nil {
+			started = true
+			p.hooks = p.accompany(w, p.hooks)
+			end, why = p.attend(ctx, w, hup, refresh)
+			p.hooks.leave()
 		}
 		switch {
-		case stopping:
-			return stopped(end.err)
-		case reloading:
+		case why == stopped:
+			return exitOf(end.err)
+		case why == replaced:
 			p.o.Log.Info("configuration taken over; a new worker goes on")
 			wait = p.o.Backoff
 			continue // with what the old one has left for it
+		case !started:
+			return err
 		case p.never(end):
 			return &ExitError{Code: code(end.err)}
 		}
@@ -183,11 +163,61 @@ func (p *Parent) Run(ctx context.Context, hup <-chan os.Signal) error {
 		p.o.Log.Error("the worker ended; pf's tables stay as they are, and a new one is started", "cause", p.o.Role.Last, "ran", end.ran, "restarts", p.o.Role.Restarts, "in", wait)
 		select {
 		case <-p.o.After(wait):
+			wait = min(2*wait, MaxBackoff)
+		case <-hup: // what was wrong may have been mended: a new one begins at once
+			if _, ok := p.reload(); ok {
+				wait = p.o.Backoff
+			}
 		case <-ctx.Done():
 			return nil
 		}
-		wait = min(2*wait, MaxBackoff)
 	}
+}
+
+// attend waits for the end of a worker, and tells it to end when it is time.
+func (p *Parent) attend(ctx context.Context, w *worker, hup <-chan os.Signal, refresh <-chan time.Time) (end ended, why fate) {
+	var kill <-chan time.Time
+	done := ctx.Done()
+	for {
+		select {
+		case end = <-w.ended:
+			return end, why
+		case <-refresh:
+			p.o.Guard.Refresh()
+			if p.o.Idle != nil {
+				p.o.Idle()
+			}
+		case <-done:
+			done, why, kill = nil, stopped, p.o.After(stopTime)
+			w.signal(syscall.SIGTERM)
+		case <-hup:
+			if why != died {
+				continue
+			}
+			keep, ok := p.reload()
+			if !ok {
+				w.signal(syscall.SIGHUP)
+				continue
+			}
+			why, kill = replaced, p.o.After(stopTime)
+			p.succeed(w, keep)
+			w.signal(syscall.SIGTERM)
+		case <-kill:
+			p.o.Log.Error("the worker does not stop; it is killed")
+			w.signal(syscall.SIGKILL)
+		}
+	}
+}
+
+// reload reads the configuration again. Where it is taken over, what became of workers under the old one is no fault any more.
+func (p *Parent) reload() (keep map[string]string, ok bool) {
+	keep, err := p.o.Reload()
+	if err != nil {
+		p.o.Log.Error("the configuration was not taken over; the old one stays", "error", err)
+		return nil, false
+	}
+	p.o.Role.Restarts, p.o.Role.Last = 0, ""
+	return keep, true
 }
 
 // succeed tells a worker that another will take its place.
@@ -218,7 +248,8 @@ func code(err error) int {
 	return 0
 }
 
-func stopped(err error) error {
+// exitOf is the error of a worker that did not stop in order.
+func exitOf(err error) error {
 	if c := code(err); c > 0 {
 		return &ExitError{Code: c}
 	}
@@ -253,30 +284,45 @@ func (p *Parent) program() (string, error) {
 }
 
 // start starts a worker and the service of its socket.
-func (p *Parent) start() (*worker, error) {
+func (p *Parent) start() (started *worker, err error) {
+	program, err := p.program()
+	if err != nil {
+		return nil, err
+	}
 	ours, theirs, err := socketPair()
 	if err != nil {
 		return nil, err
 	}
-	program, err := p.program()
-	if err != nil {
-		return nil, errors.Join(err, ours.Close(), theirs.Close())
-	}
-	role := p.o.Role
 	files := []*os.File{theirs, p.o.Control, p.o.Metrics, nil}
+	defer func() { // the worker has its own
+		_ = theirs.Close()
+		if journal := files[3]; journal != nil {
+			_ = journal.Close()
+		}
+	}()
+	link, err := newWire(ours)
+	if err != nil {
+		return nil, err
+	}
+	defer func() {
+		if started == nil {
+			_ = link.close()
+		}
+	}()
+	role := p.o.Role
 	role.Control, role.Metrics = p.o.Control != nil, p.o.Metrics != nil
 	if p.o.Journal != nil {
 		if files[3], err = p.o.Journal(); err == nil {
 			err = limitRights(files[3], handJournal)
 		}
 		if err != nil {
-			return nil, errors.Join(err, ours.Close(), theirs.Close())
+			return nil, err
 		}
 		role.Journal = true
 	}
 	text, err := json.Marshal(role)
 	if err != nil {
-		return nil, errors.Join(err, ours.Close(), theirs.Close())
+		return nil, err
 	}
 	cmd := exec.Command(program, p.o.Args...)
 	cmd.Env = append([]string{"PATH=/usr/bin:/bin", "GODEBUG=netdns=go", envWorker + "=" + string(text)}, p.o.Env...)
@@ -287,18 +333,14 @@ func (p *Parent) start() (*worker, error) {
 	cmd.ExtraFiles = files
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // a session of its own: it can put no words into our terminal (TIOCSTI), and our terminal's signals come through us
 	cmd.WaitDelay = lingering
-	link, err := newWire(ours)
-	if err != nil {
-		return nil, errors.Join(err, theirs.Close())
-	}
 	w := &worker{cmd: cmd, wire: link, ended: make(chan ended, 1)}
 	began := time.Now()
-	started := make(chan error)
+	forked := make(chan error)
 	go func() {
 		// The thread that forks lives as long as the worker, and passes on to it alone what it can never gain again.
 		runtime.LockOSThread()
 		err := errors.Join(noNewPrivileges(), cmd.Start())
-		started <- err
+		forked <- err
 		if err != nil {
 			return // without unlocking: the thread ends with us
 		}
@@ -316,15 +358,11 @@ func (p *Parent) start() (*worker, error) {
 		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what it may have left in its session
 		w.ended <- ended{err: err, guard: <-serving, ran: time.Since(began)}
 	}()
-	if err := <-started; err != nil {
-		return nil, errors.Join(fmt.Errorf("starting the worker: %w", err), link.close(), theirs.Close())
-	}
-	err = theirs.Close()
-	if files[3] != nil {
-		err = errors.Join(err, files[3].Close())
+	if err := <-forked; err != nil {
+		return nil, fmt.Errorf("starting the worker: %w", err)
 	}
 	if p.o.Started != nil {
 		p.o.Started(cmd.Process.Pid)
 	}
-	return w, err
+	return w, nil
 }

@@ -198,6 +198,11 @@ func TestTwoProcesses(t *testing.T) {
 	if !strings.Contains(string(status), "started again") {
 		t.Errorf("nobody says that the worker had to be started again:\n%s", status)
 	}
+	testkit.Must(t, h.daemon.Process.Signal(syscall.SIGHUP))
+	h.await("a reload ends the fault", func() bool {
+		status, err := h.output("status")
+		return err == nil && !strings.Contains(status, "started again")
+	})
 
 	pid = h.worker()
 	if err := h.daemon.Process.Kill(); err != nil {
