@@ -37,7 +37,7 @@ type Driver struct {
 	progress  chan struct{}
 	kick      chan struct{}
 	nextRecon time.Time
-	want      wants
+	wanted    bool // a reconciliation was asked for
 	retryAt   time.Time
 	backoff   time.Duration
 	tries     int   // steps that failed in a row
@@ -52,12 +52,6 @@ type Driver struct {
 type activeRun struct {
 	what  string
 	begin time.Time
-}
-
-// wants are things to do that were asked for.
-type wants struct {
-	reconcile bool
-	reload    bool
 }
 
 // tableState is one table: what shall be in it and what is.
@@ -216,15 +210,7 @@ func (d *Driver) touch(t *tableState, p netip.Prefix) {
 // Reconcile asks the worker to compare PF with what should be, soon.
 func (d *Driver) Reconcile() {
 	d.mu.Lock()
-	d.want.reconcile = true
-	d.mu.Unlock()
-	d.wake()
-}
-
-// Reload asks the worker to load the anchor's rules again and to compare PF with what should be.
-func (d *Driver) Reload() {
-	d.mu.Lock()
-	d.want.reload, d.want.reconcile = true, true
+	d.wanted = true
 	d.mu.Unlock()
 	d.wake()
 }
@@ -361,8 +347,8 @@ func (d *Driver) ReconcileNow(ctx context.Context) error {
 		return nil
 	}
 	d.mu.Lock()
-	load := !d.probe.loaded || d.want.reload
-	d.want = wants{}
+	load := !d.probe.loaded
+	d.wanted = false
 	d.mu.Unlock()
 	if load {
 		if err := d.loadAnchor(ctx); err != nil {
@@ -383,17 +369,4 @@ func (d *Driver) ReconcileNow(ctx context.Context) error {
 		case <-d.clock.After(wait):
 		}
 	}
-}
-
-// Apply brings PF everything submitted so far before it returns, without a budget: for replay, which has no worker and whose PF is in
-// memory.
-func (d *Driver) Apply(ctx context.Context) error {
-	d.work.Lock()
-	defer d.work.Unlock()
-	if d.cfg.Observe {
-		d.pass()
-		return nil
-	}
-	_, err := d.apply(ctx, true)
-	return err
 }

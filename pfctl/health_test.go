@@ -112,7 +112,7 @@ func TestObserving(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.mend()
-	for what, err := range map[string]error{"sync": r.d.Sync(t.Context()), "flush": r.d.Flush(t.Context()), "apply": r.d.Apply(t.Context()), "stop": r.d.Stop(t.Context())} {
+	for what, err := range map[string]error{"sync": r.d.Sync(t.Context()), "leave": r.d.Leave(t.Context()), "stop": r.d.Stop(t.Context())} {
 		if err != nil {
 			t.Errorf("%s: %v", what, err)
 		}

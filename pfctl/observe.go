@@ -28,7 +28,7 @@ func (d *Driver) pass() {
 		clear(t.isDirty)
 		t.dirty = t.dirty[:0]
 	}
-	d.want = wants{}
+	d.wanted = false
 	d.mu.Unlock()
 	d.settle(0, nil)
 }

@@ -33,15 +33,6 @@ func (c *Counts) Add(o Counts) {
 	}
 }
 
-// Total is what both directions and all actions sum up to.
-func (c Counts) Total() Count {
-	var t Count
-	for _, f := range c.fields() {
-		t.add(*f)
-	}
-	return t
-}
-
 // Blocked is what was dropped in both directions.
 func (c Counts) Blocked() Count {
 	t := c.InBlock

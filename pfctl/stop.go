@@ -9,21 +9,21 @@ import (
 func (d *Driver) Stop(ctx context.Context) error {
 	d.work.Lock()
 	defer d.work.Unlock()
-	switch {
-	case d.cfg.Observe:
-		d.pass()
-		return nil
-	case d.cfg.Flush:
+	if d.cfg.Flush && !d.cfg.Observe {
 		return d.flush(ctx)
 	}
-	_, err := d.apply(ctx, true)
-	return err
+	return d.finish(ctx)
 }
 
 // Leave is Stop where another driver goes on with the same tables: they stay, whatever Flush says.
 func (d *Driver) Leave(ctx context.Context) error {
 	d.work.Lock()
 	defer d.work.Unlock()
+	return d.finish(ctx)
+}
+
+// finish brings PF all that was submitted, whatever the budget says.
+func (d *Driver) finish(ctx context.Context) error {
 	if d.cfg.Observe {
 		d.pass()
 		return nil
@@ -32,13 +32,7 @@ func (d *Driver) Leave(ctx context.Context) error {
 	return err
 }
 
-// Flush empties our tables and forgets what shall be in them (pause --flush). Foreign entries go too.
-func (d *Driver) Flush(ctx context.Context) error {
-	d.work.Lock()
-	defer d.work.Unlock()
-	return d.flush(ctx)
-}
-
+// flush empties our tables and forgets what shall be in them. Foreign entries go too.
 func (d *Driver) flush(ctx context.Context) error {
 	if d.cfg.Observe {
 		d.pass()

@@ -26,8 +26,8 @@ func (d *Driver) step(ctx context.Context) time.Duration {
 	if d.nextRecon.IsZero() {
 		d.nextRecon = now.Add(d.cfg.Reconcile)
 	}
-	due := d.want.reconcile || !now.Before(d.nextRecon)
-	reload := d.want.reload || !d.probe.loaded // an add before the first load would make tables without counters
+	due := d.wanted || !now.Before(d.nextRecon)
+	load := !d.probe.loaded // an add before the first load would make tables without counters
 	held := now.Before(d.retryAt)
 	retryAt := d.retryAt
 	d.mu.Unlock()
@@ -37,12 +37,12 @@ func (d *Driver) step(ctx context.Context) time.Duration {
 	if held {
 		return retryAt.Sub(now)
 	}
-	if due || reload {
+	if due || load {
 		d.mu.Lock()
-		d.want = wants{}
+		d.wanted = false
 		d.nextRecon = now.Add(d.cfg.Reconcile)
 		d.mu.Unlock()
-		if wait := d.maintain(ctx, reload); wait > 0 {
+		if wait := d.maintain(ctx, load); wait > 0 {
 			return wait
 		}
 	}
@@ -65,10 +65,10 @@ func (d *Driver) step(ctx context.Context) time.Duration {
 }
 
 // maintain looks at PF and compares.
-func (d *Driver) maintain(ctx context.Context, reload bool) time.Duration {
+func (d *Driver) maintain(ctx context.Context, load bool) time.Duration {
 	d.look(ctx)
 	var err error
-	if reload {
+	if load {
 		err = d.loadAnchor(ctx)
 	}
 	if err == nil {
@@ -95,7 +95,7 @@ func (d *Driver) after(err error, wait time.Duration) time.Duration {
 	}
 	missing := errors.Is(err, ErrTableMissing)
 	if missing || errors.Is(err, ErrStuck) || errors.Is(err, ErrKilled) {
-		d.want.reconcile = true // what is in PF is not known now
+		d.wanted = true // what is in PF is not known now
 	}
 	first := d.backoff == 0
 	if first {
@@ -352,7 +352,7 @@ func (d *Driver) change(ctx context.Context, t *tableState, verb string, list []
 	d.mu.Unlock()
 	if tableCreated(res.Stderr) || verb == "add" && !unsure && fewer(res.Stderr) { // it was gone and has come back without its counters, or an address did not go in
 		d.mu.Lock()
-		d.want.reconcile = true
+		d.wanted = true
 		d.mu.Unlock()
 	}
 	return nil

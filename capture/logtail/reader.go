@@ -72,8 +72,5 @@ func (r *Reader) fill() {
 	}
 }
 
-// Offset is how many (unpacked) bytes were read.
-func (r *Reader) Offset() int64 { return r.offset }
-
 // Close gives back what decompressing took.
 func (r *Reader) Close() error { return r.src.Close() }

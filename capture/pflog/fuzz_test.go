@@ -90,13 +90,6 @@ func FuzzReader(f *testing.F) {
 			}
 			last = p.Offset
 		}
-		counted := 0
-		for _, n := range r.Rejects() {
-			counted += int(n)
-		}
-		if counted != rejects {
-			t.Errorf("%d rejects counted, %d told", counted, rejects)
-		}
 		if err != nil && err != io.EOF && r.Next(&p) != err {
 			t.Error("the error does not stay")
 		}

@@ -59,7 +59,6 @@ type Reader struct {
 	decoder Decoder
 	ng      *pcapng // nil in a pcap file
 	frame   uint64
-	counts  [Causes]uint64
 	others  uint64
 	err     error // sticky
 	closers []io.Closer
@@ -203,20 +202,16 @@ func (r *Reader) end(err error, offset int64) {
 }
 
 func (r *Reader) reject(cause Cause, offset int64) {
-	r.counts[cause]++
 	if r.options.OnReject != nil {
 		r.options.OnReject(Rejected{r.name, r.frame, offset, cause})
 	}
 }
 
-// Rejects returns how many records were rejected so far, indexed by Cause.
-func (r *Reader) Rejects() [Causes]uint64 { return r.counts }
+// Name returns the name of the file, as in errors.
+func (r *Reader) Name() string { return r.name }
 
 // Others returns how many packets of a pcapng file came from interfaces that are not pflog's and were passed over.
 func (r *Reader) Others() uint64 { return r.others }
-
-// Consumed returns how many bytes of the uncompressed file were read.
-func (r *Reader) Consumed() int64 { return r.in.offset }
 
 // Close closes what Open opened. It does not close the reader given to NewReader.
 func (r *Reader) Close() error {

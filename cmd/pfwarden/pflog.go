@@ -145,6 +145,11 @@ func printPflog(streams stdio, files []string, flags pflogFlags, json, verbose b
 	if rejects > toldRejects && !verbose {
 		fmt.Fprintf(streams.Err, "pfwarden: … and %d more records were rejected (-v tells each)\n", rejects-toldRejects)
 	}
+	for _, r := range readers {
+		if n := r.Others(); n > 0 {
+			fmt.Fprintf(streams.Err, "pfwarden: %s: packets of other interfaces than pflog, passed over: %d\n", r.Name(), n)
+		}
+	}
 	if len(faults) > 0 {
 		return &silentError{errors.Join(faults...)}
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -22,6 +23,10 @@ func TestPflog(t *testing.T) {
 	if err := os.WriteFile(cut, whole[:len(whole)-10], 0o600); err != nil {
 		t.Fatal(err)
 	}
+	mixed := filepath.Join(filepath.Dir(cut), "mixed.pcapng")
+	if err := os.WriteFile(mixed, ethernetBlocks(), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	tests := []struct {
 		name   string
 		args   []string
@@ -40,6 +45,7 @@ func TestPflog(t *testing.T) {
 		{"merged", []string{"-o", "json", vectors + "mixed_61_69_100.pcap", vectors + "len100_openbsd_le.pcap"}, "", 6, "", "", 0},
 		{"rejected record", []string{vectors + "edge_len0.pcap"}, "", 0, "", "edge_len0.pcap: frame 1: not a pflog header", 0},
 		{"cut file", []string{cut}, "", 2, "rule 2/0", "cut.pcap: frame 3: the file ends within this record", 0},
+		{"other interfaces", []string{mixed}, "", 0, "", "mixed.pcapng: packets of other interfaces than pflog, passed over: 1", 0},
 		{"one of two is missing", []string{"/nonexistent", vectors + "len100_nano.pcap"}, "", 1, "rule 7/0", "open /nonexistent: no such file", 1},
 		{"not pflog", []string{"pflog_test.go"}, "", 0, "", "neither pcap nor pcapng", 1},
 		{"bad filter", []string{"--filter", "tcp and bogus", "x"}, "", 0, "", "", 2},
@@ -94,4 +100,19 @@ func TestPflogMergesByTime(t *testing.T) {
 		}
 		last = record.Time
 	}
+}
+
+// ethernetBlocks is a pcapng file of one packet, that came from the one of its two interfaces that is not pflog's (draft-ietf-opsawg-pcapng).
+func ethernetBlocks() (out []byte) {
+	block := func(kind uint32, body ...uint32) {
+		size := uint32(12 + 4*len(body))
+		for _, n := range append(append([]uint32{kind, size}, body...), size) {
+			out = binary.LittleEndian.AppendUint32(out, n)
+		}
+	}
+	block(0x0a0d0d0a, 0x1a2b3c4d, 1, 0xffffffff, 0xffffffff) // section header, version 1.0, length unknown
+	block(1, 1, 0)                                           // interface of link type 1
+	block(1, 117, 0)                                         // and one of 117
+	block(6, 0, 0, 0, 4, 4, 0xdeadbeef)                      // a packet of four bytes on it
+	return out
 }

@@ -2,15 +2,8 @@ package config
 
 import "errors"
 
-// Validate returns, as Faults, what is wrong with the configuration as a whole: what concerns several keys, and what only
-// the functions of o can tell. Load has called it already; it is for configurations made otherwise.
-func (c *Config) Validate(o Options) error {
-	var f Faults
-	c.check(&f, o)
-	return f.err()
-}
-
-// check adds to f, which holds the faults of single keys.
+// check adds to f, which holds the faults of single keys, what is wrong with the configuration as a whole: what concerns several keys, and
+// what only the functions of o can tell.
 func (c *Config) check(f *Faults, o Options) {
 	for i := range c.Jails {
 		c.checkJail(f, &c.Jails[i], o)

@@ -364,9 +364,6 @@ func (d *Daemon) Reload() {
 	}
 }
 
-// Metrics gives the metrics, for tests and for whoever serves them elsewhere.
-func (d *Daemon) Metrics() *metrics.Metrics { return d.metrics }
-
 // settings is the configuration in force. The engine's goroutine, which alone replaces it, reads d.config; all others ask here.
 func (d *Daemon) settings() *config.Config {
 	d.mu.Lock()

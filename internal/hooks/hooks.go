@@ -290,25 +290,6 @@ func (h *Hooks) drained(ctx context.Context) error {
 	return nil
 }
 
-// Idle waits until nothing is left to do, or ctx ends.
-func (h *Hooks) Idle(ctx context.Context) error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	stop := context.AfterFunc(ctx, func() {
-		h.mu.Lock()
-		h.wake.Broadcast()
-		h.mu.Unlock()
-	})
-	defer stop()
-	for h.waiting+h.busy > 0 {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		h.wake.Wait()
-	}
-	return nil
-}
-
 // end queues what ends an action: its flush, or the end of each ban, and its stop once all its lanes are empty.
 func (h *Hooks) end(a *action, live []ledger.Ban) {
 	if a.spec.Command["actionflush"] != "" {

@@ -42,7 +42,9 @@ func idle(t *testing.T, h *Hooks) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
 	defer cancel()
-	if err := h.Idle(ctx); err != nil {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if err := h.drained(ctx); err != nil {
 		t.Fatal(err)
 	}
 }

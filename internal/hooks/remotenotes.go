@@ -14,7 +14,6 @@ import (
 type RemoteNotices struct {
 	r       *Remote
 	queue   chan note
-	dropped atomic.Uint64
 	failed  atomic.Pointer[error]
 	end     context.CancelFunc
 	done    sync.WaitGroup
@@ -56,7 +55,6 @@ func (n *RemoteNotices) Event(e warden.Event, at time.Time) error {
 	select {
 	case n.queue <- x:
 	default:
-		n.dropped.Add(1)
 		return errors.New("too many lines wait to be written: some are left out")
 	}
 	if err := n.failed.Load(); err != nil {
@@ -64,9 +62,6 @@ func (n *RemoteNotices) Event(e warden.Event, at time.Time) error {
 	}
 	return nil
 }
-
-// Dropped is how many lines there was no room for.
-func (n *RemoteNotices) Dropped() uint64 { return n.dropped.Load() }
 
 // closeLimit is how long lines may still be written at the end.
 const closeLimit = 5 * time.Second

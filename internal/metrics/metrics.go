@@ -81,9 +81,6 @@ func New(o Options) *Metrics {
 // Attach names the functions that are asked at each scrape. They are called by several goroutines at once and must not block.
 func (m *Metrics) Attach(s Sources) { m.sources.Store(&s) }
 
-// Gatherer gives the metrics to whoever wants to read them without HTTP.
-func (m *Metrics) Gatherer() prometheus.Gatherer { return m.registry }
-
 func (m *Metrics) attached() Sources {
 	if s := m.sources.Load(); s != nil {
 		return *s

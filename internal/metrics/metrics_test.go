@@ -129,7 +129,7 @@ func TestDefinitionsAreComplete(t *testing.T) {
 }
 
 func TestNamingRules(t *testing.T) {
-	problems, err := testutil.GatherAndLint(full(t).Gatherer())
+	problems, err := testutil.GatherAndLint(full(t).registry)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -205,9 +205,6 @@ func (w *Warden) SetNever(now time.Time, origin string, prefixes []netip.Prefix)
 	return append(notices, w.letGo(now)...)
 }
 
-// Never returns the never-list, for others to ask. Change it through the Warden only.
-func (w *Warden) Never() *NeverList { return w.never }
-
 // letGo ends the bans that the never-list forbids.
 func (w *Warden) letGo(now time.Time) []detect.Notice {
 	var list []*held

@@ -75,7 +75,7 @@ func TestNever(t *testing.T) {
 	h.SetNever(t0, "name friend.example.org", []netip.Prefix{pfx("192.0.2.130")})
 	h.table("banned 192.0.2.7")
 	h.SetNever(t0, "name friend.example.org", nil)
-	if h.Never().Contains(netip.MustParseAddr("192.0.2.130")) {
+	if h.never.Contains(netip.MustParseAddr("192.0.2.130")) {
 		t.Error("an origin's old entries must go")
 	}
 }

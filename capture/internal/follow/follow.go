@@ -48,7 +48,7 @@ type Options struct {
 	Linger    time.Duration      // how long a renamed file must be idle until it ends; 5 s
 	Poll      time.Duration      // every path is looked at this often, woken or not; 1 s
 	MaxOpen   int                // open descriptors; the least recently active file is closed and opened again when it grows; 256. Renamed files come on top, 256 at most
-	MaxPaths  int                // paths followed, globs included; 20,000. More are counted and left out
+	MaxPaths  int                // paths followed, globs included; 20,000. More are left out, which is logged once
 	Chunk     int                // bytes read at once; 128 KiB
 
 	Files *capture.Files // access to the file system by another process; nil: what follows
@@ -83,6 +83,7 @@ type Follower struct {
 	glob    func(string) ([]string, error)
 	now     func() time.Time
 	log     *slog.Logger
+	warned  map[string]bool // what warnOnce has said
 	watcher Watcher
 
 	paths    map[string]*path
@@ -102,7 +103,6 @@ type Follower struct {
 	stats  map[string]Stats
 	places map[string]capture.Position
 	starts map[string]capture.Position
-	extra  map[string]uint64 // errors that belong to no path, by cause
 }
 
 // New checks the options. Nothing is opened before Run.
@@ -126,9 +126,9 @@ func New(opts Options) (*Follower, error) {
 	w := &Follower{
 		opts: opts, now: opts.Now, log: opts.Log, watcher: opts.Watcher,
 		open: opts.Open, stat: opts.Stat, readDir: opts.ReadDir, glob: opts.Glob,
-		paths: map[string]*path{}, stored: map[string]capture.Position{}, recent: list.New(), files: map[fileKey]int{},
+		paths: map[string]*path{}, warned: map[string]bool{}, stored: map[string]capture.Position{}, recent: list.New(), files: map[fileKey]int{},
 		buf:   make([]byte, opts.Chunk+markLen),
-		stats: map[string]Stats{}, places: map[string]capture.Position{}, starts: map[string]capture.Position{}, extra: map[string]uint64{},
+		stats: map[string]Stats{}, places: map[string]capture.Position{}, starts: map[string]capture.Position{},
 	}
 	w.setDefaults()
 	for _, p := range opts.Positions {
@@ -309,7 +309,7 @@ func (w *Follower) add(name string, globbed bool) {
 		return
 	}
 	if len(w.paths) >= w.opts.MaxPaths {
-		w.countExtra("too_many_paths")
+		w.warnOnce("too many paths are followed: those beyond the limit are left out", "limit", w.opts.MaxPaths, "path", name)
 		return
 	}
 	p := &path{w: w, name: name, globbed: globbed, dirty: true, appeared: w.started}

@@ -56,7 +56,7 @@ func (w *Follower) list(dir string) []sibling {
 	var out []sibling
 	entries, err := w.readDir(dir)
 	if err != nil {
-		w.countExtra("directory")
+		w.warnOnce("folder of a log cannot be listed: what was rotated away in it is not found", "folder", dir, "error", err)
 	}
 	for _, e := range entries {
 		if !e.Type().IsRegular() {

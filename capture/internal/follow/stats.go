@@ -62,13 +62,6 @@ func (w *Follower) Stats() []Stats {
 	return out
 }
 
-// Errors gives the errors that belong to no path, by cause.
-func (w *Follower) Errors() map[string]uint64 {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return maps.Clone(w.extra)
-}
-
 // Positions says where reading would go on after a restart: behind all that the sink has committed. One a path.
 func (w *Follower) Positions() []capture.Position {
 	w.mu.Lock()
@@ -94,10 +87,12 @@ func (w *Follower) dropFile(f *File) {
 	}
 }
 
-func (w *Follower) countExtra(cause string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.extra[cause]++
+// warnOnce logs what is wrong with more than one path, and would be found again at every look. Only the reading goroutine calls it.
+func (w *Follower) warnOnce(message string, args ...any) {
+	if !w.warned[message] {
+		w.warned[message] = true
+		w.log.Warn(message, args...)
+	}
 }
 
 // publish makes what the reading goroutine knows of a path visible to the others.

@@ -175,11 +175,6 @@ func (m *Matcher) number(nodes []trie, rows [][]int) {
 	}
 }
 
-// States is the size of the automaton.
-func (m *Matcher) States() int {
-	return len(m.next) / int(max(m.stride, 1))
-}
-
 // Scan finds candidates for one text after the other.
 type Scan struct {
 	m          *Matcher
