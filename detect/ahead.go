@@ -40,7 +40,6 @@ func (d *Detector) Ahead(source netip.Addr) {
 	h := d.hash.key(k)
 	b := h & t.mask
 	prefetch(unsafe.Pointer(&t.tags[b]))
-	prefetch(unsafe.Pointer(&t.rank[b*bucketSlots]))
 	a.next[a.n%uint64(len(a.next))] = expected{k, h}
 
 	// By now the tags of the one before are here, and say what else it needs.
@@ -53,12 +52,7 @@ func (d *Detector) Ahead(source netip.Addr) {
 		return
 	}
 	c := s.companies.hash.key(companyKey(x.key))
-	prefetch(unsafe.Pointer(&s.spill.word[s.spill.place(h)]))
-	prefetch(unsafe.Pointer(s.door.block(0, h>>20)))
-	prefetch(unsafe.Pointer(&s.companies.gather.word[s.companies.gather.place(c)]))
-	if t.free(h) == 0 {
-		i := t.least(b, seconds(d.now))
-		prefetch(unsafe.Pointer(&t.slot[b*bucketSlots+uint64(i)]))
-		prefetch(unsafe.Pointer(&s.spill.word[s.spill.placeOf(b, t.tags[b]>>(8*i))]))
-	}
+	prefetch3(
+		unsafe.Pointer(&s.spill.word[s.spill.place(h)]), unsafe.Pointer(s.door.block(h>>20)), unsafe.Pointer(&s.companies.gather.word[s.companies.gather.place(c)]),
+	)
 }

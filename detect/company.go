@@ -125,11 +125,15 @@ type companies struct {
 
 // companyHead tells of most prefixes that they are not in a bucket, and of most buckets that they have no room, without a look at the entries.
 type companyHead struct {
-	tags  [companyWays]uint16 // of the entries' hashes
-	until uint32              // the part before which no entry's time is over
+	tags  uint64 // of the entries' hashes, 16 bits each
+	until uint32 // the part before which no entry's time is over
 }
 
-func companyTag(h uint64) uint16 { return uint16(h >> 48) }
+const (
+	companyTag = 48 // from this bit on a hash is the tag
+	tagWidth   = 16 // bits
+	everyTag   = 1<<(0*tagWidth) | 1<<(1*tagWidth) | 1<<(2*tagWidth) | 1<<(3*tagWidth)
+)
 
 func newCompanies(n, bits6 int, hash keyed) *companies {
 	n = max(ceilPower(n), companyWays)
@@ -172,11 +176,10 @@ func (t *companies) find(k key) *company { return t.in(t.hash.key(k), k) }
 
 // in returns the entry of a prefix with the hash h, or nil.
 func (t *companies) in(h uint64, k key) *company {
-	for i, tag := range t.head[h&t.mask].tags {
-		if tag == companyTag(h) {
-			if c := &t.bucket(h)[i]; c.hi == k.hi && c.lo == k.lo && c.part != 0 {
-				return c
-			}
+	x := t.head[h&t.mask].tags ^ h>>companyTag*everyTag
+	for m := (x - everyTag) &^ x & (everyTag << (tagWidth - 1)); m != 0; m &= m - 1 { // the tags that are equal, and now and then one above
+		if c := &t.bucket(h)[bits.TrailingZeros64(m)/tagWidth]; c.hi == k.hi && c.lo == k.lo && c.part != 0 {
+			return c
 		}
 	}
 	return nil
@@ -199,7 +202,7 @@ func (t *companies) least(h uint64, now uint32) (at, worth int) {
 // put places an entry.
 func (t *companies) put(h uint64, at int, c company) *company {
 	head := &t.head[h&t.mask]
-	head.tags[at] = companyTag(h)
+	head.tags = head.tags&^(0xffff<<(at*tagWidth)) | h>>companyTag<<(at*tagWidth)
 	head.until = 0 // counted anew by the next newcomer
 	x := &t.bucket(h)[at]
 	*x = c
@@ -219,6 +222,7 @@ func (t *companies) strong(source key, now uint32, few bool) bool {
 // step is what a company is told of one knock of a source.
 type step struct {
 	source key
+	hash   uint64  // of the source
 	target uint64  // hash of the door
 	before float64 // doors of the source without this knock, not decayed, credits taken off
 	doors  float64 // and with it
@@ -228,9 +232,9 @@ type step struct {
 }
 
 // step describes a knock that weighed w and was just counted.
-func (x *slot) step(target uint64, w float32, fresh bool) step {
+func (x *slot) step(h, target uint64, w float32, fresh bool) step {
 	return step{
-		source: x.key(), target: target, before: x.undecayed() - float64(w), doors: x.undecayed(), fresh: fresh, hidden: x.flags&flagCredit != 0, soon: x.soon(),
+		source: x.key(), hash: h, target: target, before: x.undecayed() - float64(w), doors: x.undecayed(), fresh: fresh, hidden: x.flags&flagCredit != 0, soon: x.soon(),
 	}
 }
 
@@ -239,7 +243,7 @@ func (s *step) reaches(n float64) bool { return s.before < n && s.doors >= n }
 
 // knock counts a knock of a member. A source that has one door is none yet: it is only noted that it began, where the prefix is known by others.
 // The answer is true when the knock makes the prefix a company.
-func (t *companies) knock(s step, now uint32, few bool) bool {
+func (t *companies) knock(s *step, now uint32, few bool) bool {
 	source := s.source
 	k := companyKey(source)
 	h := t.hash.key(k)
@@ -258,7 +262,7 @@ func (t *companies) knock(s step, now uint32, few bool) bool {
 		if !full {
 			at, worth = t.least(h, now)
 		}
-		if worth > 0 && t.gather.member(h, t.hash.key(source), part) < gatherMembers {
+		if worth > 0 && t.gather.member(h, s.hash, part) < gatherMembers {
 			return false
 		}
 		if full {

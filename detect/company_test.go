@@ -55,9 +55,11 @@ func TestCompanySpilled(t *testing.T) {
 					b.feed(probe(tt.member(n), float64(n*10+door), "203.0.113.5", 100+door))
 				}
 			}
-			for n := range 150 { // who knock on as many doors, later
-				for door := range 3 {
-					b.feed(probe(fmt.Sprintf("198.51.%d.1", n), 600+float64(n), "203.0.113.5", 100+door+n))
+			for n := range 150 { // who have as many doors, later, and of a kind that waits nowhere
+				for door := range 6 {
+					o := probe(fmt.Sprintf("198.51.%d.1", n), 600+float64(n), "203.0.113.5", 100+door+n)
+					o.Kind = Stealth
+					b.feed(o)
 				}
 			}
 			if tt.again {

@@ -24,39 +24,46 @@ func newDoorkeeper(bytes int) *doorkeeper {
 	return &doorkeeper{words: make([]uint64, blocks*blockWords*2), mask: uint64(blocks - 1)}
 }
 
-// Bits of an item. That a source is taken for known by mistake lets it in on its first packet, which costs a slot; that its target is taken for
-// one it knocked on before costs it a door, which might save it: so pairs have a bit more.
-const (
-	sourceBits = 4
-	pairBits   = 5
-)
+// An item has a bit in each of a block's words in the generation that it is marked in, chosen by its hash. That a source is taken for known by
+// mistake lets it in on its first packet, which costs a slot; that its target is taken for one it knocked on before costs it a door, which might
+// save it: so pairs have one bit more.
 
-// block returns the block of a generation that an item's bits lie in; each bit is chosen by eight bits of the item's hash.
-func (d *doorkeeper) block(gen int, block uint64) *[blockWords]uint64 {
-	i := (block&d.mask)*blockWords*2 + uint64(gen*blockWords)
-	return (*[blockWords]uint64)(d.words[i : i+blockWords])
+// block returns a block in both generations.
+func (d *doorkeeper) block(i uint64) *[2 * blockWords]uint64 {
+	return (*[2 * blockWords]uint64)(d.words[(i&d.mask)*blockWords*2:])
 }
 
-func (d *doorkeeper) mark(block, h uint64, bits int) {
-	words := d.block(d.young, block)
-	for range bits {
-		w := &words[h>>6&(blockWords-1)]
-		d.set += int(^*w >> (h & 63) & 1)
-		*w |= 1 << (h & 63)
-		h >>= 8
-	}
+// has says whether it knows a source and its pair with a target, by their hashes; both have their bits in one block.
+func (d *doorkeeper) has(block, source, pair uint64) (known, same bool) {
+	words := d.block(block)
+	same = held(words, 0, pair)&pairBit(words, 0, pair)|held(words, blockWords, pair)&pairBit(words, blockWords, pair) == 1
+	return held(words, 0, source)|held(words, blockWords, source) == 1, same
 }
 
-func (d *doorkeeper) has(block, h uint64, bits int) bool {
-	first, second := d.block(0, block), d.block(1, block)
-	inFirst, inSecond := uint64(1), uint64(1)
-	for range bits {
-		w := h >> 6 & (blockWords - 1)
-		inFirst &= first[w] >> (h & 63)
-		inSecond &= second[w] >> (h & 63)
-		h >>= 8
+// held is 1 where all bits of an item are set in the generation whose words begin at first.
+func held(words *[2 * blockWords]uint64, first int, h uint64) uint64 {
+	return words[first] >> (h & 63) & (words[first+1] >> (h >> 6 & 63)) & (words[first+2] >> (h >> 12 & 63)) & (words[first+3] >> (h >> 18 & 63)) & 1
+}
+
+// pairBit is a pair's bit more.
+func pairBit(words *[2 * blockWords]uint64, first int, h uint64) uint64 {
+	return words[first+int(h>>24&(blockWords-1))] >> (h >> 26 & 63) & 1
+}
+
+// mark notes a source and its pair with a target.
+func (d *doorkeeper) mark(block, source, pair uint64) {
+	words := d.block(block)[d.young*blockWords:][:blockWords]
+	for i := range words {
+		d.put(&words[i], source)
+		d.put(&words[i], pair)
+		source, pair = source>>6, pair>>6
 	}
-	return inFirst|inSecond == 1
+	d.put(&words[pair&(blockWords-1)], pair>>2)
+}
+
+func (d *doorkeeper) put(w *uint64, bit uint64) {
+	d.set += int(^*w >> (bit & 63) & 1)
+	*w |= 1 << (bit & 63)
 }
 
 // fill is the share of bits that are set in the generation being written.

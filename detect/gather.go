@@ -44,30 +44,18 @@ func (g *gather) member(h, source uint64, part uint32) int {
 		}
 	}
 	// One of those that may go, a free one first.
-	single := uint64(0)
+	single := 0
 	for i, w := range words {
 		if w == 0 || gatherExpired(w, now) {
 			words[i] = fresh
 			return 1
 		}
-		if gatherSingle(w) {
-			single++
-		}
+		single |= boolInt(gatherSingle(w)) << i
 	}
 	if single == 0 {
-		words[source>>37&(bucketSlots-1)] = fresh
-		return 1
+		single = 1<<bucketSlots - 1
 	}
-	lot := source >> 40 & 0xffff * single >> 16
-	for i, w := range words {
-		if gatherSingle(w) {
-			if lot == 0 {
-				words[i] = fresh
-				break
-			}
-			lot--
-		}
-	}
+	words[drawn(uint(single), source)] = fresh
 	return 1
 }
 

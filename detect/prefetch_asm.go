@@ -8,3 +8,8 @@ import "unsafe"
 //
 //go:noescape
 func prefetch(p unsafe.Pointer)
+
+// prefetch3 asks for three, by one call.
+//
+//go:noescape
+func prefetch3(p, q, r unsafe.Pointer)

@@ -6,3 +6,5 @@ import "unsafe"
 
 // prefetch asks for the cache line of p without waiting for it, where the processor has such an instruction.
 func prefetch(unsafe.Pointer) {}
+
+func prefetch3(p, q, r unsafe.Pointer) {}

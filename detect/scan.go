@@ -20,6 +20,8 @@ type scan struct {
 	hosts     hosts
 	halfLife  float64 // seconds
 	leastFull float64 // doors below which nothing is judged in whatever company, and half of it for sources with a tool's mark
+	waitMost  float32 // doors that a source may have and wait in the spill
+	suffices  float32 // doors that fill a threshold which company has halved
 	forget    float64 // seconds after which a score is as good as none
 	crowded   bool    // the tables have asked for large pages
 }
@@ -41,7 +43,9 @@ func newScan(c *Config) scan {
 		companies: newCompanies(c.Limits.Companies, p.Prefix6, newKeyed(^c.Seed)), victims: newVictims(),
 		hash: newKeyed(c.Seed), hosts: newHosts(p.Addresses), halfLife: p.HalfLife.Seconds(), forget: halfLives * p.HalfLife.Seconds(),
 	}
-	s.spill = newSpill(len(s.table.slot), s.forget, newKeyed(c.Seed^0x5b111).a)
+	s.spill = newSpill(len(s.table.slot), p.Threshold, s.forget, newKeyed(c.Seed^0x5b111).a)
+	s.waitMost = waitMost(p.Threshold)
+	s.suffices = float32(companySlack * max(math.Floor(p.Threshold/2), 1))
 	s.leastFull = max(math.Floor(p.Threshold/2), 1) * daySlack
 	for _, port := range p.TrapPorts {
 		s.traps[port>>6] |= 1 << (port & 63)
@@ -111,7 +115,12 @@ func (d *Detector) packet(o *Observation, at int64, emit func(Verdict)) {
 	print := uint16(th)
 	x := s.table.find(k, h)
 	if x == nil {
-		x = s.restore(k, h, now)
+		if entry := s.spill.find(h, now); entry != nil {
+			if !epochs && d.waiting(entry, o, k, h, th, now, at, emit) {
+				return
+			}
+			x = s.revive(entry, k, h, now)
+		}
 	}
 	if x != nil && float64(now)-float64(x.last) > s.forget && x.flags&flagStopped == 0 {
 		*x = slot{hi: k.hi, lo: k.lo, first: now, last: now, ttlMin: o.TTL, ttlMax: o.TTL}
@@ -120,9 +129,9 @@ func (d *Detector) packet(o *Observation, at int64, emit func(Verdict)) {
 	if x != nil && x.seen(print) {
 		if epochs {
 			counted := d.epoch(x, o, h, now, th)
-			st := x.step(th, 0.5, false)
+			st := x.step(h, th, 0.5, false)
 			st.soon = st.soon && counted
-			d.reached(x, o, st, at, emit)
+			d.reached(x, o, &st, at, emit)
 		}
 		return
 	}
@@ -130,9 +139,11 @@ func (d *Detector) packet(o *Observation, at int64, emit func(Verdict)) {
 		if d.stale(o.Source, at, -1) {
 			return
 		}
-		if x = d.admit(o, k, h, th, now, w); x == nil {
+		credit, flooding, ok := d.enters(o, h, th, now, w)
+		if !ok || !epochs && d.waits(o, k, h, th, now, credit, flooding, at, emit) {
 			return
 		}
+		x = d.admit(o, k, h, now, w, credit, flooding)
 	} else {
 		if float64(x.last)-float64(now) > s.forget {
 			d.stats.tooLate++
@@ -148,13 +159,14 @@ func (d *Detector) packet(o *Observation, at int64, emit func(Verdict)) {
 	if epochs {
 		d.newHour(x, now, th)
 	}
-	d.reached(x, o, x.step(th, w, true), at, emit)
+	st := x.step(h, th, w, true)
+	d.reached(x, o, &st, at, emit)
 }
 
 // reached judges the slot's source where that is due; the common case, a source far from its threshold, costs little.
-func (d *Detector) reached(x *slot, o *Observation, step step, at int64, emit func(Verdict)) {
+func (d *Detector) reached(x *slot, o *Observation, step *step, at int64, emit func(Verdict)) {
 	s := &d.scan
-	if len(d.logs.sources) > 0 {
+	if d.logged(o.Source) {
 		d.judge(o.Source, "", -1, at, emit)
 	} else if !s.mayBeFull(x) {
 		x.flags &^= flagStopped
@@ -163,10 +175,31 @@ func (d *Detector) reached(x *slot, o *Observation, step step, at int64, emit fu
 	} else {
 		x.flags &^= flagStopped
 	}
-	// A company is made by sources with two doors or more within its time.
-	if step.soon && weight(o.Kind) > 0.25 && s.companies.knock(step, seconds(at), s.hosts.fewer(step.source)) {
+	if weight(o.Kind) > 0.25 {
+		d.accompany(step, at, emit)
+	}
+}
+
+// accompany tells the source's company of a knock. A company is made by sources with two doors or more within its time.
+func (d *Detector) accompany(step *step, at int64, emit func(Verdict)) {
+	s := &d.scan
+	if step.soon && s.companies.knock(step, seconds(at), s.hosts.fewer(step.source)) {
 		d.judgeCompany(step.source, at, emit)
 	}
+}
+
+// logged says whether log jails that combine with the packet jail may know the source.
+func (d *Detector) logged(a netip.Addr) bool {
+	if len(d.logs.sources) == 0 {
+		return false
+	}
+	for _, c := range d.classes {
+		k, n := c.key(a)
+		if d.logs.sources[sourceKey{key: k, bits: n}] != nil {
+			return true
+		}
+	}
+	return false
 }
 
 func boolInt(b bool) int {
@@ -254,25 +287,30 @@ func (d *Detector) epoch(x *slot, o *Observation, h uint64, now uint32, th uint6
 	return true
 }
 
-// admit returns a slot for a source that has none, or nil where its first packet only marks it: in a flood, or where its bucket is nearly full.
-func (d *Detector) admit(o *Observation, k key, h, th uint64, now uint32, w float32) *slot {
+// enters asks the doorkeeper about a source that nothing is known of: it is let in unless its first packet only marks it, in a flood or where its
+// bucket is nearly full. The credit is what the target that marked it weighs.
+func (d *Detector) enters(o *Observation, h, th uint64, now uint32, w float32) (credit float32, flooding, ok bool) {
 	s := &d.scan
 	s.door.turn(now)
-	flooding := s.flood.first(now)
+	flooding = s.flood.first(now)
 	tag := fold(h, d.hash.c) // another choice of bits for each weight, and for the pair of source and target
 	source := markOf(tag, w)
 	pair := fold(tag^th, d.hash.a)
-	known, same := s.door.has(h>>20, source, sourceBits), s.door.has(h>>20, pair, pairBits)
-	credit := float32(0)
-	if known && !same && d.bans.of(d.banKeyOf(o.Source, "", -1)) == nil {
-		credit = w // of the target that marked it, unless a ban has spent that
-	}
+	known, same := s.door.has(h>>20, source, pair)
 	if !known && (flooding || s.table.free(h) < 2) {
-		s.door.mark(h>>20, source, sourceBits)
-		s.door.mark(h>>20, pair, pairBits)
+		s.door.mark(h>>20, source, pair)
 		d.stats.drops[dropDoorkeeper]++
-		return nil
+		return 0, flooding, false
 	}
+	if known && !same && (len(d.bans.last) == 0 || d.bans.of(d.banKeyOf(o.Source, "", -1)) == nil) {
+		credit = w // unless a ban has spent that
+	}
+	return credit, flooding, true
+}
+
+// admit returns a slot for a source that has none.
+func (d *Detector) admit(o *Observation, k key, h uint64, now uint32, w, credit float32, flooding bool) *slot {
+	s := &d.scan
 	x := s.fresh(k, h, now)
 	x.first, x.last, x.ttlMin, x.ttlMax = now, now, o.TTL, o.TTL
 	if flooding {
@@ -305,10 +343,16 @@ func (s *scan) fresh(k key, h uint64, now uint32) *slot {
 
 // restore brings a source back from the spill into the table; nil if it is not there.
 func (s *scan) restore(k key, h uint64, now uint32) *slot {
-	w := s.spill.take(h, now)
-	if w == 0 {
+	entry := s.spill.find(h, now)
+	if entry == nil {
 		return nil
 	}
+	return s.revive(entry, k, h, now)
+}
+
+// revive moves a source from its entry in the spill into the table.
+func (s *scan) revive(entry *uint64, k key, h uint64, now uint32) *slot {
+	w := s.spill.take(entry)
 	x := s.fresh(k, h, now)
 	x.restore(w, now)
 	s.table.ranked(x, h)
@@ -331,9 +375,9 @@ func (s *scan) glance(k key, h uint64, now uint32) *slot {
 	if x := s.table.find(k, h); x != nil {
 		return x
 	}
-	if w, _ := s.spill.find(h, now); w != 0 {
+	if entry := s.spill.find(h, now); entry != nil {
 		x := &slot{hi: k.hi, lo: k.lo}
-		x.restore(w, now)
+		x.restore(*entry, now)
 		return x
 	}
 	return nil
@@ -342,7 +386,9 @@ func (s *scan) glance(k key, h uint64, now uint32) *slot {
 // drop clears what is known of a source.
 func (s *scan) drop(k key, h uint64, now uint32) {
 	s.table.remove(k, h)
-	s.spill.take(h, now)
+	if entry := s.spill.find(h, now); entry != nil {
+		s.spill.take(entry)
+	}
 	s.trails.remove(k, h)
 }
 

@@ -29,7 +29,7 @@ const (
 	flagStopped   = 1 << 0 // a gate stopped the verdict that is due
 	flagFloodBorn = 1 << 1 // first seen in flood mode
 	flagMark      = 1 << 2 // carries a known tool's mark: Mirai's, or masscan's twice
-	flagRestored  = 3      // and the bit above: how many of the first fingerprints came back from the spill, cut to spillWidth bits
+	flagRestored  = 3      // and the bit above: how many of the first fingerprints came back from the spill, cut to spillWidth bits, less one (one is not cut)
 	flagVictim    = 1 << 5 // looks like the victim of somebody else's attack
 	flagMarkOnce  = 1 << 7 // one knock carried a mark: of anybody's knocks one in 65536 looks like masscan's
 	flagCredit    = 1 << 6 // its score holds the door that it was marked for before it was admitted
@@ -59,9 +59,9 @@ func (s *slot) undecayed() float64 { return float64(s.flags>>8) / 2 }
 
 // seen says whether a target's fingerprint is kept.
 func (s *slot) seen(print uint16) bool {
-	if r := int(s.flags >> flagRestored & spillPrints); r > 0 {
-		mask := uint16(1<<spillWidth(r) - 1)
-		for _, p := range s.prints[:r] {
+	if r := int(s.flags >> flagRestored & (spillPrints - 1)); r > 0 {
+		mask := uint16(1<<spillWidth(r+1) - 1)
+		for _, p := range s.prints[:r+1] {
 			if p == print&mask {
 				return true
 			}
@@ -79,7 +79,7 @@ func (s *slot) keep(print uint16) {
 	s.prints[int(s.n)%len(s.prints)] = print
 	s.n++
 	if int(s.n) > len(s.prints) { // the oldest were written over
-		s.flags &^= spillPrints << flagRestored
+		s.flags &^= (spillPrints - 1) << flagRestored
 	}
 	if s.n == 240 { // a multiple of len(prints): stay "full" for ever
 		s.n = 228

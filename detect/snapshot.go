@@ -13,7 +13,7 @@ import (
 
 const (
 	snapshotMagic   = "pfwarden detector\n"
-	snapshotVersion = 5
+	snapshotVersion = 6
 	snapshotMost    = 1 << 30 // bytes
 	snapshotLife    = 7 * 24 * time.Hour
 )

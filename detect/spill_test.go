@@ -13,7 +13,7 @@ import (
 // TestSpillKeeps: what leaves the table and comes back has its doors, to half of one, its time, to a unit, and its newest targets.
 func TestSpillKeeps(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		s := newSpill(64, 4*86400, 7)
+		s := newSpill(64, 7, 4*86400, 7)
 		last := rapid.Uint32Range(1_700_000_000, 1_800_000_000).Draw(t, "last")
 		now := last + rapid.Uint32Range(0, 3*86400).Draw(t, "later")
 		h := rapid.Uint64().Draw(t, "hash")
@@ -29,8 +29,8 @@ func TestSpillKeeps(t *testing.T) {
 		if s.used != 1 {
 			t.Fatalf("%d entries are used", s.used)
 		}
-		w := s.take(h, now)
-		if w == 0 || s.used != 0 || s.take(h, now) != 0 {
+		w := s.take(s.find(h, now))
+		if w == 0 || s.used != 0 || s.find(h, now) != nil {
 			t.Fatalf("entry %#x, %d used", w, s.used)
 		}
 		var y slot
@@ -56,7 +56,7 @@ func TestSpillKeeps(t *testing.T) {
 		y.keep(1)
 		s.put(&y, h, now)
 		var z slot
-		z.restore(s.take(h, now), now)
+		z.restore(s.take(s.find(h, now)), now)
 		for _, p := range append(prints, 1)[max(0, len(prints)+1-spillPrints):] {
 			if !z.seen(p) {
 				t.Errorf("target %#x is forgotten the second time", p)
@@ -67,16 +67,16 @@ func TestSpillKeeps(t *testing.T) {
 
 // TestSpillForgets: what is older than four half-lives is nothing.
 func TestSpillForgets(t *testing.T) {
-	s := newSpill(64, 4*86400, 7)
+	s := newSpill(64, 7, 4*86400, 7)
 	x := slot{hard: 2, last: 1_700_000_000}
 	s.put(&x, 1, x.last)
-	if w, _ := s.find(1, x.last+3*86400); w == 0 {
+	if s.find(1, x.last+3*86400) == nil {
 		t.Error("forgotten after three days")
 	}
-	if w, _ := s.find(1, x.last+5*86400); w != 0 {
+	if s.find(1, x.last+5*86400) != nil {
 		t.Error("still there after five days")
 	}
-	if w, _ := s.find(1, x.last-3600); w == 0 {
+	if s.find(1, x.last-3600) == nil {
 		t.Error("a late record finds nothing")
 	}
 }
@@ -92,13 +92,13 @@ func TestSpillLot(t *testing.T) {
 	}
 	count := func(s *spill, from, n int) (found int) {
 		for i := range n {
-			if w, _ := s.find(newKeyed(3).key(key{1, uint64(from + i)}), now); w != 0 {
+			if s.find(newKeyed(3).key(key{1, uint64(from + i)}), now) != nil {
 				found++
 			}
 		}
 		return found
 	}
-	s := newSpill(1<<10, 4*86400, 7) // 4096 entries
+	s := newSpill(1<<10, 7, 4*86400, 7) // 4096 entries
 	fill(&s, 0, 1000, 1, 0)
 	fill(&s, 1<<20, 100_000, 3, flagFloodBorn)
 	if got := count(&s, 0, 1000); got != 1000 {
@@ -113,7 +113,7 @@ func TestSpillLot(t *testing.T) {
 		t.Errorf("%d of 500 newcomers were kept in a flood", got)
 	}
 	// Two floods of equal size, one with many doors a source: both are kept alike, the later one a little better.
-	a := newSpill(1<<10, 4*86400, 7)
+	a := newSpill(1<<10, 7, 4*86400, 7)
 	fill(&a, 0, 4096, 1, flagFloodBorn)
 	fill(&a, 1<<20, 4096, 5, flagFloodBorn)
 	first, second := count(&a, 0, 4096), count(&a, 1<<20, 4096)
@@ -131,9 +131,11 @@ func TestSpilled(t *testing.T) {
 			b.feed(probe(netip.AddrFrom4([4]byte{192, 0, byte(2 + i), 1}).String(), float64(j), "203.0.113.5", 100+j))
 		}
 	}
-	for i := range 12 { // of three doors, but later ones
-		for j := range 3 {
-			b.feed(probe(netip.AddrFrom4([4]byte{198, 51, byte(i), 1}).String(), 600+float64(i), "203.0.113.5", 100+j))
+	for i := range 12 { // of as many doors, but later ones, and of a kind that waits nowhere
+		for j := range 6 {
+			o := probe(netip.AddrFrom4([4]byte{198, 51, byte(i), 1}).String(), 600+float64(i), "203.0.113.5", 100+j)
+			o.Kind = Stealth
+			b.feed(o)
 		}
 	}
 	if s := b.Stats(); s.Spilled == 0 || s.SpillLost != 0 {
