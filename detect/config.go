@@ -68,14 +68,18 @@ type PrefixConfig struct {
 	Bits6   int           // 0 = 48
 }
 
-// GuessConfig is what distributed guessing leads to: many addresses of one prefix, or many that try one user name, each of which stays below
-// its jail's threshold.
+// GuessConfig is what guessing leads to that stays below its jail's threshold: distributed, by many addresses of one prefix or many that try one
+// user name, and slow, by one source that tries many user names.
 type GuessConfig struct {
 	Act       bool          // failures of jails that combine weigh more for sources that take part; else it is only reported
 	Addresses int           // addresses that make it one; 0 = 12
 	Failures  int           // and failures; 0 = 24
 	Window    time.Duration // within which, from the first on; 0 = 6 h
 	Weight    int           // with Act, what a failure of those who take part weighs; 0 = 2
+
+	Names       int           // user names that judge one source, in each jail that combines; 0 = slow guessing is not looked for
+	NamesWindow time.Duration // within which; 0 = 24 h
+	TrapNames   []string      // names that count a half each time they are tried again; nil = DefaultTrapNames
 }
 
 // Never is the never-list. An implementation that also has OverlapsPrefix(netip.Prefix) bool, as bart.Lite does, is asked that for prefixes.
@@ -195,6 +199,13 @@ func (c *Config) fill() error {
 	setDefault(&g.Failures, 24)
 	setDefault(&g.Window, 6*time.Hour)
 	setDefault(&g.Weight, 2)
+	setDefault(&g.NamesWindow, 24*time.Hour)
+	if g.TrapNames == nil {
+		g.TrapNames = DefaultTrapNames()
+	}
+	if g.Names < 0 || g.Names > maxNames || g.NamesWindow <= 0 {
+		fault("guessing: %d user names within %v, expected 0 to %d, and a window above 0", g.Names, g.NamesWindow, maxNames)
+	}
 	if g.Addresses < 2 || g.Addresses > maxMembers || g.Failures < 2 || g.Window <= 0 || g.Weight < 1 {
 		fault("guessing: %d addresses and %d failures within %v that weigh %d, expected 2 to %d addresses, 2 failures or more, a window above 0 and a weight of 1 or more",
 			g.Addresses, g.Failures, g.Window, g.Weight, maxMembers)

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -25,20 +26,21 @@ const maxAhead = time.Minute
 
 // Detector turns observations into verdicts.
 type Detector struct {
-	config   Config
-	hash     keyed
-	now      int64 // newest time seen, Unix nanoseconds
-	own      map[netip.Addr]bool
-	jails    map[string]int
-	classes  []class // the ways in which combining jails cut addresses into sources
-	scan     scan
-	logs     logs
-	contacts contacts
-	bans     bans
-	groups   prefixes
-	guesses  guesses
-	stats    counters
-	tap      func(a netip.Addr, listed bool) bool // the flight recorder's: sees or replaces the never-list's answers
+	config    Config
+	hash      keyed
+	now       int64 // newest time seen, Unix nanoseconds
+	own       map[netip.Addr]bool
+	trapNames map[string]bool // lower case
+	jails     map[string]int
+	classes   []class // the ways in which combining jails cut addresses into sources
+	scan      scan
+	logs      logs
+	contacts  contacts
+	bans      bans
+	groups    prefixes
+	guesses   guesses
+	stats     counters
+	tap       func(a netip.Addr, listed bool) bool // the flight recorder's: sees or replaces the never-list's answers
 
 	ahead   ahead
 	tally   tally   // scratch
@@ -65,6 +67,10 @@ func New(config Config) (*Detector, error) {
 	d := &Detector{config: config, hash: newKeyed(config.Seed), own: map[netip.Addr]bool{}, jails: map[string]int{}, now: math.MinInt64}
 	for _, a := range config.Own {
 		d.own[a.Unmap().WithZone("")] = true
+	}
+	d.trapNames = map[string]bool{}
+	for _, name := range d.config.Guess.TrapNames {
+		d.trapNames[strings.ToLower(name)] = true
 	}
 	add := func(c class) {
 		for _, x := range d.classes {

@@ -75,7 +75,7 @@ func (d *Detector) Explain(a netip.Addr, now time.Time) Explanation {
 	})
 	for i := range shares {
 		sh := &shares[i]
-		e.Shares = append(e.Shares, Share{Jail: d.jailName(sh.jail), Fraction: sh.own, Proven: sh.jail >= 0 && sh.allProven})
+		e.Shares = append(e.Shares, Share{Jail: d.jailName(sh.jail), Fraction: max(sh.own, sh.tried), Proven: sh.jail >= 0 && sh.allProven})
 		e.Reasons = append(e.Reasons, d.reason(a, "", sh, at))
 	}
 	for _, n := range named {

@@ -45,10 +45,13 @@ func (d *Detector) weigh(a netip.Addr, at int64) *tally {
 			if !j.Combine || j.Prefix4 != c.bits4 && a.Is4() || j.Prefix6 != c.bits6 && !a.Is4() || t.has(js.jail) {
 				continue
 			}
-			if sh := js.count(j, at); sh.own > 0 {
+			sh := js.count(j, at)
+			if sh.own > 0 {
 				if s.guesser != 0 && at-s.guesser <= int64(d.config.Guess.Window) {
 					sh.guesses(d.config.Guess.Weight)
 				}
+			}
+			if d.addTries(&sh, js, at); sh.own > 0 || sh.tried > 0 {
 				t.add(sh)
 			}
 		}
@@ -279,7 +282,7 @@ func (d *Detector) clear(s *source, jail int) {
 			continue
 		}
 		d.dropEvidence(s, js)
-		n := jailCost + len(js.hits)*hitCost
+		n := jailCost + len(js.hits)*hitCost + len(js.tries)*tryCost
 		s.counts -= n
 		d.logs.counts -= n
 		s.jails = slices.Delete(s.jails, i, i+1)

@@ -43,6 +43,8 @@ type jailState struct {
 	jail     int
 	hits     []hit // Window: oldest first
 	rate     rate  // Fail2ban
+	tries    []try // user names, oldest first, where the jail combines
+	excused  int64 // when a log-in took some of them off last
 	failures int   // since the last verdict
 	evidence []Evidence
 }
@@ -236,6 +238,9 @@ func (d *Detector) failure(o *Observation, jail int, at int64, emit func(Verdict
 	}
 	js.failures = min(js.failures+n, math.MaxInt32)
 	d.keep(s, js, j, o)
+	if j.Combine {
+		d.try(s, js, o, at)
+	}
 	if is, formed := d.guess(o, at); is && d.config.Guess.Act && j.Combine {
 		s.guesser = at
 		if formed {

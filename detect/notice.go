@@ -25,6 +25,7 @@ func (d *Detector) Notice(n Notice) {
 		d.forgive(a, &n, at)
 	case Login:
 		d.credit(a, &n.Target, at)
+		d.excuse(&n, at)
 	case State:
 		if n.Ours {
 			d.contact(a, at, true)
@@ -135,7 +136,10 @@ func (d *Detector) spend(a netip.Addr, id string, jail int, at int64) {
 	for keep < len(js.hits) && js.hits[keep].at <= at {
 		keep++
 	}
-	if keep == len(js.hits) {
+	before := len(js.tries)
+	js.tries = slices.DeleteFunc(js.tries, func(t try) bool { return t.at <= at })
+	d.triesChanged(s, before, len(js.tries))
+	if keep == len(js.hits) && len(js.tries) == 0 {
 		d.clear(s, jail)
 		return
 	}

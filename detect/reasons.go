@@ -43,6 +43,9 @@ func (d *Detector) reason(a netip.Addr, id string, sh *share, at int64) string {
 		return d.scanReason(a, sh, at)
 	}
 	j := &d.config.Jails[sh.jail]
+	if sh.byNames {
+		return d.namesReason(j, sh, d.users(a, id, sh.jail))
+	}
 	text := fmt.Sprintf("%s: %s of %d within %s", j.Name, plural(sh.failures, "failure"), j.Threshold, span(j.Findtime))
 	if took := time.Duration(sh.last - sh.first); took >= time.Second {
 		text += ", in " + span(took)
@@ -53,6 +56,9 @@ func (d *Detector) reason(a netip.Addr, id string, sh *share, at int64) string {
 	text += "; score " + score(sh)
 	if sh.guesser > 0 {
 		text += fmt.Sprintf(", each weighing %d: it takes part in distributed guessing", sh.guesser)
+	}
+	if sh.tried > 0 {
+		text += fmt.Sprintf("; user names make %.2f of slow guessing", sh.tried)
 	}
 	if !sh.allProven {
 		text += "; the address is not proven"

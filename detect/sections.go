@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"cmp"
 	"container/list"
 	"math"
 	"net/netip"
@@ -188,6 +189,14 @@ func (d *Detector) saveLogs(e *encoder, flush func() error) error {
 				e.n(int(h.n))
 				e.bool(h.proven)
 			}
+			e.n(len(js.tries))
+			for _, t := range js.tries {
+				e.i(t.at)
+				e.u(uint64(t.name))
+				e.n(int(t.weight))
+				e.bool(t.proven)
+			}
+			e.i(js.excused)
 			e.f(js.rate.first)
 			e.f(js.rate.last)
 			e.n(js.rate.retry)
@@ -269,6 +278,13 @@ func (d *Detector) loadState(x *decoder, s *source) {
 		}
 		js.hits = append(js.hits, h)
 	}
+	for range x.n(tryName * maxNames) {
+		js.tries = append(js.tries, try{at: x.i(), name: uint32(x.n(math.MaxUint32)), weight: uint8(x.n(tryName)), proven: x.bool()})
+		if x.err != nil {
+			return
+		}
+	}
+	js.excused = x.i()
 	js.rate = rate{first: x.f(), last: x.f(), retry: x.n(math.MaxInt32), newest: x.i(), proven: x.bool()}
 	js.failures = x.n(math.MaxInt32)
 	texts := 0
@@ -299,9 +315,14 @@ func (d *Detector) loadState(x *decoder, s *source) {
 	if over := len(js.hits) - j.Threshold; over > 0 {
 		js.hits = js.hits[over:]
 	}
+	if !j.Combine || d.config.Guess.Names == 0 {
+		js.tries = nil
+	}
+	slices.SortStableFunc(js.tries, func(a, b try) int { return cmp.Compare(a.at, b.at) })
+	js.tries = js.tries[max(0, len(js.tries)-tryName*d.config.Guess.Names):]
 	js.jail = jail
 	s.jails = append(s.jails, js)
-	n := jailCost + len(js.hits)*hitCost
+	n := jailCost + len(js.hits)*hitCost + len(js.tries)*tryCost
 	s.counts += n
 	d.logs.counts += n
 	s.texts += texts

@@ -8,8 +8,10 @@ type share struct {
 	provenSum    float64
 	failures     int
 	allProven    bool
-	guesser      int   // takes part in distributed guessing: what each failure weighs; 0 = does not
-	limit        limit // packet jail
+	guesser      int     // takes part in distributed guessing: what each failure weighs; 0 = does not
+	tried        float64 // fraction of the user names that make slow guessing, which enters no sum
+	byNames      bool    // own is full by these
+	limit        limit   // packet jail
 	first, last  int64
 	bits4, bits6 int
 }
@@ -64,7 +66,9 @@ func (d *Detector) safety(s *source) float64 {
 			}
 			continue
 		}
-		f += js.count(j, d.now).sum
+		sh := js.count(j, d.now)
+		d.addTries(&sh, js, d.now)
+		f += max(sh.sum, sh.tried)
 	}
 	return f
 }

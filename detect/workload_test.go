@@ -46,7 +46,7 @@ func (w *workload) input() Input {
 		for range 1 + w.r.IntN(3) {
 			o := Observation{
 				Time: t, Read: at(w.now), Source: a, Jail: []string{"sshd", "web", "f2b", "named"}[w.r.IntN(4)], Proven: w.r.IntN(3) > 0,
-				Text: "a line", User: []string{"", "root", "admin"}[w.r.IntN(3)], Count: w.r.IntN(3),
+				Text: "a line", User: []string{"", "root", "admin", "alice", "bob", "carol"}[w.r.IntN(6)], Count: w.r.IntN(3),
 			}
 			if w.r.IntN(8) == 0 {
 				o.Fields = Fields{"user": "x", "host": "y"}
@@ -98,6 +98,7 @@ func workConfig() Config {
 		},
 		Portscan: PortscanConfig{Slots: 256, Doorkeeper: 1 << 12, Addresses: 2, HalfLife: time.Hour},
 		Prefix:   PrefixConfig{Enabled: true, Members: 5},
+		Guess:    GuessConfig{Names: 4},
 		Never:    neverSet{addr("192.0.2.3"): true, addr("198.51.1.1"): true},
 		Limits:   Limits{Sources: 200, EvidenceBytes: 20000, CountBytes: 200000, Contacts: 64, Bans: 50, Trails: 64, Companies: 16},
 	}

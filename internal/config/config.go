@@ -108,14 +108,18 @@ type Prefix struct {
 	Window  time.Duration
 }
 
-// Guessing says what distributed guessing is, and whether it is acted on: many addresses of one prefix that fail, or many that try one user
-// name, each of which stays below its jail's threshold.
+// Guessing says what guessing is that stays below its jail's threshold. Distributed guessing, by many addresses of one prefix that fail or many that
+// try one user name, is acted on if Act is set; slow guessing, by one source that tries many user names, always, in jails that combine.
 type Guessing struct {
 	Act       bool
 	Addresses int
 	Failures  int
 	Window    time.Duration
 	Weight    int
+
+	Names       int // 0 = slow guessing is not looked for
+	NamesWindow time.Duration
+	TrapNames   []string // count a half each time they are tried again
 }
 
 // Metrics is the Prometheus listener.

@@ -111,7 +111,7 @@ func uncomment(sample string) string {
 		switch {
 		case ok && (strings.HasPrefix(rest, "[") || strings.HasPrefix(rest, head+" = ")):
 			b.WriteString(rest)
-		case strings.HasPrefix(rest, "    ") && strings.Trim(rest, " \n,]0123456789") == "":
+		case strings.HasPrefix(rest, "    ") && (strings.Trim(rest, " \n,]0123456789") == "" || strings.HasPrefix(strings.TrimSpace(rest), `"`)):
 			b.WriteString(rest)
 		}
 	}

@@ -27,7 +27,7 @@ func Default(goos string) *Config {
 			LadderMemory: 30 * day, Prolong: true, Prefix4: 32, Prefix6: 64, Combine: true,
 		},
 		Prefix:   Prefix{Members: 12, Window: 6 * time.Hour},
-		Guessing: Guessing{Addresses: 12, Failures: 24, Window: 6 * time.Hour, Weight: 2},
+		Guessing: Guessing{Addresses: 12, Failures: 24, Window: 6 * time.Hour, Weight: 2, Names: 6, NamesWindow: 24 * time.Hour, TrapNames: detect.DefaultTrapNames()},
 		Metrics:  Metrics{Listen: "127.0.0.1:9845", Addresses: 100},
 		Store:    Store{File: s.state + "/pfwarden.db", History: 90 * day},
 		Control:  Control{Socket: s.run + "/pfwarden.sock", Group: s.group},

@@ -62,7 +62,7 @@ func sections() []section {
 		{packetJail, "the packet jail: scans, seen in PF's log", within(portscanKeys(), func(c *Config) *Portscan { return &c.Portscan })},
 		{"defaults", "for every log jail; a [jail.NAME] may say otherwise", within(ruleKeys(), func(c *Config) *Rule { return &c.Defaults })},
 		{"prefix", "a whole prefix is banned when many proven members of it were", within(prefixKeys(), func(c *Config) *Prefix { return &c.Prefix })},
-		{"guessing", "many addresses of one prefix, or many that try one user name, are shown as distributed guessing", within(guessingKeys(), func(c *Config) *Guessing { return &c.Guessing })},
+		{"guessing", "many addresses of one prefix, or many that try one user name, are shown as distributed guessing; one that tries many names is banned", within(guessingKeys(), func(c *Config) *Guessing { return &c.Guessing })},
 		{"metrics", "Prometheus", within(metricsKeys(), func(c *Config) *Metrics { return &c.Metrics })},
 		{"store", "the ledger of every decision", within(storeKeys(), func(c *Config) *Store { return &c.Store })},
 		{"control", "the socket that pfwarden's other verbs talk to", within(controlKeys(), func(c *Config) *Control { return &c.Control })},
@@ -178,6 +178,9 @@ func guessingKeys() []key[Guessing] {
 		field("failures", func(g *Guessing) *int { return &g.Failures }, whole(2, 1000000, "failures"), "… and failures …"),
 		field("window", func(g *Guessing) *time.Duration { return &g.Window }, duration(time.Minute, 30*day), "… within this time make a case of it"),
 		field("weight", func(g *Guessing) *int { return &g.Weight }, whole(1, 1000, "failures"), "with act, what one failure of somebody who takes part weighs"),
+		field("names", func(g *Guessing) *int { return &g.Names }, whole(0, 64, "user names"), "one address that fails with so many in one jail is judged; 0 = off …"),
+		field("names_window", func(g *Guessing) *time.Duration { return &g.NamesWindow }, duration(time.Minute, 30*day), "… within this time"),
+		field("trap_names", func(g *Guessing) *[]string { return &g.TrapNames }, distinct(list(text(anything), "user names")), "names that guessers try: tried again, they count a half"),
 	}
 }
 

@@ -53,6 +53,7 @@ func NewPlan(c *config.Config, o PlanOptions) (*Plan, error) {
 			},
 			Guess: detect.GuessConfig{
 				Act: c.Guessing.Act, Addresses: c.Guessing.Addresses, Failures: c.Guessing.Failures, Window: c.Guessing.Window, Weight: c.Guessing.Weight,
+				Names: c.Guessing.Names, NamesWindow: c.Guessing.NamesWindow, TrapNames: c.Guessing.TrapNames,
 			},
 			Prefix: detect.PrefixConfig{Enabled: c.Prefix.Enabled, Members: c.Prefix.Members, Window: c.Prefix.Window},
 		},

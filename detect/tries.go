@@ -1,0 +1,167 @@
+package detect
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Slow guessing. Who tries a password every few minutes stays below any count of failures within minutes, and a count of failures within a day
+// takes mail programs with an old password, and people, for guessers. What differs is how many user names one source fails with: the same
+// sequential test as for doors (Jung, Paxson, Berger, Balakrishnan 2004), a door being a user name. Who is who he says mistypes his password one
+// time in five; a guesser fails with every name: ln 5 a name against ln 9900 make six names. The same name again says nothing, but for
+// names that only guessers try, or that come with a system: these count a half, as trap ports do.
+
+const (
+	tryCost   = 32
+	tryName   = 2             // a new name, in halves
+	tryTrap   = 1             // again a name that guessers try
+	tryCredit = 3600          // seconds between two log-ins that take failures off
+	tryBefore = 10 * 60 * 1e9 // what failed so long before a log-in, in nanoseconds, is taken off by it
+	maxTrap   = 64            // bytes of a trap name
+	maxNames  = 64
+)
+
+// DefaultTrapNames lists user names that guessers try: of administrators, of makers and of systems. Names under which programs log in by
+// themselves, whose password may be an old one for days, are not among them.
+func DefaultTrapNames() []string {
+	return []string{
+		"admin", "administrator", "ftp", "ftpuser", "guest", "mysql", "oracle", "pi", "postgres", "root", "sa", "support", "test", "ubnt", "ubuntu", "user",
+	}
+}
+
+// try is one failure that counts towards slow guessing.
+type try struct {
+	at     int64 // Unix nanoseconds
+	name   uint32
+	weight uint8
+	proven bool
+}
+
+// name hashes a user name under the seed, so that nobody can choose names that are taken for one.
+func (h keyed) name(s string) uint32 {
+	x := h.a
+	for i := range len(s) {
+		x = (x ^ uint64(s[i])) * 0x100000001b3 // FNV-1a
+	}
+	return uint32(fold(x^h.b, h.c) >> 16)
+}
+
+// try counts the user name that a failure was for.
+func (d *Detector) try(s *source, js *jailState, o *Observation, at int64) {
+	c := &d.config.Guess
+	if c.Names == 0 || o.User == "" {
+		return
+	}
+	oldest := max(at, d.newestTry(js)) - int64(c.NamesWindow)
+	if at < oldest {
+		return
+	}
+	before := len(js.tries)
+	js.tries = slices.DeleteFunc(js.tries, func(t try) bool { return t.at < oldest })
+	name, weight := d.hash.name(o.User), uint8(tryName)
+	if slices.ContainsFunc(js.tries, func(t try) bool { return t.name == name }) {
+		weight = 0
+		if len(o.User) <= maxTrap && d.trapNames[strings.ToLower(o.User)] {
+			weight = tryTrap
+		}
+	}
+	if weight > 0 {
+		i := len(js.tries)
+		for i > 0 && js.tries[i-1].at > at {
+			i--
+		}
+		js.tries = slices.Insert(js.tries, i, try{at: at, name: name, weight: weight, proven: o.Proven})
+		if over := len(js.tries) - tryName*c.Names; over > 0 { // older ones can no longer decide
+			js.tries = slices.Delete(js.tries, 0, over)
+		}
+	}
+	d.triesChanged(s, before, len(js.tries))
+}
+
+func (d *Detector) newestTry(js *jailState) int64 {
+	if n := len(js.tries); n > 0 {
+		return js.tries[n-1].at
+	}
+	return 0
+}
+
+// triesChanged keeps account of the memory.
+func (d *Detector) triesChanged(s *source, before, after int) {
+	s.counts += (after - before) * tryCost
+	d.logs.counts += (after - before) * tryCost
+}
+
+// addTries adds to a jail's share what the names say that were tried. They never enter the sum over jails: they judge alone, or not at all.
+func (d *Detector) addTries(sh *share, js *jailState, at int64) {
+	c := &d.config.Guess
+	if c.Names == 0 || len(js.tries) == 0 {
+		return
+	}
+	oldest := max(at, d.newestTry(js)) - int64(c.NamesWindow)
+	sum, proven := 0, 0
+	var first, last int64
+	for i := range js.tries {
+		t := &js.tries[i]
+		if t.at < oldest {
+			continue
+		}
+		if first == 0 {
+			first = t.at
+		}
+		last = t.at
+		sum += int(t.weight)
+		if t.proven {
+			proven += int(t.weight)
+		}
+	}
+	full := float64(tryName * c.Names)
+	sh.tried = float64(sum) / full
+	if sh.tried < nearlyOne || sh.tried <= sh.own {
+		return
+	}
+	sh.byNames, sh.own, sh.provenOwn = true, sh.tried, float64(proven)/full
+	sh.allProven = proven == sum
+	sh.first, sh.last, sh.failures = first, last, max(js.failures, 1)
+}
+
+// excuse takes off what a source failed with shortly before it logged in: somebody who mistypes. Once an hour, or else whoever has an account
+// could guess on others between two log-ins of his own.
+func (d *Detector) excuse(n *Notice, at int64) {
+	jail, ok := d.jails[n.Jail]
+	if !ok || jail < 0 || d.config.Guess.Names == 0 {
+		return
+	}
+	s := d.logs.sources[d.sourceKeyOf(jail, n.Source.Addr().Unmap().WithZone(""), n.ID)]
+	if s == nil {
+		return
+	}
+	js := s.in(jail)
+	if js == nil || len(js.tries) == 0 || js.excused != 0 && at < js.excused+tryCredit*int64(time.Second) {
+		return
+	}
+	before := len(js.tries)
+	js.tries = slices.DeleteFunc(js.tries, func(t try) bool { return t.at <= at && t.at >= at-tryBefore })
+	if len(js.tries) < before {
+		js.excused = at
+		d.stats.credits++
+	}
+	d.triesChanged(s, before, len(js.tries))
+}
+
+// namesReason tells a share that names alone made full.
+func (d *Detector) namesReason(j *JailConfig, sh *share, users string) string {
+	c := &d.config.Guess
+	text := fmt.Sprintf("%s: slow guessing, %s in %s", j.Name, plural(sh.failures, "failure"), span(time.Duration(sh.last-sh.first)))
+	if users != "" {
+		text += ", as " + users
+	}
+	text += fmt.Sprintf("; score %s (%s of %d user names within %s, such as guessers try count half again)",
+		score(sh), strconv.FormatFloat(sh.tried*float64(c.Names), 'f', -1, 64), c.Names, span(c.NamesWindow))
+	if !sh.allProven {
+		text += "; the address is not proven"
+	}
+	return text
+}
