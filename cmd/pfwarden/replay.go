@@ -37,7 +37,7 @@ func newReplayCommand(streams stdio) *cobra.Command {
 		Use:   "replay [--samples] [FILE...]",
 		Short: "play old pflog files and logs through the detector: who would have been banned, when, why",
 		Long: `Play pflog files and text logs, in any mixture, through the same detector and the same rules that run uses, in the
-records' own time, over a PF in memory. Nothing is changed and no name is resolved. What a file holds is told by its
+records' own time. PF is not asked, nothing is changed and no name is resolved. What a file holds is told by its
 content: pcap or pcapng of pflog, or text; both may be compressed by gzip, zstd, bzip2 or xz; "-" is standard input.
 
 Text logs are given to every filter there is. Their times are taken to be of this machine's zone (--timezone) and,
