@@ -36,8 +36,8 @@ func currentSettings(cmd *cobra.Command, streams stdio, flags *replayFlags, file
 }
 
 // playQuietly replays with other settings and reports nothing but the result.
-func playQuietly(cmd *cobra.Command, streams stdio, o replay.Options, current *config.Config, flags *replayFlags) (*report.Report, error) {
-	collector := report.New(report.Options{})
+func playQuietly(cmd *cobra.Command, streams stdio, o replay.Options, current *config.Config, flags *replayFlags, labels []report.Label) (*report.Report, error) {
+	collector := report.New(report.Options{Labels: labels})
 	o.Config, o.Journal = current, nil
 	o.Watch = watched(current, flags.watch)
 	if flags.samples && flags.watch == nil {

@@ -27,6 +27,8 @@ func TestReplayCompares(t *testing.T) {
 		var e struct {
 			Event, Change string
 			NoLonger      int `json:"no_longer"`
+			Before        int `json:"banned_before"`
+			After         int `json:"banned_after"`
 		}
 		if err := json.Unmarshal([]byte(line), &e); err != nil {
 			t.Fatal(err)
@@ -38,11 +40,15 @@ func TestReplayCompares(t *testing.T) {
 			if e.NoLonger == 0 || e.NoLonger != changes["no_longer"] {
 				t.Errorf("%s after %v", line, changes)
 			}
+		case "difference_score":
+			if changes["score"]++; e.Before <= e.After {
+				t.Errorf("a higher threshold bans more of a class: %s", line)
+			}
 		default:
 			rest.WriteString(line)
 		}
 	}
-	if changes["no_longer"] == 0 || changes["more"] != 0 {
+	if changes["no_longer"] == 0 || changes["more"] != 0 || changes["score"] == 0 {
 		t.Errorf("a higher threshold: %v", changes)
 	}
 	if rest.String() != alone {

@@ -142,7 +142,7 @@ func play(cmd *cobra.Command, streams stdio, o replay.Options, collect report.Op
 	var before *report.Report
 	if current != nil {
 		var err error
-		if before, err = playQuietly(cmd, streams, o, current, flags); err != nil {
+		if before, err = playQuietly(cmd, streams, o, current, flags, collect.Labels); err != nil {
 			return fmt.Errorf("replaying with the current settings: %w", err)
 		}
 	}
@@ -190,7 +190,7 @@ func play(cmd *cobra.Command, streams stdio, o replay.Options, collect report.Op
 	r := collector.Report()
 	var changed *report.Difference
 	if before != nil {
-		d := report.Compare(before, &r, flags.set)
+		d := report.Compare(before, &r, flags.set, collect.Labels)
 		changed = &d
 	}
 	text := report.TextOptions{Location: o.Location}
