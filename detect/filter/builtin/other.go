@@ -21,16 +21,18 @@ func ftpd(o *Options) filter.Definition {
 	}
 }
 
-// vsftpd reads its own log and what PAM says of it. The user's name stands before the address in both.
+// vsftpd reads its own log and what PAM says of it. The user's name stands before the address in both. It may hold quotes, but not one with a comma
+// behind it: so ends the address in all other lines of that log, in which a client's text follows (the password of an anonymous log-in, a file's name).
 func vsftpd(o *Options) filter.Definition {
+	const user = `<F-USER>(?:[^"]|"+[^",])*"*</F-USER>`
 	return filter.Definition{
 		Proof: "tcp",
 		Failregex: []string{
-			`^ ?(?:\S+ vsftpd(?:\[\d+\])?: )?\[pid \d+\] \[<F-USER>.*</F-USER>\] FAIL LOGIN: Client "<ADDR>"$`,
+			`^ ?(?:\S+ vsftpd(?:\[\d+\])?: )?\[pid \d+\] \[` + user + `\] FAIL LOGIN: Client "<ADDR>"$`,
 			`^ ?\S+ vsftpd(?:\[\d+\])?: pam_unix\(vsftpd:auth\): authentication failure; logname=\S* uid=\d+ euid=\d+ tty=(?:ftp)? ruser=\S* rhost=<ADDR>(?:\s+user=<F-USER>\S*</F-USER>)?\s*$`,
 		},
 		Loginregex: []string{
-			`^ ?(?:\S+ vsftpd(?:\[\d+\])?: )?\[pid \d+\] \[<F-USER>.*</F-USER>\] OK LOGIN: Client "<ADDR>"$`,
+			`^ ?(?:\S+ vsftpd(?:\[\d+\])?: )?\[pid \d+\] \[` + user + `\] OK LOGIN: Client "<ADDR>"$`,
 		},
 	}
 }
