@@ -291,7 +291,11 @@ func (t *twin) judge(p netip.Prefix, now time.Time) {
 
 // TestTwin compares the bounded detector with its exact twin on random traffic that fills a good part of its tables.
 func TestTwin(t *testing.T) {
-	for seed := range uint64(6) {
+	seeds := uint64(6)
+	if testing.Short() {
+		seeds = 2
+	}
+	for seed := range seeds {
 		t.Run(fmt.Sprint("seed=", seed), func(t *testing.T) {
 			r := rand.New(rand.NewPCG(seed, 9))
 			c := Config{Seed: seed, Jails: []JailConfig{jail("sshd", 5, 10*time.Minute), jail("web", 3, time.Hour), jail("named", 20, 2*time.Hour)}}
