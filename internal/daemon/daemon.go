@@ -40,8 +40,11 @@ type Options struct {
 	Version string
 	Capture string // how packets are captured, for build info
 
-	Now  func() time.Time // nil = time.Now
-	Tick time.Duration    // how often bans are ended and the detector forgets; 0 = 1 s
+	Now func() time.Time // nil = time.Now
+	// Steady is a clock that nobody sets, since any moment; by it steps of Now are noticed. nil = the machine's monotonic clock, or, where Now is given,
+	// none.
+	Steady func() time.Duration
+	Tick   time.Duration // how often bans are ended and the detector forgets; 0 = 1 s
 
 	States time.Duration // how often PF's states are read; 0 = 3 min
 
@@ -58,6 +61,7 @@ type Daemon struct {
 	o       Options
 	log     *slog.Logger
 	started time.Time
+	clock   stepClock // used by the engine's goroutine only
 
 	store     ledger.Store
 	db        *ledger.DB // the same, or nil
@@ -141,12 +145,15 @@ const (
 func New(ctx context.Context, o Options) (*Daemon, error) {
 	if o.Now == nil {
 		o.Now = time.Now
+		if began := time.Now(); o.Steady == nil {
+			o.Steady = func() time.Duration { return time.Since(began) }
+		}
 	}
 	if o.Tick <= 0 {
 		o.Tick = time.Second
 	}
 	d := &Daemon{
-		o: o, log: o.Log, config: o.Config, started: o.Now(), never: &warden.NeverList{},
+		o: o, log: o.Log, config: o.Config, started: o.Now(), clock: newStepClock(o.Now, o.Steady), never: &warden.NeverList{},
 		packets: make(chan packet, packetQueue), lines: make(chan []capture.Line, lineQueue),
 		asks: make(chan func(time.Time)), nevers: make(chan func(time.Time)), hup: make(chan struct{}, 1), stopping: make(chan struct{}),
 		positions: make(map[string]capture.Position), faults: make(map[string]string),
@@ -211,6 +218,7 @@ func (d *Daemon) setUp(ctx context.Context) error {
 	if err := d.restore(ctx); err != nil {
 		return err
 	}
+	d.clockAtStart()
 	return d.join(plan)
 }
 
@@ -350,7 +358,7 @@ func (d *Daemon) startScreen(ctx context.Context) {
 			case <-ended:
 				return
 			case f := <-d.nevers:
-				f(d.o.Now())
+				f(d.now())
 			}
 		}
 	}

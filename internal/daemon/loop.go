@@ -25,9 +25,9 @@ func (d *Daemon) loop(ctx, work context.Context) {
 		case <-d.screen.Ready():
 			d.screened()
 		case f := <-d.asks:
-			f(d.o.Now())
+			f(d.now())
 		case f := <-d.nevers:
-			f(d.o.Now())
+			f(d.now())
 		case <-d.hup:
 			d.reloadNow(work)
 		case <-ticker.C:
@@ -56,7 +56,8 @@ func (d *Daemon) batch(lines []capture.Line) {
 	for i := range lines {
 		l := &lines[i]
 		d.read = l.Read
-		d.engine.Line(d.o.Now(), l)
+		now := d.now() // before the engine: it may be another one behind it
+		d.engine.Line(now, l)
 		d.positions[l.Next.Path] = l.Next
 		select {
 		case <-d.screen.Ready(): // so that its queue does not fill while a long batch is dealt with
@@ -71,13 +72,15 @@ func (d *Daemon) batch(lines []capture.Line) {
 func (d *Daemon) screened() {
 	for _, obs := range d.screen.Take() {
 		d.read = obs[0].Read
-		d.engine.Observed(d.o.Now(), obs...)
+		now := d.now()
+		d.engine.Observed(now, obs...)
 	}
 }
 
 func (d *Daemon) tick(ctx context.Context) {
-	now := d.o.Now()
+	now := d.now()
 	d.engine.Tick(now)
+	d.clockForgotten()
 	d.catchUp()
 	stats, guesses, suspected := d.detector.Stats(), d.detector.Guesses(24*time.Hour), d.suspected
 	if now.Sub(d.suspectedAt) >= time.Minute {

@@ -51,7 +51,8 @@ func (d *Daemon) takePackets() bool {
 
 func (d *Daemon) packet(p *packet) {
 	d.read = p.read
-	d.engine.Packet(d.o.Now(), p.read, &p.Packet)
+	now := d.now()
+	d.engine.Packet(now, p.read, &p.Packet)
 	if p.next.Path != "" {
 		d.pflogAt = p.next
 	} else if p.Time.After(d.liveAt) {

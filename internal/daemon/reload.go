@@ -74,7 +74,7 @@ func (d *Daemon) takeConfig(ctx context.Context, c *config.Config) error {
 	d.closeGap()
 	d.stopScreen()
 	d.screened()
-	d.engine.Flush(d.o.Now())
+	d.engine.Flush(d.now())
 	d.commit(ctx)
 	plan.Warden.OnEvent, plan.Warden.Read, plan.Warden.Log = d.event, d.readAt, d.log
 	detector, err := d.sameDetector(plan.Detector)

@@ -92,6 +92,9 @@ func (d *Daemon) recovered(ctx context.Context) {
 
 // newWarden lets the warden read the ledger. One that turns out damaged only now is replaced as one that could not be opened.
 func (d *Daemon) newWarden(ctx context.Context, c warden.Config) (*warden.Warden, error) {
+	if snap, ok, err := d.store.LoadSnapshot(ctx); ok && err == nil {
+		c.Last = snap.Time
+	}
 	w, err := warden.New(ctx, c, d.store, d.pf, d.never, d.o.Now())
 	if !errors.Is(err, ledger.ErrCorrupt) || d.db == nil {
 		return w, err
@@ -124,6 +127,11 @@ func (d *Daemon) restore(ctx context.Context) error {
 			anew = false
 		}
 	}
+	now := d.o.Now()
+	ahead := snap.Time.After(now) // the clock was set back since: what follows from its time cannot be known
+	if ahead {
+		snap.Time = now
+	}
 	if anew {
 		for _, n := range d.bans.InForce() {
 			if !ok && !damaged || !n.Time.After(snap.Time) { // else it comes below
@@ -140,7 +148,9 @@ func (d *Daemon) restore(ctx context.Context) error {
 		case d.config.Pflog.File:
 			d.pflogAt = p
 		case livePath:
-			d.gapFrom = time.Unix(0, p.Offset)
+			if d.gapFrom = time.Unix(0, p.Offset); ahead && d.gapFrom.After(now) {
+				d.gapFrom = now
+			}
 		default:
 			d.positions[p.Path] = p
 		}
@@ -150,6 +160,9 @@ func (d *Daemon) restore(ctx context.Context) error {
 		d.metrics.Rejected.With("snapshot", "damaged").Inc()
 	} else {
 		d.screen.Again(waiting)
+	}
+	if ahead && anew { // it was told of all bans, dated by this clock; the ledger's rows are not yet
+		return nil
 	}
 	notices, err := d.bans.Since(ctx, snap.Time)
 	if err != nil {
@@ -218,7 +231,7 @@ func (d *Daemon) snapshot(ctx context.Context, now time.Time) {
 	d.mu.Lock()
 	d.state.LastSnapshot = now
 	d.mu.Unlock()
-	if _, err := d.store.Purge(ctx, now.Add(-d.config.Store.History)); err != nil {
+	if err := d.purge(ctx, now.Add(-d.config.Store.History)); err != nil {
 		d.metrics.LedgerErrors.With("purge").Inc()
 	}
 }
@@ -249,7 +262,7 @@ func (d *Daemon) finish(ctx context.Context) {
 	d.screened()
 	d.commit(ctx)
 	d.bans.Wait() // a ledger that is just being replaced has to take all that it lacks
-	d.snapshot(ctx, d.o.Now())
+	d.snapshot(ctx, d.now())
 	// What a flood has left to write makes the next start quicker.
 	before := math.MaxInt
 	for _, states := d.bans.Staged(); states > 0 && states < before; _, states = d.bans.Staged() {

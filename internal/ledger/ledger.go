@@ -234,6 +234,8 @@ type Store interface {
 	SaveSnapshot(ctx context.Context, s Snapshot) error
 	// LoadSnapshot returns the stored snapshot; ok is false if there is none. With ErrCorrupt there may be its time and positions.
 	LoadSnapshot(ctx context.Context) (s Snapshot, ok bool, err error)
+	// OldestEnd returns when the first of the bans ended that have; ok is false if there is none.
+	OldestEnd(ctx context.Context) (at time.Time, ok bool, err error)
 	// Purge deletes what ended before the given time and returns how many bans that were.
 	Purge(ctx context.Context, before time.Time) (int, error)
 	Close() error

@@ -172,6 +172,18 @@ func (m *Memory) LoadSnapshot(context.Context) (Snapshot, bool, error) {
 	return *m.snapshot, true, nil
 }
 
+// OldestEnd implements Store.
+func (m *Memory) OldestEnd(context.Context) (at time.Time, ok bool, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, b := range m.bans {
+		if b.State == Ended && (!ok || b.Ended.Before(at)) {
+			at, ok = b.Ended, true
+		}
+	}
+	return at, ok, nil
+}
+
 // Purge implements Store.
 func (m *Memory) Purge(_ context.Context, before time.Time) (int, error) {
 	m.mu.Lock()

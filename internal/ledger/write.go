@@ -17,7 +17,7 @@ const (
 	orUpdate = ` ON CONFLICT (id) DO UPDATE SET state = excluded.state, until = excluded.until, proven = excluded.proven, longer = excluded.longer,
 	reasons = excluded.reasons, story = CASE excluded.story WHEN '' THEN story ELSE excluded.story END,
 	ended = excluded.ended, end_why = excluded.end_why, end_by = excluded.end_by,
-	packets = excluded.packets, bytes = excluded.bytes, last_hit = excluded.last_hit,
+	since = excluded.since, packets = excluded.packets, bytes = excluded.bytes, last_hit = excluded.last_hit,
 	base_packets = excluded.base_packets, base_bytes = excluded.base_bytes`
 	// bansAtOnce is how many rows one statement takes where there are many.
 	bansAtOnce = 16
@@ -183,6 +183,17 @@ func saveSnapshot(ctx context.Context, tx *sql.Tx, s Snapshot) error {
 
 // purgeStep bounds how long one transaction of Purge keeps others waiting.
 const purgeStep = 5000
+
+// OldestEnd implements Store.
+func (db *DB) OldestEnd(ctx context.Context) (at time.Time, ok bool, err error) {
+	err = db.query(ctx, "SELECT ended FROM bans WHERE state = 3 ORDER BY ended LIMIT 1", nil, func(rows *sql.Rows) error {
+		var n int64
+		err := rows.Scan(&n)
+		at, ok = time.UnixMicro(n), true
+		return err
+	})
+	return at, ok, err
+}
 
 // Purge implements Store.
 func (db *DB) Purge(ctx context.Context, before time.Time) (int, error) {

@@ -95,6 +95,7 @@ func Definitions() []Definition {
 		{"pfwarden_action_dropped_total", Counter, "Operations that were left out, since their queue was full.", nil},
 
 		// The process.
+		{"pfwarden_clock_steps_total", Counter, "Times that the machine's clock was set by 10 seconds or more, or was behind the ledger at the start, by direction.", []string{"direction"}},
 		{"pfwarden_ledger_errors_total", Counter, "Errors of the ledger, by operation.", []string{"operation"}},
 		{"pfwarden_ledger_size_bytes", Gauge, "Size of the ledger's files.", nil},
 		{"pfwarden_last_snapshot_timestamp_seconds", Gauge, "When the detector was last saved together with the log positions, in Unix seconds; 0 = never.", nil},

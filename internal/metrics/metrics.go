@@ -39,6 +39,7 @@ type Metrics struct {
 	BanLatency     prometheus.Histogram
 	PfctlDuration  *Histograms // operation; seconds. TimedRunner fills it
 	LedgerErrors   *Counters   // operation
+	ClockSteps     *Counters   // direction ("forward", "back")
 	ConfigAccepted prometheus.Gauge
 	ConfigTime     prometheus.Gauge
 
@@ -66,6 +67,7 @@ func New(o Options) *Metrics {
 	m.Unbans = b.counters("pfwarden_unbans_total")
 	m.BanLatency = b.histograms("pfwarden_ban_latency_seconds").With()
 	m.PfctlDuration = b.histograms("pfwarden_pfctl_duration_seconds")
+	m.ClockSteps = b.counters("pfwarden_clock_steps_total")
 	m.LedgerErrors = b.counters("pfwarden_ledger_errors_total")
 	m.ConfigAccepted = b.gauges("pfwarden_config_last_reload_successful").With()
 	m.ConfigTime = b.gauges("pfwarden_config_last_reload_success_timestamp_seconds").With()

@@ -49,6 +49,7 @@ func full(t *testing.T) *Metrics {
 	m.Extended.With("sshd").Inc()
 	m.Refused.With("never").Inc()
 	m.PfctlDuration.With("add").Observe(.004)
+	m.ClockSteps.With("back").Inc()
 	m.LedgerErrors.With("commit").Inc()
 	m.ConfigAccepted.Set(1)
 	m.ConfigTime.Set(1700000000)

@@ -35,6 +35,8 @@ type Config struct {
 	MaxUnwritten     int    // bytes of evidence that may wait for the ledger; bans beyond are made and kept without theirs
 	// StillHit is how recently before its end a ban must have been hit to be prolonged.
 	StillHit time.Duration
+	// Last is when the ledger was surely in use last, by the clock of then: the time of its snapshot. Zero = not known.
+	Last time.Time
 	// OnEvent hears of everything that happened, in order, during Commit. It must not call the Warden's changing methods.
 	OnEvent func(Event)
 	// Read says when the record was read that is being judged, for Event.Read; asked during Judge. nil = not known.

@@ -37,7 +37,7 @@ type Event struct {
 	Ban     ledger.Ban
 	Verdict *detect.Verdict // what led to it; nil for manual changes and for ends
 	// Why is a word of a fixed set. Unbans: expired, manual, never, moved, flushed, observe, replaced, refused.
-	// Refusals: never, bogon, paused, full, daily, stale, wide, gate, source.
+	// Bans: "", adopted, resumed. Refusals: never, bogon, paused, full, daily, stale, wide, gate, source.
 	Why  string
 	Text string // refusals: the same for people, with what stood in the way
 }

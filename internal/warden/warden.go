@@ -112,6 +112,9 @@ type Warden struct {
 	retry  time.Time // no ledger write before
 	pace   time.Duration
 
+	clock    Clock
+	doubtful []ledger.Ban // ended at the start, by a clock that may be wrong
+
 	recovering bool // the ledger is being replaced: it is not to be tried
 	recovery   sync.WaitGroup
 }
@@ -139,6 +142,7 @@ func New(ctx context.Context, cfg Config, store ledger.Store, pf PF, never *Neve
 		w.live, w.spots = make(map[key]*held, n), make(map[place]*spot, n)
 		w.past.records = make(map[key]*record, n)
 	}
+	w.compare(start.Unsettled)
 	if err := w.recall(ctx, start.Unsettled); err != nil {
 		return nil, err
 	}
@@ -152,6 +156,12 @@ func New(ctx context.Context, cfg Config, store ledger.Store, pf PF, never *Neve
 	for i := range start.Unsettled {
 		w.resume(&all[i], &start.Unsettled[i])
 	}
+	if w.clock.Behind > 0 {
+		for _, h := range w.live {
+			w.changed(h)
+		}
+	}
+	w.doubt()
 	w.expire(now, true)
 	w.letGo(now)
 	return w, nil
@@ -173,6 +183,7 @@ func (w *Warden) recall(ctx context.Context, unsettled []ledger.Ban) error {
 	}
 	slices.SortFunc(recent, func(a, b *ledger.Ban) int { return cmp.Or(a.Since.Compare(b.Since), cmp.Compare(a.ID, b.ID)) })
 	err := w.store.WalkEnded(ctx, from, func(p ledger.Past) error {
+		p = w.earlier(p)
 		for len(recent) > 0 && cmp.Or(recent[0].Since.Compare(p.Since), cmp.Compare(recent[0].ID, p.ID)) < 0 {
 			w.remember(recent[0].Past())
 			recent = recent[1:]
