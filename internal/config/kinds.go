@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 )
 
 // kind is a type of value: how it is read from TOML and how it is written.
@@ -112,7 +113,7 @@ func text(check func(string) error) kind[string] {
 			}
 			return v.text, check(v.text)
 		},
-		show: quote,
+		show: Quote,
 	}
 }
 
@@ -211,9 +212,10 @@ func ports() kind[[]uint16] {
 	}, "port numbers"))
 }
 
-// quote writes s as a TOML string: a literal one where that saves escapes.
-func quote(s string) string {
-	if strings.Contains(s, `\`) && !strings.ContainsAny(s, "'\n\r") {
+// Quote writes s as a TOML string: a literal one where that saves escapes and can hold it, else a basic one. Bytes that are no UTF-8, which
+// TOML cannot hold, become U+FFFD.
+func Quote(s string) string {
+	if strings.ContainsAny(s, `\"`) && !strings.ContainsFunc(s, func(r rune) bool { return r == '\'' || r == utf8.RuneError || isControl(r) }) {
 		return "'" + s + "'"
 	}
 	var b strings.Builder
@@ -223,7 +225,7 @@ func quote(s string) string {
 		case r == '"' || r == '\\':
 			b.WriteByte('\\')
 			b.WriteRune(r)
-		case isControl(r) || r == '\t':
+		case isControl(r):
 			fmt.Fprintf(&b, `\u%04X`, r)
 		default:
 			b.WriteRune(r)

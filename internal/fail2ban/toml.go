@@ -22,7 +22,7 @@ func (r *Running) TOML() string {
 	r.ignored(&b)
 	if len(r.Anchors) == 1 && !r.Anchors[0].TablesOnly && r.Anchors[0].Path != "" && len(r.Anchors[0].Tables) == 1 {
 		a := r.Anchors[0]
-		fmt.Fprintf(&b, "\n[pf]\nanchor = %s\nbanned = %s\n", quoted(a.Path), quoted(a.Tables[0].Name))
+		fmt.Fprintf(&b, "\n[pf]\nanchor = %s\nbanned = %s\n", config.Quote(a.Path), config.Quote(a.Tables[0].Name))
 	} else {
 		for _, a := range r.Anchors {
 			fmt.Fprintf(&b, "\n# fail2ban's actions filled anchor %s: bans now go into pfwarden's own tables, see [pf]\n", comment(a.Path))
@@ -80,7 +80,7 @@ func (j *RunningJail) toml(b *strings.Builder) {
 	f := &x.Filter
 	fmt.Fprintf(b, "enabled = true\n")
 	if f.PrefRegex != "" {
-		fmt.Fprintf(b, "prefregex = %s\n", quoted(f.PrefRegex))
+		fmt.Fprintf(b, "prefregex = %s\n", config.Quote(f.PrefRegex))
 	}
 	fmt.Fprintf(b, "failregex = %s\n", list(f.FailRegex))
 	if len(f.IgnoreRegex) > 0 {
@@ -94,7 +94,7 @@ func (j *RunningJail) toml(b *strings.Builder) {
 	}
 	for _, o := range []struct{ key, value string }{{"usedns", f.UseDNS}, {"logencoding", x.Text("logencoding")}, {"logtimezone", x.Text("logtimezone")}} {
 		if o.value != "" && o.value != "auto" {
-			fmt.Fprintf(b, "%s = %s\n", o.key, quoted(o.value))
+			fmt.Fprintf(b, "%s = %s\n", o.key, config.Quote(o.value))
 		}
 	}
 	fmt.Fprintf(b, "logs = %s\n", list(x.LogPath))
@@ -149,42 +149,20 @@ func comment(s string) string { return strings.Join(strings.Fields(s), " ") }
 func key(s string) string {
 	for _, r := range s {
 		if !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || r == '-' || r == '_') {
-			return quoted(s)
+			return config.Quote(s)
 		}
 	}
 	return s
 }
 
-// quoted writes a TOML string: literal where that can hold it.
-func quoted(s string) string {
-	if !strings.ContainsAny(s, "'\n\r") && strings.ContainsAny(s, `\"`) {
-		return "'" + s + "'"
-	}
-	var b strings.Builder
-	b.WriteByte('"')
-	for _, r := range s {
-		switch {
-		case r == '"' || r == '\\':
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		case r < ' ' || r == 0x7f:
-			fmt.Fprintf(&b, `\u%04X`, r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	b.WriteByte('"')
-	return b.String()
-}
-
 func list(items []string) string {
 	if len(items) == 1 {
-		return "[" + quoted(items[0]) + "]"
+		return "[" + config.Quote(items[0]) + "]"
 	}
 	var b strings.Builder
 	b.WriteString("[")
 	for _, s := range items {
-		b.WriteString("\n    " + quoted(s) + ",")
+		b.WriteString("\n    " + config.Quote(s) + ",")
 	}
 	b.WriteString("\n]")
 	return b.String()
@@ -198,8 +176,8 @@ func duration(s float64) string {
 		n    int64
 	}{{"d", 86400}, {"h", 3600}, {"m", 60}} {
 		if n%u.n == 0 {
-			return quoted(strconv.FormatInt(n/u.n, 10) + u.name)
+			return config.Quote(strconv.FormatInt(n/u.n, 10) + u.name)
 		}
 	}
-	return quoted((time.Duration(n) * time.Second).String())
+	return config.Quote((time.Duration(n) * time.Second).String())
 }
