@@ -1,6 +1,7 @@
 package pfctl
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -36,8 +37,9 @@ type Config struct {
 	// Refuse is asked at the last step before PF for every address: a text refuses it. It is called from the driver's worker and
 	// must not call the driver.
 	Refuse func(netip.Prefix) string
-	// Known says whether an entry found in a table was ever put there by us, so that it may be taken out again. nil: never.
-	Known func(Table, netip.Prefix) bool
+	// Known says which of the entries found in a table were ever put there by us, so that they may be taken out again. They may be very many, but each
+	// is asked for until it got an answer, and then no more while it stays. After an error all are kept. nil: none was ours.
+	Known func(context.Context, Table, []netip.Prefix) ([]netip.Prefix, error)
 
 	Reconcile  time.Duration // between comparisons of PF with what should be, default 1m
 	RequestMax int           // net.pf.request_maxcount; 0: ask the system, or assume 65535

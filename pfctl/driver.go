@@ -62,7 +62,7 @@ type tableState struct {
 	in      map[netip.Prefix]bool // ours and in PF, as far as we know; false: not known
 	dirty   []netip.Prefix        // to look at, in the order of submission
 	isDirty map[netip.Prefix]bool
-	foreign map[netip.Prefix]bool // in PF and never ours
+	foreign map[netip.Prefix]bool // in PF and never ours; false: as long as Known has not said so
 	negated map[netip.Prefix]bool // entries "!p" found in PF
 	over    []netip.Prefix        // for which PF had no room
 	blind   bool                  // PF does not let us read the table: more entries than one request may carry

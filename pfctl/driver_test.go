@@ -148,7 +148,7 @@ func TestForeignEntries(t *testing.T) {
 		r.want("banned", "192.0.2.7 192.0.2.9")
 	})
 	t.Run("once ours", func(t *testing.T) {
-		r := prepare(pfctl.Config{Known: func(_ pfctl.Table, p netip.Prefix) bool { return p.String() == "198.51.100.1/32" }})
+		r := prepare(pfctl.Config{Known: oursAre(func(p netip.Prefix) bool { return p.String() == "198.51.100.1/32" })})
 		r.want("banned", "192.0.2.7 !192.0.2.9")
 	})
 }
@@ -162,7 +162,7 @@ func TestStartBesideForeign(t *testing.T) {
 		s := *r
 		s.spy = &spy{pf: r.pf}
 		var err error
-		s.d, err = pfctl.New(pfctl.Config{Anchor: "pfwarden", Known: func(_ pfctl.Table, p netip.Prefix) bool { return p.String() != "198.51.100.1/32" }},
+		s.d, err = pfctl.New(pfctl.Config{Anchor: "pfwarden", Known: oursAre(func(p netip.Prefix) bool { return p.String() != "198.51.100.1/32" })},
 			s.spy, slog.New(slog.DiscardHandler), &leapClock{now: time.Unix(1_700_000_000, 0)})
 		if err != nil {
 			t.Fatal(err)
@@ -345,5 +345,17 @@ func TestHalfDone(t *testing.T) {
 		if got, _ := r.pf.Addresses("pfwarden", "banned"); len(got) != 1000 {
 			t.Errorf("%d addresses", len(got))
 		}
+	}
+}
+
+// oursAre makes a Config.Known.
+func oursAre(ours func(netip.Prefix) bool) func(context.Context, pfctl.Table, []netip.Prefix) ([]netip.Prefix, error) {
+	return func(_ context.Context, _ pfctl.Table, list []netip.Prefix) (out []netip.Prefix, err error) {
+		for _, p := range list {
+			if ours(p) {
+				out = append(out, p)
+			}
+		}
+		return out, nil
 	}
 }

@@ -166,7 +166,11 @@ func (d *Driver) compare(ctx context.Context, t *tableState, start bool) (replac
 		return false, err
 	}
 	list, skipped := ParseShow(res.Stdout)
-	adds, dels := d.diff(t, list, skipped)
+	known, err := d.known(ctx, t, list)
+	if err != nil {
+		d.log.Warn("it is not known what in pf's table was ever ours; all that should not be there is left alone", "table", t.name, "error", err)
+	}
+	adds, dels := d.diff(t, list, known, skipped)
 	if d.cfg.RemoveForeign {
 		if err := d.removeNegated(ctx, t); err != nil {
 			return false, err
@@ -183,14 +187,46 @@ func blindAnswer(res Result, err error) bool {
 	return err != nil && res.Exit == 255 && bytes.Contains(res.Stderr, []byte("Anchor does not exist"))
 }
 
+// known asks which of the entries that should not be in a table, as far as nothing is known of them, were ever put there by us. The lock is not held
+// meanwhile: bans go on. What it gives holds an entry for each that was asked for; after an error it is nil.
+func (d *Driver) known(ctx context.Context, t *tableState, list []AddrCounts) (map[netip.Prefix]bool, error) {
+	if d.cfg.RemoveForeign || d.cfg.Known == nil {
+		return nil, nil
+	}
+	var ask []netip.Prefix
+	d.mu.Lock()
+	for i := range list {
+		p := list[i].Prefix
+		if _, want := t.desired[p]; !want && !list[i].Negated && !t.in[p] && !t.foreign[p] {
+			ask = append(ask, p)
+		}
+	}
+	d.mu.Unlock()
+	if len(ask) == 0 {
+		return nil, nil
+	}
+	ours, err := d.cfg.Known(ctx, t.part, ask)
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[netip.Prefix]bool, len(ask))
+	for _, p := range ask {
+		known[p] = false
+	}
+	for _, p := range ours {
+		known[p] = true
+	}
+	return known, nil
+}
+
 // diff takes over what a table really holds and counts what has to be added and deleted.
-func (d *Driver) diff(t *tableState, list []AddrCounts, skipped int) (adds, dels int) {
+func (d *Driver) diff(t *tableState, list []AddrCounts, known map[netip.Prefix]bool, skipped int) (adds, dels int) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.stats.Skipped += uint64(skipped)
 	t.blind, t.full, t.over, t.unseen = false, false, nil, false
 	in := make(map[netip.Prefix]bool, len(list)) // what is there and ours
-	clear(t.foreign)
+	foreign := make(map[netip.Prefix]bool)
 	clear(t.negated)
 	mark := func(p netip.Prefix) {
 		if !t.isDirty[p] {
@@ -218,8 +254,8 @@ func (d *Driver) diff(t *tableState, list []AddrCounts, skipped int) (adds, dels
 			delete(t.desired, p)
 			d.stats.Refused++
 		} else if _, ours := t.in[p]; !ours {
-			if !d.cfg.RemoveForeign && (d.cfg.Known == nil || !d.cfg.Known(t.part, p)) {
-				t.foreign[p] = true
+			if ours, answered := known[p]; !d.cfg.RemoveForeign && !ours {
+				foreign[p] = answered || t.foreign[p]
 				continue
 			}
 			d.stats.Heals["extra"]++
@@ -244,7 +280,7 @@ func (d *Driver) diff(t *tableState, list []AddrCounts, skipped int) (adds, dels
 			adds++
 		}
 	}
-	t.in = in
+	t.in, t.foreign = in, foreign
 	if lost > 0 {
 		d.stats.Heals["missing"] += uint64(lost)
 		d.log.Warn("addresses were gone from a table; putting them back", "table", t.name, "addresses", lost)

@@ -128,7 +128,9 @@ func (d *Daemon) newAnchors(f *fail2ban.Running) ([]anchor, error) {
 			}
 			x.parts[t.Part], x.names[part] = part, t.Part
 		}
-		cfg.Known = func(t pfctl.Table, p netip.Prefix) bool { return d.knownAs(x.names[t], p) }
+		cfg.Known = func(ctx context.Context, t pfctl.Table, list []netip.Prefix) ([]netip.Prefix, error) {
+			return d.knownAs(ctx, x.names[t], list)
+		}
 		var err error
 		if x.Driver, err = pfctl.New(cfg, d.runner, d.log.With("part", "pfctl", "anchor", a.Path), clock{d.o.Now}); err != nil {
 			return nil, fmt.Errorf("anchor %q of fail2ban's actions: %w", a.Path, err)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,23 +51,47 @@ func (d *Daemon) setRunners() {
 	}
 }
 
-// known tells whether an entry that PF holds was ever put there by us.
-func (d *Daemon) known(t pfctl.Table, p netip.Prefix) bool { return d.knownAs(d.pf.Name(t), p) }
+// known tells which entries that PF holds were ever put there by us.
+func (d *Daemon) known(ctx context.Context, t pfctl.Table, list []netip.Prefix) ([]netip.Prefix, error) {
+	return d.knownAs(ctx, d.pf.Name(t), list)
+}
 
-func (d *Daemon) knownAs(table string, p netip.Prefix) bool {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+// Bounds of knownAs: fewEntries are looked up one by one, since that is quicker than to read all bans; knownTime is what it may take.
+const (
+	fewEntries = 16
+	knownTime  = time.Minute
+)
+
+func (d *Daemon) knownAs(ctx context.Context, table string, list []netip.Prefix) (ours []netip.Prefix, err error) {
+	ctx, cancel := context.WithTimeout(ctx, knownTime)
 	defer cancel()
-	bans, err := d.store.History(ctx, ledger.Query{Prefix: p, Table: table, WithoutStory: true})
-	if err != nil {
-		d.log.Warn("asking the ledger about an entry of pf's table; it is left alone", "address", p, "error", err)
-		return false
-	}
-	for i := range bans {
-		if bans[i].Prefix == p {
-			return true
+	if len(list) <= fewEntries {
+		for _, p := range list {
+			bans, err := d.store.History(ctx, ledger.Query{Prefix: p, Table: table, WithoutStory: true})
+			if err != nil {
+				return nil, fmt.Errorf("asking the ledger about entry %s of table <%s>: %w", p, table, err)
+			}
+			if slices.ContainsFunc(bans, func(b ledger.Ban) bool { return b.Prefix == p }) {
+				ours = append(ours, p)
+			}
 		}
+		return ours, nil
 	}
-	return false
+	asked := make(map[netip.Prefix]bool, len(list))
+	for _, p := range list {
+		asked[p] = true
+	}
+	err = d.store.Walk(ctx, time.Time{}, func(b ledger.Past) error {
+		if b.Table == table && asked[b.Prefix] {
+			delete(asked, b.Prefix)
+			ours = append(ours, b.Prefix)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("asking the ledger about %d entries of table <%s>: %w", len(list), table, err)
+	}
+	return ours, nil
 }
 
 // oneTable tells whether the administrator's own rules have one table for proven bans and suspects.
