@@ -86,7 +86,7 @@ func NewPlan(c *config.Config, o PlanOptions) (*Plan, error) {
 		}
 		p.Jails = append(p.Jails, Jail{Name: j.Name, Filter: f, Logs: j.Logs, Exact: j.Counting == asFail2ban})
 		p.Detector.Jails = append(p.Detector.Jails, judged)
-		if t, ok := PortTable(j, o.Rules); ok {
+		if t, ok := portTable(j, o.Rules); ok {
 			rule.Table = t.Name
 			p.Ports = append(p.Ports, t)
 		}

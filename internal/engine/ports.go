@@ -15,9 +15,9 @@ var plainTable = regexp.MustCompile(`^[A-Za-z0-9_.-]+$`)
 // tableNameMax is how long the name of a table of PF's may be.
 const tableNameMax = 31
 
-// PortTable gives the table of a jail that asks for ports: its proven bans block those ports alone. ok is false for a jail that blocks all
+// portTable gives the table of a jail that asks for ports: its proven bans block those ports alone. ok is false for a jail that blocks all
 // of them, and where the administrator's own rules (rules; "" = the default ones) do not name the table, so that it would block nothing.
-func PortTable(j config.Jail, rules string) (t pfctl.PortTable, ok bool) {
+func portTable(j config.Jail, rules string) (t pfctl.PortTable, ok bool) {
 	if len(j.Ports) == 0 {
 		return t, false
 	}

@@ -23,7 +23,7 @@ func TestPortTable(t *testing.T) {
 		{name: "a strange name", jail: "a b", ports: []uint16{22}, want: "ports-e63f991904833892"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, ok := PortTable(config.Jail{Name: c.jail, Ports: c.ports}, c.rules)
+			got, ok := portTable(config.Jail{Name: c.jail, Ports: c.ports}, c.rules)
 			if got.Name != c.want || ok != (c.want != "") {
 				t.Fatalf("table %q (%v), want %q", got.Name, ok, c.want)
 			}

@@ -8,8 +8,8 @@ import (
 	"unsafe"
 )
 
-// Lines reads a log line by line without making anything anew for each of them.
-type Lines struct {
+// lineReader reads a log line by line without making anything anew for each of them.
+type lineReader struct {
 	in       io.Reader
 	buffer   []byte
 	from, to int   // what of the buffer was not given out yet
@@ -21,12 +21,12 @@ const (
 	maxLine   = 1 << 20   // of a line longer than this, the rest is passed over; a filter looks at less
 )
 
-// NewLines reads from in.
-func NewLines(in io.Reader) *Lines { return &Lines{in: in, buffer: make([]byte, blockSize)} }
+// newLineReader reads from in.
+func newLineReader(in io.Reader) *lineReader { return &lineReader{in: in, buffer: make([]byte, blockSize)} }
 
-// Next is the next line, without its end ("\n" or "\r\n"). It stands in memory that the next call writes over: whoever keeps any of it
+// next is the next line, without its end ("\n" or "\r\n"). It stands in memory that the next call writes over: whoever keeps any of it
 // must clone that. The error is io.EOF behind the last line, else the reader's.
-func (l *Lines) Next() (string, error) {
+func (l *lineReader) next() (string, error) {
 	searched := l.from // up to here there is no newline
 	for {
 		if i := bytes.IndexByte(l.buffer[searched:l.to], '\n'); i >= 0 {
@@ -47,7 +47,7 @@ func (l *Lines) Next() (string, error) {
 }
 
 // line gives out the buffer up to end, where a newline stands or the log ends.
-func (l *Lines) line(end int) string {
+func (l *lineReader) line(end int) string {
 	from := l.from
 	l.from = min(end+1, l.to)
 	for end > from && l.buffer[end-1] == '\r' {
@@ -57,7 +57,7 @@ func (l *Lines) line(end int) string {
 }
 
 // fill reads on, behind what is left.
-func (l *Lines) fill() {
+func (l *lineReader) fill() {
 	l.to = copy(l.buffer, l.buffer[l.from:l.to])
 	if l.from = 0; l.to == len(l.buffer) {
 		l.buffer = slices.Grow(l.buffer, l.to)[:2*l.to]
@@ -73,7 +73,7 @@ func (l *Lines) fill() {
 }
 
 // long gives out the beginning of a line that does not end, and passes over the rest of it.
-func (l *Lines) long() string {
+func (l *lineReader) long() string {
 	text := strings.TrimRight(string(l.buffer[l.from:l.from+maxLine]), "\r")
 	for {
 		if i := bytes.IndexByte(l.buffer[l.from:l.to], '\n'); i >= 0 {

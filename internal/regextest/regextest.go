@@ -48,8 +48,8 @@ var ErrUsage = errors.New("cannot be used")
 // maxListed bounds how many missed or matched lines a report lists.
 const maxListed = 20
 
-// Definition resolves what the user named: one of the filters, or a pattern.
-func Definition(o Options) (filter.Definition, error) {
+// definition resolves what the user named: one of the filters, or a pattern.
+func definition(o Options) (filter.Definition, error) {
 	def, err := find(o)
 	if err != nil {
 		return def, err
@@ -84,7 +84,7 @@ func find(o Options) (filter.Definition, error) {
 
 // Run reads the log and writes the report.
 func Run(ctx context.Context, w io.Writer, o Options) error {
-	def, err := Definition(o)
+	def, err := definition(o)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUsage, err)
 	}
@@ -162,7 +162,7 @@ func (t *tester) read(ctx context.Context, in io.Reader) error {
 		return fmt.Errorf("%s: %w", t.o.Log, err)
 	}
 	defer plain.Close()
-	lines := NewLines(plain)
+	lines := newLineReader(plain)
 	collect := func(_ int, c filter.Candidate) {
 		if c.Login {
 			t.logins++
@@ -172,7 +172,7 @@ func (t *tester) read(ctx context.Context, in io.Reader) error {
 	}
 	l := capture.Line{Origin: t.o.Log, Modified: t.modified, Read: t.o.Now}
 	for t.lines%aLook != 0 || ctx.Err() == nil {
-		text, err := lines.Next()
+		text, err := lines.next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		} else if err != nil {

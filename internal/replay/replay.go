@@ -69,9 +69,9 @@ type Totals struct {
 	NoTime, Unresolved                uint64            // matches passed over: without time, naming a host instead of an address
 }
 
-// Jails lists the log jails of a replay: those of the configuration that are on, and every filter of our own that none of them uses. A log's
+// jailsOf lists the log jails of a replay: those of the configuration that are on, and every filter of our own that none of them uses. A log's
 // lines fit the filters of the server that wrote them and no others, so each log can be given to all.
-func Jails(c *config.Config) []config.Jail {
+func jailsOf(c *config.Config) []config.Jail {
 	var jails []config.Jail
 	used := make(map[string]bool)
 	for _, j := range c.Jails {
@@ -106,7 +106,7 @@ func Run(ctx context.Context, o Options) (*Totals, error) {
 		never.Set("configuration", prefixes)
 	}
 	plan, err := engine.NewPlan(o.Config, engine.PlanOptions{
-		Filters: builtin.Lookup, Jails: Jails(o.Config), Never: never, Watch: o.Watch, Seed: o.Seed,
+		Filters: builtin.Lookup, Jails: jailsOf(o.Config), Never: never, Watch: o.Watch, Seed: o.Seed,
 		Filter: filter.Options{Location: o.Location, Year: o.Year, Replay: true},
 	})
 	if err != nil {
