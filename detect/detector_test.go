@@ -293,3 +293,25 @@ func TestCreditOnce(t *testing.T) {
 		b.Notice(Notice{Time: at(from + 600), Kind: Unbanned, Source: a, Jail: "portscan"})
 	}
 }
+
+// TestLateEvidenceJudgesNow: whatever the order in which seven doors come, the verdict is of the newest of them.
+func TestLateEvidenceJudgesNow(t *testing.T) {
+	for name, order := range map[string][]int{"in order": {0, 1, 2, 3, 4, 5, 6}, "backwards": {6, 5, 4, 3, 2, 1, 0}, "the first last": {1, 2, 3, 4, 5, 6, 0}} {
+		b := newBench(t, Config{})
+		for _, i := range order {
+			b.feed(probe("192.0.2.7", float64(i)*600, "203.0.113.5", 100+i))
+		}
+		if len(b.verdicts) != 1 || !b.verdicts[0].Time.Equal(at(3600)) {
+			t.Errorf("%s: %s, expected a verdict of %v", name, b.told(), at(3600))
+		}
+	}
+	b := newBench(t, Config{Jails: []JailConfig{jail("sshd", 5, 10*time.Minute)}})
+	b.feed(fail("sshd", "192.0.2.7", 50), fail("sshd", "192.0.2.7", 51))
+	b.feed(fail("sshd", "192.0.2.7", 52))
+	for _, o := range scanOf("192.0.2.7", 0, 3) { // pflogd writes once a minute
+		b.feed(o)
+	}
+	if len(b.verdicts) != 1 || !b.verdicts[0].Time.Equal(at(52)) {
+		t.Errorf("both streams: %s", b.told())
+	}
+}

@@ -141,6 +141,13 @@ func (d *Detector) judge(a netip.Addr, id string, jail int, at int64, emit func(
 		}
 		return x.jail - y.jail
 	})
+	// Where the record that decided came late, the verdict is of the newest evidence, as it would be had all come in order: a ban must not be over
+	// before it begins.
+	for i := range t.shares {
+		if t.shares[i].sum > 0 {
+			at = max(at, t.shares[i].last)
+		}
+	}
 	proven := t.proven >= nearlyOne
 	bypass := t.shares[0].jail >= 0 && d.config.Jails[t.shares[0].jail].BypassGates
 	stopped := d.ask(a, id, at, proven, bypass)
