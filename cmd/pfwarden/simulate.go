@@ -86,8 +86,15 @@ func runSimulate(cmd *cobra.Command, streams stdio, flags *simulateFlags) (err e
 		return usagef("--dialect: %w", err)
 	}
 	out.Format.File.BigEndian, out.Format.File.Nanoseconds = flags.bigEndian, flags.nanoseconds
-	if flags.snaplen > 0 {
+	if cmd.Flags().Changed("snaplen") {
+		least := uint32(max(out.Format.Dialect, 28)+3)&^3 + 28 // PF's header, that of IPv4, and ports: less is no record
+		if flags.snaplen < least {
+			return usagef("--snaplen: got %d, expected at least %d, or nobody could read the records", flags.snaplen, least)
+		}
 		out.Format.File.Snaplen = flags.snaplen
+	}
+	if flags.output != "-" && flags.output != "" && flags.output == flags.labels {
+		return usagef("--output and --labels name the same file")
 	}
 	var files outputFiles
 	defer func() { err = errors.Join(err, files.close()) }()

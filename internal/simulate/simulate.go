@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"pfwarden/capture"
@@ -148,7 +149,11 @@ func (o *Options) fill() error {
 	known := Classes()
 	for _, name := range o.Classes {
 		if !slices.ContainsFunc(known, func(c Class) bool { return c.Name == name }) {
-			fault("no class %q", name)
+			var names []string
+			for _, c := range known {
+				names = append(names, c.Name)
+			}
+			fault("no class %q: expected one of %s", name, strings.Join(names, ", "))
 		}
 	}
 	return errors.Join(faults...)
