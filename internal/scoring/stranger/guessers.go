@@ -13,6 +13,7 @@ func guessers() []class {
 	return []class{
 		{"ssh_fast", true, 30, (*gen).sshFast},
 		{"ssh_slow", true, 30, (*gen).sshSlow},
+		{"ssh_slower", true, 20, (*gen).sshSlower},
 		{"ssh_botnet", true, 2, (*gen).sshBotnet},
 		{"ssh_seeker", true, 20, (*gen).sshSeeker},
 		{"http_guess", true, 30, (*gen).httpGuess},
@@ -51,6 +52,13 @@ func (g *gen) anyFamily() netip.Addr {
 func (g *gen) sshSlow() {
 	a, gap := g.label(g.anyFamily()), g.lasting(time.Minute, 105*time.Second)
 	g.guess(g.within(6*hour), g.between(40, 200), gap, func(at time.Duration) { g.sshFail(at, a, pick(g, guessed...), g.chance(.2), 1) })
+}
+
+// sshSlower: a password in three to thirty minutes: any count of failures within minutes is blind to it.
+func (g *gen) sshSlower() {
+	a, gap, names := g.label(g.anyFamily()), g.lasting(3*time.Minute, 30*time.Minute), sample(g, g.between(7, 12), guessed)
+	n := min(g.between(30, 100), int(20*hour/gap))
+	g.guess(g.within(3*hour), n, gap, func(at time.Duration) { g.sshFail(at, a, pick(g, names...), g.chance(.2), 1) })
 }
 
 // sshBotnet: many addresses guess for the same names, each for some minutes.

@@ -15,6 +15,8 @@ func users() []class {
 		{"mistyped", false, 60, (*gen).mistyped},
 		{"gave_up", false, 30, (*gen).gaveUp},
 		{"old_password", false, 10, (*gen).oldPassword},
+		{"old_login", false, 10, (*gen).oldLogin},
+		{"office", false, 20, (*gen).office},
 	}
 }
 
@@ -134,5 +136,21 @@ func (g *gen) oldPassword() {
 	a, user, gap := g.label(g.public()), pick(g, people...)+"@example.org", g.lasting(4*time.Minute, 15*time.Minute)
 	for at := g.within(8 * hour); at < g.span; at += gap {
 		g.imapFail(at, a, user)
+	}
+}
+
+// oldLogin: the same of a program that logs in by ssh, under one person's name.
+func (g *gen) oldLogin() {
+	a, user, gap := g.label(g.public()), pick(g, people...), g.lasting(4*time.Minute, 30*time.Minute)
+	for at := g.within(8 * hour); at < g.span; at += gap {
+		g.sshFail(at, a, user, true, 1)
+	}
+}
+
+// office: everybody of one address mistypes the password once on a working day, and then logs in.
+func (g *gen) office() {
+	a, from := g.label(g.anyFamily()), g.within(12*hour)
+	for _, user := range people {
+		g.sshIn(from+g.lasting(0, 9*hour), a, user, 1)
 	}
 }
