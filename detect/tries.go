@@ -12,7 +12,8 @@ import (
 // takes mail programs with an old password, and people, for guessers. What differs is how many user names one source fails with: the same
 // sequential test as for doors (Jung, Paxson, Berger, Balakrishnan 2004), a door being a user name. Who is who he says mistypes his password one
 // time in five; a guesser fails with every name: ln 5 a name against ln 9900 make six names. The same name again says nothing, but for
-// names that only guessers try, or that come with a system: these count a half, as trap ports do.
+// names that only guessers try, or that come with a system, and names that the server says it does not know, which are nobody's old password: these
+// count a half, as trap ports do.
 
 const (
 	tryCost   = 32
@@ -64,7 +65,7 @@ func (d *Detector) try(s *source, js *jailState, o *Observation, at int64) {
 	name, weight := d.hash.name(o.User), uint8(tryName)
 	if slices.ContainsFunc(js.tries, func(t try) bool { return t.name == name }) {
 		weight = 0
-		if len(o.User) <= maxTrap && d.trapNames[strings.ToLower(o.User)] {
+		if len(o.User) <= maxTrap && d.trapNames[strings.ToLower(o.User)] || noSuchUser(o.Text, o.User) {
 			weight = tryTrap
 		}
 	}
@@ -79,6 +80,25 @@ func (d *Detector) try(s *source, js *jailState, o *Observation, at int64) {
 		}
 	}
 	d.triesChanged(s, before, len(js.tries))
+}
+
+// noSuchUser says whether a line of sshd, Apache or nginx tells that it knows no such user. A name that pretends it harms only who tries it.
+func noSuchUser(text, user string) bool {
+	for rest := text; ; {
+		_, behind, ok := strings.Cut(rest, " user ")
+		if !ok {
+			return false
+		}
+		before := rest[:len(rest)-len(behind)-len(" user ")]
+		quoted := strings.TrimPrefix(behind, `"`)
+		if strings.HasSuffix(before, " invalid") || strings.HasSuffix(before, " illegal") {
+			return strings.HasPrefix(behind, user)
+		}
+		if after, ok := strings.CutPrefix(quoted, user); ok {
+			return strings.HasPrefix(after, " not found") || strings.HasPrefix(after, `" was not found`)
+		}
+		rest = behind
+	}
 }
 
 func (d *Detector) newestTry(js *jailState) int64 {
@@ -158,7 +178,7 @@ func (d *Detector) namesReason(j *JailConfig, sh *share, users string) string {
 	if users != "" {
 		text += ", as " + users
 	}
-	text += fmt.Sprintf("; score %s (%s of %d user names within %s, such as guessers try count half again)",
+	text += fmt.Sprintf("; score %s (%s of %d user names within %s, those that guessers try or that do not exist count half again)",
 		score(sh), strconv.FormatFloat(sh.tried*float64(c.Names), 'f', -1, 64), c.Names, span(c.NamesWindow))
 	if !sh.allProven {
 		text += "; the address is not proven"

@@ -93,6 +93,31 @@ func TestSlowGuessing(t *testing.T) {
 	}
 }
 
+func TestNoSuchUser(t *testing.T) {
+	for _, tt := range []struct {
+		text, user string
+		want       bool
+	}{
+		{"Mar  1 10:00:00 gw sshd[1]: Failed password for invalid user steam from 192.0.2.7 port 1 ssh2", "steam", true},
+		{"Mar  1 10:00:00 gw sshd[1]: Failed none for illegal user steam from 192.0.2.7 port 1 ssh2", "steam", true},
+		{"Mar  1 10:00:00 gw sshd[1]: Failed password for steam from 192.0.2.7 port 1 ssh2", "steam", false},
+		{"Mar  1 10:00:00 gw sshd[1]: Connection closed by authenticating user steam 192.0.2.7 port 1 [preauth]", "steam", false},
+		{"Mar  1 10:00:00 gw sshd[1]: Connection closed by invalid user steam 192.0.2.7 port 1 [preauth]", "steam", true},
+		{`[auth_basic:error] [client 192.0.2.7:1] AH01618: user steam not found: /priv/`, "steam", true},
+		{`[auth_basic:error] [client 192.0.2.7:1] AH01617: user steam: authentication failure for "/priv/": Password Mismatch`, "steam", false},
+		{`[error] 1#1: *1 user "steam" was not found in "/etc/htpasswd", client: 192.0.2.7, server: x`, "steam", true},
+		{`[error] 1#1: *1 user "steam": password mismatch, client: 192.0.2.7, server: x`, "steam", false},
+		{"imap-login: Aborted login (auth failed, 1 attempts): user=<steam>, method=PLAIN, rip=192.0.2.7", "steam", false},
+		{"", "steam", false},
+		{" user ", "", false},
+		{strings.Repeat(" user ", 1000), "steam", false},
+	} {
+		if got := noSuchUser(tt.text, tt.user); got != tt.want {
+			t.Errorf("%q, %q: %v", tt.text, tt.user, got)
+		}
+	}
+}
+
 // TestSlowGuessingEntersNoSum: five of six names and four of seven doors do not judge together, as whoever shares his address with many has both;
 // an explanation tells of them.
 func TestSlowGuessingEntersNoSum(t *testing.T) {
@@ -140,7 +165,7 @@ func TestSlowGuessingTold(t *testing.T) {
 	if len(r.verdicts) != 1 || r.logs.counts != 0 || len(r.logs.sources) != 0 {
 		t.Fatalf("%s; %d bytes of %d sources are left", r.told(), r.logs.counts, len(r.logs.sources))
 	}
-	want := `sshd: slow guessing, 6 failures in 100 minutes, as "person0", "person1", "person2", "person3" and 2 more; score 1.00 (6 of 6 user names within 24 hours, such as guessers try count half again)`
+	want := `sshd: slow guessing, 6 failures in 100 minutes, as "person0", "person1", "person2", "person3" and 2 more; score 1.00 (6 of 6 user names within 24 hours, those that guessers try or that do not exist count half again)`
 	if got := r.verdicts[0].Reasons[0]; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
