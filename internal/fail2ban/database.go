@@ -228,7 +228,7 @@ func (i *importer) logs(ctx context.Context, db *sql.DB, store ledger.Store, at 
 		if err := rows.Scan(&path, &hash, &offset); err != nil {
 			return fmt.Errorf("reading fail2ban's database: %w", err)
 		}
-		if !sameFirstLine(path, hash) || !i.running.Reads(path) {
+		if !i.running.Reads(path) || !sameFirstLine(path, hash) { // in this order: nothing else is opened
 			continue // another file stands there now: it is read from its beginning
 		}
 		p, err := at(path, offset)

@@ -6,6 +6,7 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"fmt"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -24,7 +25,7 @@ func fail2banDB(t *testing.T, path string, statements ...string) {
 	if len(drivers) == 0 {
 		t.Skip("this build has no SQLite")
 	}
-	db, err := sql.Open(drivers[0], "file:"+path)
+	db, err := sql.Open(drivers[0], (&url.URL{Scheme: "file", Path: path}).String())
 	testkit.Must(t, err)
 	defer db.Close()
 	for _, s := range append([]string{

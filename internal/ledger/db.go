@@ -105,6 +105,9 @@ func (db *DB) open() (err error) {
 			if made {
 				_ = os.Remove(db.path) // else it would be taken for one that was cut off
 			}
+			if code, ok := resultCode(err); ok && code&0xff == codeError && !made { // such as "unsupported file format": our statements are right, the file is not
+				err = fmt.Errorf("%w: %w", ErrCorrupt, err)
+			}
 			err = typed(err)
 		}
 	}()

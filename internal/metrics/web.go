@@ -132,7 +132,7 @@ func readWeb(path string, may func(string) error) (*web.Config, error) {
 		if named == "" {
 			continue
 		}
-		if err := may(named); err != nil {
+		if _, err := readBounded(named, may); err != nil {
 			return nil, fmt.Errorf("tls_server_config: %w", err)
 		}
 	}
@@ -167,6 +167,11 @@ func newDecoy(users map[string]config_util.Secret) (config_util.Secret, error) {
 func readBounded(path string, may func(string) error) ([]byte, error) {
 	if err := may(path); err != nil {
 		return nil, err
+	}
+	if info, err := os.Stat(path); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() { // a pipe would not be opened before it has another end, a device may never end
+		return nil, fmt.Errorf("%s is no regular file", path)
 	}
 	f, err := os.Open(path)
 	if err != nil {
