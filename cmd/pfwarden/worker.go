@@ -90,7 +90,7 @@ func runWorker(ctx context.Context, c *config.Config, flags *runFlags, in *privs
 		Config: c, Log: log, Level: level, Version: version, Capture: pflog.CaptureKind(), Runner: client, Reader: client,
 		Load: func() (*config.Config, error) {
 			refused++ // the engine's goroutine alone asks
-			return nil, fmt.Errorf("refused, %d times since the start of this process; the privileged process has logged why", refused)
+			return nil, fmt.Errorf("refused (%d so far); the privileged process has logged why", refused)
 		},
 		Apart: &daemon.Apart{
 			Files: client.Files(), OpenInterface: client.OpenInterface, Control: in.Control, Metrics: in.Metrics,
