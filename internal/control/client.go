@@ -59,9 +59,11 @@ func (c *Client) Bans(ctx context.Context, q BanQuery) iter.Seq2[Ban, error] {
 			return
 		}
 		defer body.Close() // it is only read
-		d := json.NewDecoder(body)
+		line := &io.LimitedReader{R: body}
+		d := json.NewDecoder(line)
 		for {
 			var b Ban
+			line.N = maxAnswer // for each anew: of the list there is no end to be told before
 			err := d.Decode(&b)
 			if errors.Is(err, io.EOF) {
 				return

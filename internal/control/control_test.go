@@ -1,11 +1,13 @@
 package control
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io/fs"
 	"log/slog"
 	"net"
+	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"os"
@@ -354,5 +356,32 @@ func TestBanJSON(t *testing.T) {
 `
 	if diff := cmp.Diff(want, b.String()); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// TestEndlessAnswer: a daemon that sends a line without end costs its client a bounded amount of memory.
+func TestEndlessAnswer(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "s")
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	sent := make(chan int, 1)
+	server := &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		n, piece := 0, bytes.Repeat([]byte("x"), 1<<20)
+		_, err := w.Write([]byte(`{"address":"`))
+		for err == nil && n < 4*maxAnswer {
+			_, err = w.Write(piece)
+			n += len(piece)
+		}
+		sent <- n
+	})}
+	go func() { _ = server.Serve(l) }()
+	defer server.Close()
+	for _, err = range NewClient(path).Bans(t.Context(), BanQuery{}) {
+	}
+	if n := <-sent; err == nil || n > maxAnswer+8<<20 {
+		t.Errorf("%d bytes were taken, %v", n, err)
 	}
 }
