@@ -337,15 +337,16 @@ func (d *Driver) callHealth() HealthItem {
 }
 
 func (d *Driver) limitHealth() HealthItem {
-	limit, desired, full := d.probe.limit, 0, false
+	limit, desired, over, full := d.probe.limit, 0, 0, false
 	for _, t := range d.tables {
 		desired += len(t.desired)
+		over += len(t.over)
 		full = full || t.full
 	}
 	fix := fmt.Sprintf("set limit table-entries %d   # in pf.conf", max(400000, 4*desired))
 	switch {
 	case full:
-		return HealthItem{"limit", false, fmt.Sprintf("pf has no room for all addresses: %d wanted, limit %d", desired, limit), fix}
+		return HealthItem{"limit", false, fmt.Sprintf("pf has no room for %d of %d addresses, which it does not block: its limit is %d table entries, of which a twentieth is left to others", over, desired, limit), fix}
 	case limit > 0 && 2*desired > limit:
 		return HealthItem{"limit", false, fmt.Sprintf("%d addresses are more than half of pf's limit of %d table entries; a replace needs room for old and new", desired, limit), fix}
 	case limit == 0:

@@ -213,6 +213,7 @@ const (
 	codeIO      = 10
 	codeCorrupt = 11
 	codeFull    = 13
+	codeNoShm   = 10 | 19<<8 // SQLITE_IOERR_SHMSIZE: no room for the index of the journal
 	codeNotADB  = 26
 )
 
@@ -221,6 +222,9 @@ func typed(err error) error {
 	code, ok := resultCode(err)
 	if !ok {
 		return err
+	}
+	if code == codeNoShm { // a few pages more of a sound file: what fails is finding room for them
+		return fmt.Errorf("%w: %w", ErrFull, err)
 	}
 	switch code & 0xff {
 	case codeBusy, codeLocked:

@@ -25,6 +25,10 @@ func TestMain(m *testing.M) {
 		writeUntilKilled(path)
 		return
 	}
+	if path := os.Getenv(replaceEnv); path != "" {
+		replaceUntilKilled(path)
+		return
+	}
 	os.Exit(m.Run())
 }
 

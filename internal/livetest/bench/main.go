@@ -8,6 +8,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -19,6 +20,10 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"pfwarden/internal/control"
+	"pfwarden/internal/testkit/home"
+	"pfwarden/internal/warden"
 )
 
 func main() {
@@ -60,6 +65,9 @@ func run(args []string) error {
 	fs.IntVar(&b.restart, "restart", 150000, "bans at a restart")
 	if err := fs.Parse(args); err != nil {
 		return err
+	}
+	if most := warden.DefaultMaxBans; max(b.many, b.restart, b.burst+b.singles) > most {
+		return fmt.Errorf("more bans than pfwarden makes: %d are in force at most", most)
 	}
 	if b.pfwarden == "" || b.pfctl == "" {
 		return errors.New("say where the programs are: -pfwarden, -pfctl")
@@ -146,7 +154,8 @@ func (b *bench) newHost(table []string, main string) (*host, error) {
 	if err := errors.Join(os.Mkdir(filepath.Join(dir, "pf"), 0o700), os.WriteFile(h.log, nil, 0o600)); err != nil {
 		return nil, err
 	}
-	return h, h.pfctl(main, "-q", "-e", "-f", "-")
+	room := fmt.Sprintf("set limit table-entries %d\n", 3*warden.DefaultMaxBans) // else the default of 200,000 would bound what is measured
+	return h, h.pfctl(room+main, "-q", "-e", "-f", "-")
 }
 
 func (h *host) close() {
@@ -230,6 +239,25 @@ func (h *host) follow() error {
 	}
 }
 
+// complaints is what pfwarden's status holds that is not as it should be.
+func (h *host) complaints() string {
+	if h.daemon == nil || h.daemon.Args[0] != h.b.pfwarden {
+		return ""
+	}
+	out, err := exec.Command(h.b.pfwarden, "--socket", home.Home{Dir: h.dir}.Socket(), "status", "-o", "json").Output()
+	var status control.Status
+	if len(out) == 0 || json.Unmarshal(out, &status) != nil {
+		return fmt.Sprintf("; its status: %v", err)
+	}
+	text := ""
+	for _, item := range status.Health {
+		if !item.OK {
+			text += "; " + item.Name + ": " + item.Text
+		}
+	}
+	return text
+}
+
 // done waits until the run that is noted last has ended: the stand-in holds a lock on its PF meanwhile.
 func (h *host) done() (time.Time, error) {
 	f, err := os.Open(filepath.Join(h.dir, "pf", ".lock"))
@@ -265,7 +293,7 @@ func (h *host) await(from, n int, limit time.Duration) (first, last time.Time, e
 			return first, last, err
 		}
 		if time.Now().After(deadline) {
-			return first, last, fmt.Errorf("%d of %d addresses after %v", sum, n, limit)
+			return first, last, fmt.Errorf("%d of %d addresses after %v%s", sum, n, limit, h.complaints())
 		}
 		time.Sleep(time.Millisecond)
 	}
