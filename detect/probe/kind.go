@@ -97,7 +97,7 @@ func (c *Classifier) answers(p *capture.Packet) bool {
 	if p.Has&capture.HasPorts == 0 {
 		return false
 	}
-	return c.serves(p.SourcePort) && !c.serves(p.DestinationPort) || p.Length > longestSYN
+	return c.serves(p.SourcePort) || p.Length > longestSYN // to whatever port: who floods a server forges low ports too
 }
 
 // asks says whether a TCP packet whose flags were cut off looks like a client's first one.
