@@ -142,6 +142,9 @@ func (j *Journal) Notice(n Notice) {
 	e.bool(n.Established)
 	e.time(n.Until)
 	e.i(int64(n.Count))
+	if n.User != "" { // journals of before there was this lack it
+		e.s(n.User)
+	}
 	j.write()
 	j.d.Notice(n)
 }
@@ -349,10 +352,14 @@ func (d *decoder) observation(o *Observation) {
 }
 
 func (d *decoder) notice() *Notice {
-	return &Notice{
+	n := &Notice{
 		Time: d.time(), Kind: NoticeKind(d.n(numNotices - 1)), Source: d.prefix(), ID: d.s(), Jail: d.s(), Target: d.target(),
 		Ours: d.bool(), Established: d.bool(), Until: d.time(), Count: int(d.i()),
 	}
+	if d.err == nil && d.left > 0 {
+		n.User = d.s()
+	}
+	return n
 }
 
 // Play gives one input to the detector as the recorded run did, with the never-list's recorded answers. Of a run's last input, verdicts that are

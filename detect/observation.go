@@ -82,6 +82,7 @@ type Notice struct {
 	Kind        NoticeKind
 	Source      netip.Prefix // single address, or the prefix that was banned
 	ID          string       // fail2ban's identifier where it is no address
+	User        string       // Login: who logged in, if known
 	Jail        string       // Banned, Unbanned: whose ban it was; Forgiven: "" = of all jails
 	Target      Target       // Login, State
 	Ours        bool         // State: our side opened it

@@ -147,8 +147,8 @@ func (d *Detector) addTries(sh *share, js *jailState, at int64) {
 	sh.first, sh.last, sh.failures = first, last, max(js.failures, 1)
 }
 
-// excuse takes off what a source failed with shortly before it logged in: somebody who mistypes. Once an hour, or else whoever has an account
-// could guess on others between two log-ins of his own.
+// excuse takes off what a source failed with that has logged in now: with the same name, somebody who mistyped. Where the name is not known, what it
+// failed with shortly before, once an hour, or else whoever has an account could guess on others between two log-ins of his own.
 func (d *Detector) excuse(n *Notice, at int64) {
 	jail, ok := d.jails[n.Jail]
 	if !ok || jail < 0 || d.config.Guess.Names == 0 {
@@ -159,13 +159,20 @@ func (d *Detector) excuse(n *Notice, at int64) {
 		return
 	}
 	js := s.in(jail)
-	if js == nil || len(js.tries) == 0 || js.excused != 0 && at < js.excused+tryCredit*int64(time.Second) {
+	if js == nil || len(js.tries) == 0 {
 		return
 	}
 	before := len(js.tries)
-	js.tries = slices.DeleteFunc(js.tries, func(t try) bool { return t.at <= at && t.at >= at-tryBefore })
+	if n.User != "" {
+		name := d.hash.name(n.User)
+		js.tries = slices.DeleteFunc(js.tries, func(t try) bool { return t.name == name })
+	} else if js.excused == 0 || at >= js.excused+tryCredit*int64(time.Second) {
+		js.tries = slices.DeleteFunc(js.tries, func(t try) bool { return t.at <= at && t.at >= at-tryBefore })
+		if len(js.tries) < before {
+			js.excused = at
+		}
+	}
 	if len(js.tries) < before {
-		js.excused = at
 		d.stats.credits++
 	}
 	d.triesChanged(s, before, len(js.tries))

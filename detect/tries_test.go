@@ -34,6 +34,17 @@ func TestSlowGuessing(t *testing.T) {
 	login := func(s float64) Notice {
 		return Notice{Time: at(s), Kind: Login, Source: netip.MustParsePrefix(a + "/32"), Jail: "sshd"}
 	}
+	by := func(user string, s float64) Notice {
+		n := login(s)
+		n.User = user
+		return n
+	}
+	each := func(gap float64) (list []Notice) {
+		for i, user := range numbered(9) {
+			list = append(list, by(user, gap*float64(i)+30))
+		}
+		return list
+	}
 	tests := []struct {
 		name    string
 		config  func(*Config)
@@ -57,6 +68,8 @@ func TestSlowGuessing(t *testing.T) {
 		{name: "mistyped before a log-in", failed: every(2*hour, numbered(9)...), notices: []Notice{
 			login(30), login(2*hour + 30), login(4*hour + 30), login(6*hour + 30), login(8*hour + 30), login(10*hour + 30), login(12*hour + 30), login(14*hour + 30),
 		}},
+		{name: "everybody of an office mistypes, and logs in", failed: every(5*minute, numbered(9)...), notices: each(5 * minute)},
+		{name: "whoever has an account guesses others", failed: every(5*minute, numbered(6)...), notices: []Notice{by("mallory", 30), by("mallory", 11*minute), by("mallory", 21*minute)}, want: a + " sshd proven"},
 		{name: "a log-in half an hour later takes nothing off", failed: every(40*minute, numbered(6)...), notices: []Notice{login(30 * minute), login(70 * minute)}, want: a + " sshd proven"},
 		{name: "whoever has an account guesses no faster", failed: every(4*minute, numbered(9)...), notices: []Notice{
 			login(30), login(4*minute + 30), login(8*minute + 30), login(12*minute + 30), login(16*minute + 30), login(20*minute + 30), login(24*minute + 30),

@@ -66,6 +66,7 @@ func (w *workload) input() Input {
 		return Input{Notice: &Notice{
 			Time: t, Kind: NoticeKind(w.r.IntN(numNotices)), Source: p, Jail: []string{"", "sshd", "f2b", "portscan"}[w.r.IntN(4)],
 			Target: Target{Address: a, Port: 22, Protocol: 6}, Ours: w.r.IntN(2) == 0, Established: w.r.IntN(2) == 0, Until: at(w.now + 600), Count: 1 + w.r.IntN(3),
+			User: []string{"", "alice"}[w.r.IntN(2)],
 		}}
 	default:
 		return Input{Tick: at(w.now)}

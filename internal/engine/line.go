@@ -54,7 +54,7 @@ func (e *Engine) candidate(index int, c filter.Candidate) {
 			at = read
 		}
 		if c.Addr.IsValid() {
-			s.notices = append(s.notices, detect.Notice{Time: at, Kind: detect.Login, Source: single(c.Addr), Jail: jail.Name})
+			s.notices = append(s.notices, detect.Notice{Time: at, Kind: detect.Login, Source: single(c.Addr), Jail: jail.Name, User: c.Fields["user"]})
 		}
 		return
 	}
