@@ -94,7 +94,7 @@ func runWorker(ctx context.Context, c *config.Config, flags *runFlags, in *privs
 		},
 		Apart: &daemon.Apart{
 			Files: client.Files(), OpenInterface: client.OpenInterface, Control: in.Control, Metrics: in.Metrics,
-			MayRead: p.Settings.MayOpen, GuardNever: client.GuardNever,
+			MayRead: p.Settings.MayOpen, GuardNever: client.GuardNever, Root: in.Chroot,
 			Fail2ban: x.fail2ban, Rules: x.rules, Web: x.web, Faults: map[string]string{},
 		},
 	}

@@ -5,6 +5,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"path/filepath"
 
 	"pfwarden/capture"
 	"pfwarden/capture/pflog"
@@ -26,6 +27,7 @@ type Apart struct {
 	Rules         string                 // of pf.rules_file, likewise
 	Hooks         *hooks.Remote          // runs commands; nil = there are none to run
 	MayRead       func(path string) bool // whether a log is one that the privileged process opens
+	Root          string                 // where this process's / lies for all others; "" = there
 
 	// GuardNever has the privileged process keep prefixes from bans until its configuration is read again, or awhile, and tells which got no answer;
 	// nil = it cannot.
@@ -37,6 +39,14 @@ type Apart struct {
 	Handover   string                                     // a file for what is left to the next; "" = nothing is
 
 	Faults map[string]string // health items that are red from the start, such as a worker that had to be started again
+}
+
+// outside gives a path of this process as people find it.
+func (a *Apart) outside(path string) string {
+	if a == nil {
+		return path
+	}
+	return filepath.Join(a.Root, path)
 }
 
 func (a *Apart) remote() *hooks.Remote {

@@ -211,6 +211,26 @@ func TestTwoProcesses(t *testing.T) {
 	h.await("the worker ends with the privileged process", func() bool { return syscall.Kill(pid, 0) != nil })
 }
 
+// TestDamagedLedgerIsFound: what is said of a damaged ledger names it as an administrator finds it, not as the worker in its root does.
+func TestDamagedLedgerIsFound(t *testing.T) {
+	t.Parallel()
+	h := newHouse(t, func(dir, config string) string {
+		testkit.Must(t, os.Mkdir(dir+"/db", 0o700))
+		testkit.Must(t, os.WriteFile(dir+"/db/pfwarden.db", nil, 0o600))
+		return config
+	})
+	out, err := h.output("status", "-o", "json")
+	testkit.Must(t, err)
+	_, rest, found := strings.Cut(out, h.dir+"/db/pfwarden.db.corrupt-")
+	if !found {
+		t.Fatalf("the status does not say where the old ledger is:\n%s", out)
+	}
+	stamp, _, _ := strings.Cut(rest, ";")
+	if _, err := os.Stat(h.dir + "/db/pfwarden.db.corrupt-" + stamp); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestWithoutLedger: where nothing is kept (store.file = ":memory:") the worker has a folder for its root all the same, which is gone at the end.
 func TestWithoutLedger(t *testing.T) {
 	t.Parallel()
