@@ -142,6 +142,15 @@ func (d *decoder) n(most int) int {
 	return int(v)
 }
 
+func (d *decoder) u32() uint32 {
+	v := d.u()
+	if v > math.MaxUint32 {
+		d.fail(fmt.Sprintf("%d does not fit 32 bits", v))
+		return 0
+	}
+	return uint32(v)
+}
+
 func (d *decoder) bytes(b []byte) {
 	if d.err != nil {
 		clear(b)

@@ -82,7 +82,7 @@ func (d *Detector) loadScan(x *decoder) {
 			s.companies.put(h, i%companyWays, *v)
 		}
 	})
-	s.companies.walked = uint32(x.n(math.MaxUint32))
+	s.companies.walked = x.u32()
 	s.hosts.load(x)
 	entries(x, func(i, size int, v *victim) {
 		if same && size == len(s.victims.entry) {
@@ -90,12 +90,12 @@ func (d *Detector) loadScan(x *decoder) {
 		}
 	})
 	f := &s.flood
-	f.minute, f.count = uint32(x.n(math.MaxUint32)), uint32(x.n(math.MaxUint32))
+	f.minute, f.count = x.u32(), x.u32()
 	for i := range f.recent {
-		f.recent[i] = uint32(x.n(math.MaxUint32))
+		f.recent[i] = x.u32()
 	}
-	f.filled, f.median, f.on = x.n(len(f.recent)), uint32(x.n(math.MaxUint32)), x.bool()
-	set, started := x.n(1<<40), uint32(x.n(math.MaxUint32))
+	f.filled, f.median, f.on = x.n(len(f.recent)), x.u32(), x.bool()
+	set, started := x.n(math.MaxInt), x.u32()
 	young := x.n(1)
 	if x.words(s.door.words) && same {
 		s.door.set, s.door.started, s.door.young = set, started, young
@@ -244,7 +244,7 @@ func (d *Detector) loadGuesses(x *decoder) {
 			g.bits[w] = x.word()
 		}
 		for range x.n(GuessExact) {
-			g.few = append(g.few, uint32(x.n(math.MaxUint32)))
+			g.few = append(g.few, x.u32())
 		}
 		g.failures, g.first, g.last, g.told = x.n(math.MaxInt32), x.i(), x.i(), x.bool()
 		if x.err != nil {

@@ -116,7 +116,7 @@ func (d *Detector) loadState(x *decoder, s *source) {
 		js.hits = append(js.hits, h)
 	}
 	for range x.n(tryName * maxNames) {
-		js.tries = append(js.tries, try{at: x.i(), name: uint32(x.n(math.MaxUint32)), weight: uint8(x.n(tryName)), proven: x.bool()})
+		js.tries = append(js.tries, try{at: x.i(), name: x.u32(), weight: uint8(x.n(tryName)), proven: x.bool()})
 		if x.err != nil {
 			return
 		}

@@ -294,7 +294,7 @@ func BenchmarkScrape(b *testing.B) {
 	all := make([]AddressCounters, 150_000)
 	for i := range all {
 		a := netip.AddrFrom4([4]byte{198, byte(18 + i>>16), byte(i >> 8), byte(i)})
-		all[i] = AddressCounters{netip.PrefixFrom(a, 32), Counts{InBlock: Count{uint64(i*2654435761) % 100000, 0}}}
+		all[i] = AddressCounters{netip.PrefixFrom(a, 32), Counts{InBlock: Count{uint64(i) * 2654435761 % 100000, 0}}}
 	}
 	m := New(Options{Addresses: 100})
 	m.Attach(Sources{PF: func() (PFCounters, error) {

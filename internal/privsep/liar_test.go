@@ -19,10 +19,10 @@ import (
 // What follows writes requests byte by byte, without the code that the worker writes them with.
 
 // liarFrame is a frame whose header claims size bytes; size < 0: as many as there are.
-func liarFrame(kind byte, size int, payload ...[]byte) []byte {
+func liarFrame(kind byte, size int64, payload ...[]byte) []byte {
 	body := bytes.Join(payload, nil)
 	if size < 0 {
-		size = len(body)
+		size = int64(len(body))
 	}
 	b := []byte{kind, 0, 0, 0, 0, 0, 0, 1}
 	b = binary.BigEndian.AppendUint32(b, uint32(size))
