@@ -48,18 +48,18 @@ func TestCrowd(t *testing.T) {
 		within  time.Duration
 		dribble bool // one byte now and then
 	}{
-		{"says nothing", 320, false, func(net.Conn) {}, 25 * time.Second, false},
-		{"begins a request", 320, false, said("GET /"), 25 * time.Second, false},
-		{"writes headers slowly", 320, false, said("GET /metrics HTTP/1.1\r\nHost: x\r\nX: "), 25 * time.Second, true},
-		{"was answered and stays", 320, false, said("GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"), 25 * time.Second, false},
-		{"promises a body", 320, false, said("POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n"), 25 * time.Second, false},
-		{"sends giant headers", 320, false, said("GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 64<<10)), 25 * time.Second, false},
-		{"takes no answer", 2 * maxConnections, false, func(c net.Conn) {
+		{"says nothing", 320, false, func(net.Conn) {}, 40 * time.Second, false},
+		{"begins a request", 320, false, said("GET /"), 40 * time.Second, false},
+		{"writes headers slowly", 320, false, said("GET /metrics HTTP/1.1\r\nHost: x\r\nX: "), 40 * time.Second, true},
+		{"was answered and stays", 320, false, said("GET /nowhere HTTP/1.1\r\nHost: x\r\n\r\n"), 40 * time.Second, false},
+		{"promises a body", 320, false, said("POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\n"), 40 * time.Second, false},
+		{"sends giant headers", 320, false, said("GET / HTTP/1.1\r\nHost: x\r\nX: " + strings.Repeat("x", 64<<10)), 40 * time.Second, false},
+		{"takes no answer", 2*maxConnections + 6, false, func(c net.Conn) {
 			_ = c.(*net.TCPConn).SetReadBuffer(1)
 			_, _ = io.WriteString(c, "GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-		}, 25 * time.Second, false},
-		{"begins no handshake", 320, true, func(net.Conn) {}, 25 * time.Second, false},
-		{"stops within a handshake", 320, true, said("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"), 25 * time.Second, false},
+		}, 55 * time.Second, false},
+		{"begins no handshake", 320, true, func(net.Conn) {}, 40 * time.Second, false},
+		{"stops within a handshake", 320, true, said("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"), 40 * time.Second, false},
 	} {
 		t.Run(crowd.name, func(t *testing.T) {
 			t.Parallel()
@@ -75,7 +75,7 @@ func TestCrowd(t *testing.T) {
 			}
 			bytes := 1
 			if crowd.number < 320 {
-				bytes = 8 << 20 // more than the kernel takes for a client that reads nothing
+				bytes = 5 << 20 // more than the kernel takes for a client that reads nothing
 			}
 			address := serving(t, web, bytes)
 			held := make([]net.Conn, 0, crowd.number)
