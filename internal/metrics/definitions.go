@@ -45,7 +45,7 @@ func Definitions() []Definition {
 		{"pfwarden_detector_slots_used", Gauge, "Sources that the detector holds.", nil},
 		{"pfwarden_detector_sources_half_suspected", Gauge, "Sources with a suspicion of 0.5 or more, counted once a minute.", nil},
 		{"pfwarden_detector_evictions_total", Counter, "Sources pushed out to make room for others; from the table of slots they go to the spill.", nil},
-		{"pfwarden_detector_spilled", Gauge, "Sources that had to leave the table of slots and wait in the spill, 8 bytes each, for their next packet.", nil},
+		{"pfwarden_detector_spilled", Gauge, "Sources that are in the spill, 8 bytes each: those that had to leave the table of slots, and those of few doors that found no slot free.", nil},
 		{"pfwarden_detector_spill_lost_total", Counter, "Sources that the spill had no room for and that are forgotten.", nil},
 		{"pfwarden_detector_doorkeeper_fill_ratio", Gauge, "Share of set bits in the doorkeeper's current generation, 0 to 1.", nil},
 		{"pfwarden_detector_doorkeeper_held_total", Counter, "First packets of sources that were marked and took no slot.", nil},
