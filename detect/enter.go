@@ -8,9 +8,7 @@ func (d *Detector) enters(o *Observation, h, th uint64, now uint32, w float32) (
 	s := &d.scan
 	s.door.turn(now)
 	flooding = s.flood.first(now)
-	tag := fold(h, d.hash.c) // another choice of bits for each weight, and for the pair of source and target
-	source := markOf(tag, w)
-	pair := fold(tag^th, d.hash.a)
+	source, pair := d.doorItems(h, th, w)
 	known, same := s.door.has(h>>20, source, pair)
 	if !known && (flooding || s.table.free(h) < 2) {
 		s.door.mark(h>>20, source, pair)
@@ -21,6 +19,20 @@ func (d *Detector) enters(o *Observation, h, th uint64, now uint32, w float32) (
 		credit = w // unless a ban has spent that
 	}
 	return credit, flooding, true
+}
+
+// doorItems are the doorkeeper's items for a source whose first target weighed w, and for its pair with a target.
+func (d *Detector) doorItems(h, target uint64, w float32) (source, pair uint64) {
+	tag := fold(h, d.hash.c) // another choice of bits for each weight, and for the pair of source and target
+	return markOf(tag, w), fold(tag^target, d.hash.a)
+}
+
+// credited says whether a target is the one for which the doorkeeper marked the source and which counted when the source entered: its fingerprint
+// is not kept.
+func (d *Detector) credited(h, target uint64, w float32) bool {
+	source, pair := d.doorItems(h, target, w)
+	known, same := d.scan.door.has(h>>20, source, pair)
+	return known && same
 }
 
 // admit returns a slot for a source that has none.

@@ -152,6 +152,11 @@ func (d *Detector) packet(o *Observation, at int64, emit func(Verdict)) {
 		if len(d.bans.last) > 0 && d.stale(o.Source, at, -1) {
 			return
 		}
+		if x.flags&flagCredit != 0 && !epochs && d.credited(h, th, w) {
+			x.keep(uint16(th))
+			x.flags &^= flagCredit // its target is known now
+			return
+		}
 	}
 	if !d.count(x, o, h, now, th, w) {
 		return

@@ -100,7 +100,15 @@ func (x *slot) restore(w uint64, now uint32) {
 	prints, n := keptTargets(w)
 	copy(x.prints[:], prints[:])
 	x.n = uint8(n)
+	if nameless(w) {
+		x.flags |= flagCredit
+	}
 	x.flags |= uint16(n-1) << flagRestored
+}
+
+// nameless says whether an entry counts doors whose targets it does not keep.
+func nameless(w uint64) bool {
+	return w>>spillHard&spillHardMost/2 > w>>spillCount&(spillPrints-1)+1
 }
 
 // repeats says whether an entry keeps the fingerprint of a target.
@@ -117,12 +125,16 @@ func repeats(w uint64, print uint16) bool {
 
 // knockAgain is the entry w with one more door.
 func knockAgain(w uint64, print uint16, now uint32) uint64 {
+	return withTarget(w, print)&^((spillTimes-1)<<spillTime) + 2<<spillHard | spillTimeOf(now)
+}
+
+// withTarget is the entry w that keeps one more target, the oldest going where there is no room.
+func withTarget(w uint64, print uint16) uint64 {
 	prints, n := keptTargets(w)
 	if n == len(prints) {
 		copy(prints[:], prints[1:])
 		n--
 	}
 	prints[n] = print
-	w &^= spillFlood - 1 | (spillTimes-1)<<spillTime
-	return w + 2<<spillHard | spillTimeOf(now) | packTargets(prints[:n+1])
+	return w&^(spillFlood-1) | packTargets(prints[:n+1])
 }

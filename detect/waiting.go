@@ -27,6 +27,10 @@ func (d *Detector) waiting(entry *uint64, o *Observation, k key, h, th uint64, n
 	if repeats(w, uint16(th)) {
 		return true
 	}
+	if nameless(w) && d.credited(h, th, weight(o.Kind)) {
+		*entry = withTarget(w, uint16(th))
+		return true
+	}
 	before := float32(w>>spillHard&spillHardMost) / 2
 	if before+1 > s.waitMost || w&(spillMark|spillWeakMost<<spillWeak) != 0 || (now>>spillUnit-uint32(w>>spillTime))%spillTimes > waitAge || !s.mayWait(o, h) || d.logged(o.Source) {
 		return false

@@ -57,6 +57,7 @@ func TestWaiting(t *testing.T) {
 	knock(2, 2, 2, true) // a repeat
 	knock(3, 3, 3, true)
 	knock(4, 2, 3, true)
+	knock(4, 1, 3, true) // the one for which the doorkeeper marked it
 	knock(5, 4, 4, true)
 	knock(6, 3, 4, true)
 	knock(7, 4, 4, true)
@@ -65,12 +66,27 @@ func TestWaiting(t *testing.T) {
 	}
 	knock(8, 5, 5, false)
 	knock(9, 6, 6, false)
+	knock(9, 1, 6, false)
 	if len(b.verdicts) != 0 {
 		t.Fatalf("verdicts: %s", b.told())
 	}
 	b.feed(probe(source, 10, "203.0.113.5", 7))
 	if got, want := b.told(), source+" portscan spoofable"; got != want {
 		t.Errorf("verdicts: %q, expected %q", got, want)
+	}
+}
+
+// TestCreditedOnce: a target that counted as a source entered does not count again when the source comes back to it, in a slot either.
+func TestCreditedOnce(t *testing.T) {
+	b := newBench(t, Config{Seed: 1, Portscan: PortscanConfig{Slots: bucketSlots}})
+	for n := range bucketSlots - 1 { // one slot is left, so that strangers are marked first
+		b.feed(probe(fmt.Sprintf("192.0.2.%d", n), 0, "203.0.113.5", 100))
+	}
+	for i, port := range []int{1, 2, 1, 1, 3, 1} {
+		b.feed(probe("198.51.100.7", float64(10+i), "203.0.113.5", port))
+	}
+	if doors, waits := b.doorsOf("198.51.100.7"); waits || doors < 2.95 || doors > 3 {
+		t.Errorf("%v doors, in the spill: %v", doors, waits)
 	}
 }
 
