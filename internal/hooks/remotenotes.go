@@ -12,11 +12,11 @@ import (
 
 // RemoteNotices has the lines of fail2ban's log written by the process that runs commands. Nobody waits for it.
 type RemoteNotices struct {
-	r       *Remote
-	queue   chan note
-	failed  atomic.Pointer[error]
-	end     context.CancelFunc
-	done    sync.WaitGroup
+	r      *Remote
+	queue  chan note
+	failed atomic.Pointer[error]
+	end    context.CancelFunc
+	done   sync.WaitGroup
 }
 
 // notesQueue bounds the lines that wait to be written.
