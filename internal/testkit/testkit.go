@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"testing"
-	"time"
 )
 
 // Must fails the test at once if err is one.
@@ -20,25 +19,6 @@ func Must(t testing.TB, err error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// Within asks done again and again until it answers true, and returns how long that took. It is for waiting for other processes and for
-// goroutines that give no sign; it fails the test when limit is over, saying what it waited for.
-func Within(t testing.TB, limit time.Duration, what string, done func() bool) time.Duration {
-	t.Helper()
-	began := time.Now()
-	deadline := time.NewTimer(limit)
-	defer deadline.Stop()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !done() {
-		select {
-		case <-deadline.C:
-			t.Fatalf("%s: not within %v", what, limit)
-		case <-tick.C:
-		}
-	}
-	return time.Since(began)
 }
 
 // Root is the top folder of the repository: the nearest one above the test's own that has a go.mod.
