@@ -22,7 +22,9 @@ const (
 )
 
 // newLineReader reads from in.
-func newLineReader(in io.Reader) *lineReader { return &lineReader{in: in, buffer: make([]byte, blockSize)} }
+func newLineReader(in io.Reader) *lineReader {
+	return &lineReader{in: in, buffer: make([]byte, blockSize)}
+}
 
 // next is the next line, without its end ("\n" or "\r\n"). It stands in memory that the next call writes over: whoever keeps any of it
 // must clone that. The error is io.EOF behind the last line, else the reader's.
