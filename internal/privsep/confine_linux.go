@@ -54,6 +54,10 @@ func auditArch() (uint32, bool) {
 		return 0xc00000b7, true
 	case "riscv64":
 		return 0xc00000f3, true
+	case "386":
+		return 0x40000003, true
+	case "arm":
+		return 0x40000028, true
 	}
 	return 0, false
 }

@@ -118,10 +118,10 @@ func (p *scanner) clock(f *stamp, maxHour int, points string) verdict {
 						p.i = at
 						return yes
 					}
-					for range 9 - (p.i - n) {
-						v *= 10
-					}
 					f.nanosecond = v / 10
+					for range 9 - (p.i - n) {
+						f.nanosecond *= 10
+					}
 					f.has |= hasFraction
 					return yes
 				}
