@@ -98,7 +98,7 @@ func TestHeals(t *testing.T) {
 func TestTableGoneUnderneath(t *testing.T) {
 	r := newRig(t, "openbsd", pfctl.Config{})
 	r.start(entries(pfctl.Banned, "192.0.2.7", "192.0.2.8")...)
-	ctx, stop := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
 	defer stop()
 	r.pf.Inject(pftest.FaultTableKill, 1)
 	if err := r.d.Delete(entries(pfctl.Banned, "192.0.2.7")...); err != nil {
@@ -256,7 +256,7 @@ func TestLimit(t *testing.T) {
 		t.Run(profile, func(t *testing.T) {
 			r := newRig(t, profile, pfctl.Config{})
 			r.pf.SetLimit(1000)
-			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			if err := r.d.Start(ctx, many(2000)); !errors.Is(err, pfctl.ErrLimit) {
 				t.Fatalf("start: %v", err)

@@ -43,7 +43,7 @@ func TestDriverBasics(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			if err := d.Start(ctx, entries(pfctl.Banned, "192.0.2.7", "2001:db8::/64")); err != nil {
 				t.Fatal(err)

@@ -40,7 +40,7 @@ func TestNight(t *testing.T) {
 	if testing.Short() {
 		t.Skip("plays for some seconds")
 	}
-	ctx, stop := context.WithTimeout(t.Context(), time.Minute)
+	ctx, stop := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer stop()
 	log := &lines{want: []string{"198.51.100.23 table=suspects jail=portscan", "198.51.100.66 table=banned jail=sshd"}, stop: stop}
 	if err := Run(ctx, Options{Speed: 600, Days: 1, from: 2 * time.Hour, Out: io.Discard, Log: slog.New(slog.NewTextHandler(log, nil))}); err != nil {
@@ -72,7 +72,7 @@ func TestStops(t *testing.T) {
 		if err != nil && ctx.Err() == nil {
 			t.Error(err)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Error("it goes on")
 	}
 }

@@ -44,7 +44,7 @@ func TestMove(t *testing.T) {
 		out, _ := original(t, "fail2ban-client", append([]string{"-c", dir}, args...)...).CombinedOutput()
 		return string(out)
 	}
-	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(ask("status"), "ssh"); {
+	for deadline := time.Now().Add(2 * time.Minute); !strings.Contains(ask("status"), "ssh"); {
 		select {
 		case err := <-ended:
 			text, _ := os.ReadFile(filepath.Join(dir, "fail2ban.log"))
@@ -63,7 +63,7 @@ func TestMove(t *testing.T) {
 	ask("stop")
 	select {
 	case <-ended:
-	case <-time.After(30 * time.Second):
+	case <-time.After(2 * time.Minute):
 		t.Fatal("fail2ban does not stop")
 	}
 	g.fail(log, after) // while nobody watches

@@ -142,7 +142,7 @@ LogLevel info
 
 // request asks the server for a path from one of the attackers' addresses, with more arguments of curl's, and returns the status, 0 without an answer.
 func request(n network, from, path, userpass string, more ...string) int {
-	args := in(n.outside, "curl", "-s", "-o", "/dev/null", "-m", "2", "-w", "%{http_code}", "--interface", from)
+	args := in(n.outside, "curl", "-s", "-o", "/dev/null", "-m", "60", "-w", "%{http_code}", "--interface", from)
 	if userpass != "" {
 		args = append(args, "-u", userpass)
 	}
@@ -201,7 +201,7 @@ func showOnFailure(t *testing.T, path string) {
 func guess(t *testing.T, n network, from, user string) {
 	t.Helper()
 	args := in(n.outside, "sshpass", "-p", "wrong", "ssh", "-F", "none", "-b", from, "-o", "StrictHostKeyChecking=no",
-		"-o", "UserKnownHostsFile=/dev/null", "-o", "NumberOfPasswordPrompts=1", "-o", "ConnectTimeout=3",
+		"-o", "UserKnownHostsFile=/dev/null", "-o", "NumberOfPasswordPrompts=1", "-o", "ConnectTimeout=60",
 		"-o", "PreferredAuthentications=password", "-o", "LogLevel=ERROR", user+"@"+serverAddress, "true")
 	if err := exec.Command(args[0], args[1:]...).Run(); err == nil {
 		t.Fatal("a wrong password was accepted")

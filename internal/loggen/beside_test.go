@@ -17,6 +17,7 @@ import (
 
 	"pfwarden/capture"
 	"pfwarden/detect/filter"
+	"pfwarden/internal/testkit"
 )
 
 // measure is lines a second of processor time, of each round.
@@ -103,7 +104,7 @@ func (m *measure) match(b *testing.B, set *filter.Set, path string, lines int) {
 	defer file.Close()
 	m.found = 0
 	emit := func(int, filter.Candidate) { m.found++ }
-	used := cpuTime()
+	used := testkit.ProcessorTime()
 	block, kept := make([]byte, 32<<10), 0
 	for err == nil {
 		var n int
@@ -117,7 +118,7 @@ func (m *measure) match(b *testing.B, set *filter.Set, path string, lines int) {
 		}
 		kept = copy(block, block[end:kept+n])
 	}
-	m.rates = append(m.rates, float64(lines)/(cpuTime()-used).Seconds())
+	m.rates = append(m.rates, float64(lines)/(testkit.ProcessorTime()-used).Seconds())
 	if !errors.Is(err, io.EOF) {
 		b.Fatal(err)
 	}

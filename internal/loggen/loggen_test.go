@@ -10,6 +10,7 @@ import (
 	"pfwarden/capture"
 	"pfwarden/detect/filter"
 	"pfwarden/detect/filter/builtin"
+	"pfwarden/internal/testkit"
 )
 
 func filterOf(kind string) string {
@@ -105,12 +106,12 @@ func feed(b *testing.B, set *filter.Set, lines []string) {
 	b.ReportAllocs()
 	i, found := 0, 0
 	emit := func(int, filter.Candidate) { found++ }
-	used := cpuTime()
+	used := testkit.ProcessorTime()
 	for b.Loop() {
 		set.Match(capture.Line{Text: lines[i]}, time.Time{}, emit)
 		if i++; i == len(lines) {
 			i = 0
 		}
 	}
-	b.ReportMetric(float64(b.N)/(cpuTime()-used).Seconds(), "lines/cpu-s")
+	b.ReportMetric(float64(b.N)/(testkit.ProcessorTime()-used).Seconds(), "lines/cpu-s")
 }

@@ -37,7 +37,7 @@ func TestWorkerLeavesProcesses(t *testing.T) {
 	})
 	ended := make(chan error, 1)
 	go func() { ended <- p.Run(ctx, nil) }()
-	limit := time.After(30 * time.Second)
+	limit := time.After(2 * time.Minute)
 	for range 3 {
 		select {
 		case <-started:

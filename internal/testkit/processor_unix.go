@@ -1,14 +1,14 @@
 //go:build unix
 
-package loggen
+package testkit
 
 import (
 	"syscall"
 	"time"
 )
 
-// cpuTime is what this process has used of processors: on a busy machine the only honest clock.
-func cpuTime() time.Duration {
+// ProcessorTime is what this process has used of processors so far: on a busy machine the only honest clock.
+func ProcessorTime() time.Duration {
 	var u syscall.Rusage
 	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
 		return 0
