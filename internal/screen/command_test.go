@@ -1,8 +1,10 @@
 package screen
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -26,7 +28,9 @@ func TestCommandAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	var ran atomic.Int32
-	s := run(t, Options{Workers: 1, Jails: map[string]Jail{"sshd": {Command: c}}, Run: func(_ context.Context, _ *Command, values []string) (int, error) {
+	var said bytes.Buffer // read once the command was asked for the last time
+	log := slog.New(slog.NewTextHandler(&said, nil))
+	s := run(t, Options{Workers: 1, Log: log, Jails: map[string]Jail{"sshd": {Command: c}}, Run: func(_ context.Context, _ *Command, values []string) (int, error) {
 		ran.Add(1)
 		switch values[0] {
 		case "192.0.2.1":
@@ -56,6 +60,9 @@ func TestCommandAnswers(t *testing.T) {
 	}
 	if st := s.Stats(); st.Commands["failed"] != 1 || st.Commands["ignored"] != 2 || st.Commands["cached"] != 3 {
 		t.Errorf("statistics: %+v", st)
+	}
+	if text := said.String(); strings.Count(text, "\n") != 1 || !strings.HasSuffix(text, ` jail=sshd status=127 error="exit status 127"`+"\n") {
+		t.Errorf("said of the one that failed: %s", text)
 	}
 	if s.Ignored("other", observed("192.0.2.9", nil)) {
 		t.Error("a jail without lists or command ignored a source")

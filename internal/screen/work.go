@@ -148,7 +148,7 @@ func (s *Screen) ask(ctx context.Context, c *Command, o *detect.Observation) (ig
 		keep, outcome = time.Minute, "failed"
 	}
 	if outcome != "run" {
-		s.opts.Log.Warn("ignore command did not answer; its source counts", "jail", o.Jail, "command", c.text[0], "status", status, "error", err)
+		s.opts.Log.Warn("ignore command did not answer; its source counts", "jail", o.Jail, "status", status, "error", err)
 	}
 	ignore = outcome == "run" && status == 0
 	s.answers[o.Jail].put(key, ignore, s.opts.Now().Add(min(keep, c.keep)))
