@@ -28,12 +28,13 @@ type stepClock struct {
 	faulty bool          // it is still shown
 }
 
-func newStepClock(now func() time.Time, steady func() time.Duration) stepClock {
-	c := stepClock{now: now, steady: steady}
-	if steady != nil {
-		c.last, c.lastAt = now().Round(0), steady()
+// begin tells the time, by which steps are counted from now on.
+func (c *stepClock) begin() time.Time {
+	now := c.now()
+	if c.steady != nil {
+		c.last, c.lastAt = now.Round(0), c.steady()
 	}
-	return c
+	return now
 }
 
 // look tells the time, and by how much the clock was set since the last look, 0 if it was not. A clock that is being slewed is not set.
@@ -131,7 +132,11 @@ func (d *Daemon) clockAtStart() {
 	case c.Behind > 0:
 		d.metrics.ClockSteps.With("back").Inc()
 		d.log.Warn("the machine's clock is behind what the ledger was written by: bans keep at most the time that they had left then", "behind", c.Behind, "bans", d.bans.Len())
-		d.clockFault(fmt.Sprintf("at the start the machine's clock was %v behind what the ledger was written by: bans keep at most the time that they had left then; what was suspected is forgotten", c.Behind.Round(time.Second)))
+		text := fmt.Sprintf("at the start the machine's clock was %v behind what the ledger was written by: bans keep at most the time that they had left then", c.Behind.Round(time.Second))
+		if c.Behind > detectorStep {
+			text += "; what was suspected is forgotten"
+		}
+		d.clockFault(text)
 	case c.Gone > 0:
 		d.log.Warn("nothing was written into the ledger for long: if that is the clock's fault, set it, and bans that it ended are taken up again", "days", int(c.Gone.Hours()/24), "ended", c.Ended)
 		d.clockFault(fmt.Sprintf("at the start nothing had been written into the ledger for %d days; bans that ended by that: %d. If the clock is wrong, set it: these are taken up again while this pfwarden runs", int(c.Gone.Hours()/24), c.Ended))

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -33,6 +34,7 @@ type steppedHost struct {
 	offset atomic.Int64
 	passed atomic.Int64 // beyond what has passed really
 	began  time.Time
+	looked func() // called after the clock was compared with the steady one; nil = nothing is
 	stop   func()
 	client *control.Client
 }
@@ -66,7 +68,12 @@ func (h *steppedHost) now() time.Time {
 func (h *steppedHost) start() {
 	h.t.Helper()
 	h.client = control.NewClient(h.conf.Control.Socket)
-	h.stop = gateway.Start(h.t, daemon.Options{Config: h.conf, Runner: h.pf, Now: h.now, Steady: func() time.Duration { return time.Since(h.began) + time.Duration(h.passed.Load()) }})
+	h.stop = gateway.Start(h.t, daemon.Options{Config: h.conf, Runner: h.pf, Now: h.now, Steady: func() time.Duration {
+		if h.looked != nil {
+			h.looked()
+		}
+		return time.Since(h.began) + time.Duration(h.passed.Load())
+	}})
 	testkit.Within(h.t, 20*time.Second, "the daemon answers", func() bool {
 		_, err := h.client.Status(h.t.Context(), "")
 		return err == nil
@@ -212,6 +219,50 @@ func TestClockWrongAtStart(t *testing.T) {
 			h.stop()
 		})
 	}
+}
+
+// TestClockSetWhileStarting: a clock that is set while pfwarden starts, as at the boot of a machine whose own clock has no battery, is taken to be set once.
+func TestClockSetWhileStarting(t *testing.T) {
+	t.Parallel()
+	h := newSteppedHost(t)
+	h.start()
+	h.attack("198.51.100.7")
+	h.stop()
+	h.offset.Store(int64(-years))
+	h.looked = sync.OnceFunc(func() { h.offset.Store(0) })
+	h.start()
+	h.saying("set forward by ")
+	h.keeps("198.51.100.7")
+	h.stop()
+}
+
+// TestClockBehindForgetsSuspicion: where the clock is further behind at the start than a detector can go on with, it begins anew.
+func TestClockBehindForgetsSuspicion(t *testing.T) {
+	t.Parallel()
+	h := newSteppedHost(t)
+	score := func() float64 {
+		x, err := h.client.Explain(t.Context(), netip.MustParseAddr("198.51.100.7"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return x.Score
+	}
+	h.start()
+	fmt.Fprintf(h.log, "%s gw sshd[7]: Failed password for root from 198.51.100.7 port 4711 ssh2\n", h.now().Format("Jan _2 15:04:05"))
+	testkit.Within(t, 20*time.Second, "a suspicion", func() bool { return score() > 0 })
+	h.stop()
+	h.start()
+	if score() == 0 {
+		t.Error("a start forgot it while the clock was right")
+	}
+	h.stop()
+	h.offset.Add(int64(-time.Hour))
+	h.start()
+	h.saying("what was suspected is forgotten")
+	if score := score(); score != 0 {
+		t.Errorf("an hour back it has score %v still", score)
+	}
+	h.stop()
 }
 
 // TestWrongClockKeepsHistory: a clock that is years ahead does not cost the history of bans: at each snapshot a day of the oldest goes at most.

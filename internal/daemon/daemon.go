@@ -153,7 +153,7 @@ func New(ctx context.Context, o Options) (*Daemon, error) {
 		o.Tick = time.Second
 	}
 	d := &Daemon{
-		o: o, log: o.Log, config: o.Config, started: o.Now(), clock: newStepClock(o.Now, o.Steady), never: &warden.NeverList{},
+		o: o, log: o.Log, config: o.Config, started: o.Now(), clock: stepClock{now: o.Now, steady: o.Steady}, never: &warden.NeverList{},
 		packets: make(chan packet, packetQueue), lines: make(chan []capture.Line, lineQueue),
 		asks: make(chan func(time.Time)), nevers: make(chan func(time.Time)), hup: make(chan struct{}, 1), stopping: make(chan struct{}),
 		positions: make(map[string]capture.Position), faults: make(map[string]string),

@@ -51,7 +51,7 @@ func (d *Daemon) neverChanged(origin string, prefixes []netip.Prefix) {
 
 // replaceNever puts a freshly read never-list in the place of the old one. It is called on the engine's goroutine.
 func (d *Daemon) replaceNever(list, old *screen.List) {
-	now := d.o.Now()
+	now := d.now()
 	fresh := list.Origins()
 	for origin, prefixes := range fresh {
 		d.engine.Notices(d.bans.SetNever(now, origin, prefixes))

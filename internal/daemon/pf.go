@@ -149,7 +149,7 @@ func (d *Daemon) takeOver(ctx context.Context) {
 		for _, a := range t.Addresses {
 			prefixes = append(prefixes, a.Prefix)
 		}
-		d.engine.Notices(d.bans.Adopt(d.o.Now(), d.pf.Name(t.Table), prefixes))
+		d.engine.Notices(d.bans.Adopt(d.now(), d.pf.Name(t.Table), prefixes))
 	}
 	d.adopt = false
 }

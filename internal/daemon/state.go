@@ -90,12 +90,13 @@ func (d *Daemon) recovered(ctx context.Context) {
 	d.settled(ctx)
 }
 
-// newWarden lets the warden read the ledger. One that turns out damaged only now is replaced as one that could not be opened.
+// newWarden lets the warden read the ledger. One that turns out damaged only now is replaced as one that could not be opened. What the warden knows of the
+// clock is of now: steps are counted from here, or one before would be counted twice.
 func (d *Daemon) newWarden(ctx context.Context, c warden.Config) (*warden.Warden, error) {
 	if snap, ok, err := d.store.LoadSnapshot(ctx); ok && err == nil {
 		c.Last = snap.Time
 	}
-	w, err := warden.New(ctx, c, d.store, d.pf, d.never, d.o.Now())
+	w, err := warden.New(ctx, c, d.store, d.pf, d.never, d.clock.begin())
 	if !errors.Is(err, ledger.ErrCorrupt) || d.db == nil {
 		return w, err
 	}
@@ -103,7 +104,7 @@ func (d *Daemon) newWarden(ctx context.Context, c warden.Config) (*warden.Warden
 		return nil, errors.Join(err, e)
 	}
 	d.quarantined()
-	return warden.New(ctx, c, d.store, d.pf, d.never, d.o.Now())
+	return warden.New(ctx, c, d.store, d.pf, d.never, d.clock.begin())
 }
 
 // restore brings the detector to the last snapshot and tells it what the ledger knows beyond.
@@ -114,9 +115,11 @@ func (d *Daemon) restore(ctx context.Context) error {
 		return fmt.Errorf("reading the last snapshot: %w", err)
 	}
 	anew := true // the detector knows of no ban, however old
+	forgets := d.bans.Clock().Behind > detectorStep
 	switch {
 	case damaged:
 		d.lost(err)
+	case forgets: // its newest time is ahead of the clock
 	case !ok:
 	case len(snap.Detector) == 0:
 		d.log.Debug("the last snapshot holds positions only, as those of fail2ban's that were taken over")
@@ -134,7 +137,7 @@ func (d *Daemon) restore(ctx context.Context) error {
 	}
 	if anew {
 		for _, n := range d.bans.InForce() {
-			if !ok && !damaged || !n.Time.After(snap.Time) { // else it comes below
+			if !ok && !damaged || forgets || !n.Time.After(snap.Time) { // else it comes below
 				d.detector.Notice(n)
 			}
 		}
@@ -161,7 +164,7 @@ func (d *Daemon) restore(ctx context.Context) error {
 	} else {
 		d.screen.Again(waiting)
 	}
-	if ahead && anew { // it was told of all bans, dated by this clock; the ledger's rows are not yet
+	if forgets || ahead && anew { // it was told of all bans, dated by this clock; the ledger's rows are not yet
 		return nil
 	}
 	notices, err := d.bans.Since(ctx, snap.Time)
