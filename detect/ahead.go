@@ -49,7 +49,10 @@ func (d *Detector) Ahead(source netip.Addr) {
 	b = h & t.mask
 	if m := t.tagged(h); m != 0 {
 		prefetch(unsafe.Pointer(&t.slot[b*bucketSlots+uint64(bits.TrailingZeros64(m)>>3)]))
-		return
+		if t.free(h) != 0 {
+			return
+		}
+		// In a full bucket every sixteenth stranger has the tag of a source that is there.
 	}
 	c := s.companies.hash.key(companyKey(x.key))
 	prefetch3(

@@ -15,22 +15,23 @@ type gather struct {
 
 const (
 	gatherMembers = 4 // of 32 bits
+	gatherWays    = 4
 	gatherTag     = 44
 	gatherPart    = 32
 	gatherParts   = 1<<12 - 1
 )
 
 func newGather(n int) gather {
-	n = max(ceilPower(n), bucketSlots)
-	return gather{make([]uint64, n), uint64(n/bucketSlots - 1)}
+	n = max(ceilPower(n), gatherWays)
+	return gather{make([]uint64, n), uint64(n/gatherWays - 1)}
 }
 
 // place is where the entries begin that may be that of the prefix with the hash h.
-func (g *gather) place(h uint64) uint64 { return (h >> 24 & g.mask) * bucketSlots }
+func (g *gather) place(h uint64) uint64 { return (h >> 24 & g.mask) * gatherWays }
 
 // member notes a source, by its hash, of the prefix with the hash h, and says how many of its sources are known.
 func (g *gather) member(h, source uint64, part uint32) int {
-	words := (*[bucketSlots]uint64)(g.word[g.place(h):])
+	words := (*[gatherWays]uint64)(g.word[g.place(h):])
 	now := uint64(part & gatherParts)
 	bit := uint64(1) << (source >> 7 & 31)
 	fresh := h>>gatherTag<<gatherTag | now<<gatherPart | bit
@@ -53,9 +54,9 @@ func (g *gather) member(h, source uint64, part uint32) int {
 		single |= boolInt(gatherSingle(w)) << i
 	}
 	if single == 0 {
-		single = 1<<bucketSlots - 1
+		single = 1<<gatherWays - 1
 	}
-	words[drawn(uint(single), source)] = fresh
+	words[drawn(uint64(single), source)] = fresh
 	return 1
 }
 

@@ -69,43 +69,44 @@ func (s *spill) put(x *slot, h uint64, now uint32) {
 
 // keep makes an entry of h's bucket. Where that is full the lot says who goes, the newcomer included.
 func (s *spill) keep(words *[bucketSlots]uint64, w, h uint64, now uint32) {
-	const newcomer, all = bucketSlots, 1<<(bucketSlots+1) - 1
-	safe, flood := boolInt(w>>spillHard&spillHardMost >= s.safe)<<newcomer, boolInt(w&spillFlood != 0)<<newcomer
+	const newcomer, all = bucketSlots, uint64(1<<(bucketSlots+1) - 1)
+	room := spillHardMost + 1 - s.safe
+	safe, flood := (w>>spillHard&spillHardMost+room)>>4<<newcomer, w/spillFlood&1<<newcomer
 	for i, old := range words {
 		if old == 0 || s.expired(old, now) {
 			s.used += boolInt(old == 0)
 			words[i] = w
 			return
 		}
-		safe |= boolInt(old>>spillHard&spillHardMost >= s.safe) << i
-		flood |= boolInt(old&spillFlood != 0) << i
+		safe |= (old>>spillHard&spillHardMost + room) >> 4 << i
+		flood |= old / spillFlood & 1 << i
 	}
 	s.lost++
 	among, spared := flood, safe
 	if flood == 0 {
 		among = all
 	}
-	if bits.OnesCount(uint(safe)) > protectedMost {
+	if bits.OnesCount64(safe) > protectedMost {
 		spared ^= all
 	}
 	if among&^spared != 0 {
 		among &^= spared
 	}
-	if i := drawn(uint(among), fold(h^s.lot, uint64(now)^s.lot>>32^w)); i != newcomer {
+	if i := drawn(among, fold(h^s.lot, uint64(now)^s.lot>>32^w)); i != newcomer {
 		words[i] = w
 	}
 }
 
 // drawn returns the number of one of the bits of among, which is not 0, by the upper half of a lot.
-func drawn(among uint, lot uint64) int {
-	n := int(lot >> 32 * uint64(bits.OnesCount(among)) >> 32)
+func drawn(among, lot uint64) int {
+	n := int(lot >> 32 * uint64(bits.OnesCount64(among)) >> 32)
 	if among&(among+1) == 0 { // all of the lowest
 		return n
 	}
 	for ; n > 0; n-- {
 		among &= among - 1
 	}
-	return bits.TrailingZeros(among)
+	return bits.TrailingZeros64(among)
 }
 
 // find returns the entry of a source, or nil.

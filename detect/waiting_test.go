@@ -195,7 +195,7 @@ func TestWaitMost(t *testing.T) {
 // TestDrawn: everybody among those for whom the lot is drawn is drawn as often, and nobody else.
 func TestDrawn(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		among := rapid.UintRange(1, 1<<9-1).Draw(t, "among")
+		among := rapid.Uint64Range(1, 1<<9-1).Draw(t, "among")
 		var times [9]int
 		const draws = 9 * 8 * 7 * 5
 		for n := range uint64(draws) {
@@ -203,7 +203,7 @@ func TestDrawn(t *testing.T) {
 			times[drawn(among, lot)]++
 		}
 		for i, n := range times {
-			if want := int(among>>i&1) * draws / bits.OnesCount(among); n != want {
+			if want := int(among>>i&1) * draws / bits.OnesCount64(among); n != want {
 				t.Errorf("%d was drawn %d times, expected %d", i, n, want)
 			}
 		}
