@@ -32,6 +32,9 @@ func openJournal(name string) (*os.File, error) {
 
 // narrowJournal makes sure that nobody but its owner may read a flight recorder's file: it holds all that the detector was told.
 func narrowJournal(name string) error {
+	if info, err := os.Lstat(name); err == nil && !info.Mode().IsRegular() {
+		return nil // a pipe's reader would take our closing it for the end
+	}
 	f, err := openJournal(name)
 	if err != nil {
 		return err

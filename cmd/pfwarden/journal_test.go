@@ -79,7 +79,23 @@ func TestJournalToPipe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	// To narrow it is nothing that its reader sees: it waits still.
+	if _, err := f.WriteString("x"); err != nil {
+		t.Error(err)
+	}
+	if err := narrowJournal(name); err != nil {
+		t.Error(err)
+	}
 	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := os.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Mkfifo(name, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := narrowJournal(name); err != nil { // nobody reads: it is not so much as opened
 		t.Error(err)
 	}
 }
