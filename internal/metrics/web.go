@@ -268,13 +268,22 @@ func (w *Web) known(name, password string) (ok, busy bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.answers) >= knownAnswers {
-		for k := range w.answers { // any one
-			delete(w.answers, k)
-			break
-		}
+		w.forget()
 	}
 	w.answers[key] = ok
 	return ok, false
+}
+
+// forget makes room for another answer. Refusals go first: however many guess, who knows a password is let in without a comparison.
+func (w *Web) forget() {
+	for _, right := range []bool{false, true} {
+		for k, ok := range w.answers {
+			if ok == right {
+				delete(w.answers, k)
+				return
+			}
+		}
+	}
 }
 
 // dress adds the file's headers.

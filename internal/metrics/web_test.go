@@ -240,6 +240,18 @@ func TestWebGuesses(t *testing.T) {
 	if len(web.answers) > knownAnswers {
 		t.Errorf("%d answers are kept", len(web.answers))
 	}
+	for i := range 5 * knownAnswers { // however many guess, one after the other
+		web.known("a", fmt.Sprint("another", i))
+	}
+	for range maxGuesses {
+		web.waiting <- struct{}{}
+	}
+	if ok, busy := web.known("a", "secret"); !ok || busy || len(web.answers) > knownAnswers {
+		t.Errorf("the right one, while others are compared: let in %v, busy %v; answers kept: %d", ok, busy, len(web.answers))
+	}
+	for range maxGuesses {
+		<-web.waiting
+	}
 	refused := false
 	for range 200 {
 		refused = refused || ask("secret") == http.StatusTooManyRequests
