@@ -171,6 +171,9 @@ func (i *importer) ban(jail, ip string, since, length float64, count int, data [
 		i.note("a ban of %s: there is no jail %s", ip, jail)
 		return b, false
 	}
+	if newest := float64(i.now.Unix()); !(since <= newest) { // by a clock that was ahead: the ledger would be taken to be as far ahead of ours
+		since = newest
+	}
 	b = ledger.Ban{Jail: jail, Scope: j.Warden.ScopeOf(jail), Table: j.Warden.Table, State: ledger.Intended, By: "fail2ban", Count: max(count, 1),
 		Since: time.Unix(int64(since), 0), Reasons: []string{"taken over from fail2ban's database"}}
 	if a, err := netip.ParseAddr(ip); err == nil {

@@ -64,6 +64,7 @@ func TestImportDatabase(t *testing.T) {
 		fmt.Sprintf("INSERT INTO bips VALUES('192.0.2.8','web',%d,600,1,'{}')", now.Unix()-1000),
 		fmt.Sprintf("INSERT INTO bips VALUES('2001:db8::1','web',%d,-1,1,'{}')", now.Unix()-90000),
 		fmt.Sprintf("INSERT INTO bips VALUES('192.0.2.9','gone',%d,600,1,'{}')", now.Unix()-10),
+		fmt.Sprintf("INSERT INTO bips VALUES('192.0.2.10','web',%d,600,1,'{}')", now.Unix()+900_000_000),
 		fmt.Sprintf("INSERT INTO bans VALUES('web','192.0.2.7',%d,600,1,'{}')", now.Unix()-5000),
 		fmt.Sprintf("INSERT INTO bans VALUES('web','192.0.2.7',%d,600,3,%s)", now.Unix()-100, data),
 		fmt.Sprintf("INSERT INTO bans VALUES('web','192.0.2.8',%d,600,1,'not json')", now.Unix()-1000),
@@ -76,7 +77,7 @@ func TestImportDatabase(t *testing.T) {
 	ctx := context.Background()
 	got, err := r.Import(ctx, file, store, now, at)
 	testkit.Must(t, err)
-	if got.Live != 2 || got.History != 2 || got.Logs != 1 || got.Skipped != 1 {
+	if got.Live != 3 || got.History != 2 || got.Logs != 1 || got.Skipped != 1 {
 		t.Errorf("imported %+v", got)
 	}
 	live, err := store.History(ctx, ledger.Query{LiveOnly: true, OldestFirst: true})
@@ -85,7 +86,7 @@ func TestImportDatabase(t *testing.T) {
 	for _, b := range live {
 		texts = append(texts, fmt.Sprint(b.Prefix, " ", b.Table, " ", b.Scope, " ", b.Count, " ", b.Until.Unix(), " ", b.Story.Failures, " ", len(b.Story.Evidence)))
 	}
-	want := []string{"2001:db8::1/128 bad jail/web 1 -62135596800 0 0", fmt.Sprintf("192.0.2.7/32 bad jail/web 3 %d 7 2", now.Unix()+500)}
+	want := []string{"2001:db8::1/128 bad jail/web 1 -62135596800 0 0", fmt.Sprintf("192.0.2.7/32 bad jail/web 3 %d 7 2", now.Unix()+500), fmt.Sprintf("192.0.2.10/32 bad jail/web 1 %d 0 0", now.Unix()+600)}
 	if !slices.Equal(texts, want) {
 		t.Errorf("in force:\n%q\nwant\n%q", texts, want)
 	}
