@@ -72,7 +72,7 @@ func TestArticle(t *testing.T) {
 			log := apache(t, n, tt.log)
 			files := tt.filters
 			files["action.d/pf-drop-all.conf"], files["pf-anchor.conf"] = articleAction, articleAnchor
-			files["jail.local"] = articleJails(log, "bantime = 4")
+			files["jail.local"] = articleJails(log, "bantime = 20")
 			dir := fail2banFolder(t, files)
 			g := programs.gateway(t, "openbsd", articleMain)
 			article(t, g, n, dir, log, tt.byFlag)
@@ -124,7 +124,7 @@ func article(t *testing.T, g *gateway, n network, dir, log string, byFlag bool) 
 		t.Errorf("PF lets a banned address through: %s", got)
 	}
 	articleCommands(t, g, dir, log, bad)
-	testkit.Within(t, 15*time.Second, "the ban ends by itself", func() bool { return !g.held()[bad] })
+	testkit.Within(t, 40*time.Second, "the ban ends by itself", func() bool { return !g.held()[bad] })
 
 	if out, err := g.client("set", "apache-auth", "bantime", "600"); err != nil {
 		t.Errorf("set bantime: %v\n%s", err, out)

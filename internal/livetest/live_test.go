@@ -22,9 +22,9 @@ func TestLive(t *testing.T) {
 	g.pf = "" // looks at PF as seldom as a user's
 	g.run(fmt.Sprintf(`[defaults]
 maxretry = 5
-ladder = ["6s", "1h"]
+ladder = ["15s", "1h"]
 [portscan]
-ban = "6s"
+ban = "15s"
 [jail.sshd]
 logs = [%q]
 [jail.httpd-auth]
@@ -82,7 +82,7 @@ enabled = false
 		}
 	})
 	t.Run("expiry", func(t *testing.T) {
-		testkit.Within(t, 12*time.Second, "bans of 6 s end", func() bool { return !g.table("banned")[attacker(0)] && !g.table("suspects")[attacker(2)] })
+		testkit.Within(t, 30*time.Second, "bans of 15 s end", func() bool { return !g.table("banned")[attacker(0)] && !g.table("suspects")[attacker(2)] })
 	})
 	t.Run("unban", func(t *testing.T) {
 		g.cli("unban", attacker(4))

@@ -80,7 +80,7 @@ func reaches(t *testing.T, n network, from string, port int) bool {
 		server = server6
 	}
 	err := inside(t, n.outside, func() error {
-		d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(a, 0)), Timeout: 300 * time.Millisecond}
+		d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(a, 0)), Timeout: testkit.Stretched(300 * time.Millisecond)}
 		c, err := d.DialContext(t.Context(), "tcp", net.JoinHostPort(server, fmt.Sprint(port)))
 		if err != nil {
 			return err
