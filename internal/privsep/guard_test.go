@@ -78,6 +78,7 @@ func pairOver(t testing.TB, options GuardOptions) (*Client, <-chan error) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	g.feedTime = 5 * time.Minute // the race detector on a busy machine takes long for the longest list there may be
 	ours, theirs, err := socketPair()
 	if err != nil {
 		t.Fatal(err)
