@@ -72,7 +72,7 @@ func TestArticle(t *testing.T) {
 			log := apache(t, n, tt.log)
 			files := tt.filters
 			files["action.d/pf-drop-all.conf"], files["pf-anchor.conf"] = articleAction, articleAnchor
-			files["jail.local"] = articleJails(log, "bantime = 20")
+			files["jail.local"] = articleJails(log, "bantime = 600")
 			dir := fail2banFolder(t, files)
 			g := programs.gateway(t, "openbsd", articleMain)
 			article(t, g, n, dir, log, tt.byFlag)
@@ -97,7 +97,7 @@ func (g *gateway) connect(from string) bool {
 }
 
 func article(t *testing.T, g *gateway, n network, dir, log string, byFlag bool) {
-	bad, good, guesser, writer := attacker(0), attacker(1), attacker(2), attacker(3)
+	bad, good, guesser, writer, short := attacker(0), attacker(1), attacker(2), attacker(3), attacker(4)
 	if !g.connect(bad) || !g.connect(good) {
 		t.Fatal("PF stops what nobody has banned")
 	}
@@ -124,20 +124,24 @@ func article(t *testing.T, g *gateway, n network, dir, log string, byFlag bool) 
 		t.Errorf("PF lets a banned address through: %s", got)
 	}
 	articleCommands(t, g, dir, log, bad)
-	testkit.Within(t, 40*time.Second, "the ban ends by itself", func() bool { return !g.held()[bad] })
 
-	if out, err := g.client("set", "apache-auth", "bantime", "600"); err != nil {
+	if out, err := g.client("set", "apache-noscript", "bantime", "6"); err != nil {
 		t.Errorf("set bantime: %v\n%s", err, out)
 	}
+	for i := range 6 {
+		if got := request(n, short, fmt.Sprintf("/foo%d.php", i+1), ""); got != 404 {
+			t.Fatalf("status %d, want 404", got)
+		}
+	}
+	testkit.Within(t, 3*time.Second, "the second prober is in the table", func() bool { return g.held()[short] })
+	testkit.Within(t, 15*time.Second, "the short ban ends by itself", func() bool { return !g.held()[short] })
+
 	for range 6 {
 		if got := request(n, guesser, "/priv/", "bob:wrong"); got != 401 {
 			t.Fatalf("status %d, want 401", got)
 		}
 	}
 	testkit.Within(t, 3*time.Second, "the guesser is in the table", func() bool { return g.held()[guesser] })
-	if out, err := g.client("set", "apache-overflows", "bantime", "600"); err != nil {
-		t.Errorf("set bantime: %v\n%s", err, out)
-	}
 	for range 6 {
 		if got := request(n, writer, "/index.html", "", "-X", "FOO"); got != 501 {
 			t.Fatalf("status %d, want 501", got)
@@ -147,7 +151,7 @@ func article(t *testing.T, g *gateway, n network, dir, log string, byFlag bool) 
 
 	g.stop()
 	g.again()
-	if in := g.held(); !in[guesser] || !in[writer] || in[bad] {
+	if in := g.held(); !in[guesser] || !in[writer] || !in[bad] || in[short] {
 		t.Errorf("behind a restart the table holds %v", in)
 	}
 	g.answers("fail2ban-client", []string{"-c", dir, "status", "apache-auth"}, guesser)
