@@ -90,6 +90,7 @@ func (d *Daemon) tick(ctx context.Context) {
 	d.stats, d.guesses, d.suspected = stats, guesses, suspected
 	d.mu.Unlock()
 	d.recovered(ctx)
+	d.widen(ctx)
 	d.flushJournal() // so that a crash costs a second of it
 	d.snapshotIfDue(ctx, now)
 }

@@ -169,6 +169,9 @@ func (d *Daemon) health() []control.HealthItem {
 		}
 		out = append(out, h)
 	}
+	if w.Ledger == nil {
+		w.Ledger = d.cramped()
+	}
 	item("ledger", w.Ledger, "free disk space or mend the database's folder; bans are kept in memory and written as soon as that is possible")
 	item("pf_changes", w.PF, "see the pf items")
 	var full error

@@ -39,11 +39,14 @@ func (d *Daemon) openStore() error {
 		d.store = &ledger.Memory{}
 		return nil
 	}
-	db, err := ledger.Open(d.config.Store.File, ledger.Options{Now: d.o.Now, Log: d.log})
+	db, err := ledger.Open(d.config.Store.File, ledger.Options{Now: d.o.Now, Log: d.log, Name: d.o.Apart.outside(d.config.Store.File)})
 	if err != nil {
 		return err
 	}
 	d.store, d.db = db, db
+	if err := db.Cramped(); err != nil {
+		d.log.Error("the ledger is read from a full disk: what changes is kept in memory and written when there is room", "error", err)
+	}
 	d.quarantined()
 	return nil
 }
@@ -88,6 +91,27 @@ func (d *Daemon) recovered(ctx context.Context) {
 	d.log.Error("the ledger was damaged: it was replaced by what can be read of it and what is in force", "file", d.o.Apart.outside(q.Path), "kept", q.Kept.String(), "error", q.Cause)
 	d.fault("ledger_replaced", fmt.Sprintf("the ledger was damaged (%v) and is kept as %s; the new one has of it: %s; all bans in force were written into it", q.Cause, d.o.Apart.outside(q.Path), q.Kept))
 	d.settled(ctx)
+}
+
+// cramped says why the ledger can only be read, if that is so since the start; nil else.
+func (d *Daemon) cramped() error {
+	if d.db == nil {
+		return nil
+	}
+	return d.db.Cramped()
+}
+
+// widen goes over to ordinary use of a ledger that was opened on a full disk, when there is room, and has everything saved then.
+func (d *Daemon) widen(ctx context.Context) {
+	if d.cramped() == nil {
+		return
+	}
+	if err := d.db.Widen(ctx); err != nil {
+		d.log.Debug("the ledger still waits for room", "error", err)
+		return
+	}
+	d.log.Info("there is room for the ledger again")
+	d.saved = time.Time{}
 }
 
 // newWarden lets the warden read the ledger. One that turns out damaged only now is replaced as one that could not be opened. What the warden knows of the

@@ -22,6 +22,8 @@ type Options struct {
 	// Wait is how long a call waits for another process that holds the database, 0 = a quarter of a second.
 	Wait time.Duration
 	Log  *slog.Logger
+	// Name is how errors call the file, where others find it under another path than this process does; "" = its path.
+	Name string
 
 	salvage time.Duration // how long the history of a corrupt one may be read, 0 = salvageTime
 }
@@ -44,13 +46,14 @@ type DB struct {
 	quarantine  *Quarantine
 	broken      error  // why the database was found corrupt, while it could not be replaced yet
 	aside       string // where it was put, or would have been
+	cramped     error  // why it is used without files beside it; see Cramped
 }
 
 var _ Store = (*DB)(nil)
 
 // Open opens the ledger at path, which is made (mode 0600, in a folder of mode 0750) if it is not there, and brings its layout up to
-// date. Of a corrupt one all that can be read is put into a new one, and it is renamed to path.corrupt-TIME; see Quarantined. Errors are ErrNewer, ErrForeign, ErrLocked,
-// ErrFull, or the operating system's.
+// date. Of a corrupt one all that can be read is put into a new one, and it is renamed to path.corrupt-TIME; see Quarantined. One for which there is no room on the
+// disk is opened all the same, if it is there, sound and of this version; see Cramped. Errors are ErrNewer, ErrForeign, ErrLocked, ErrFull, or the operating system's.
 func Open(path string, options Options) (*DB, error) {
 	if driver == "" {
 		return nil, errors.New("the ledger needs SQLite, which on this system needs a build with cgo (CGO_ENABLED=1): store.file cannot be opened")
@@ -67,9 +70,12 @@ func Open(path string, options Options) (*DB, error) {
 	if options.salvage <= 0 {
 		options.salvage = salvageTime
 	}
+	if options.Name == "" {
+		options.Name = path
+	}
 	db := &DB{path: path, options: options}
 	if err := db.begin(); err != nil {
-		return nil, fmt.Errorf("opening the ledger %s: %w", path, err)
+		return nil, fmt.Errorf("opening the ledger %s: %w", options.Name, err)
 	}
 	return db, nil
 }
@@ -93,18 +99,28 @@ func (db *DB) close() error {
 	return errors.Join(errs...)
 }
 
-// open opens the file as it is.
-func (db *DB) open() (err error) {
+// open opens the file as it is, where the disk is full without files beside it.
+func (db *DB) open() error {
 	made, err := prepare(db.path)
 	if err != nil {
 		return err
 	}
+	db.cramped = nil
+	err = db.openAs(ordinary, made)
+	if err != nil && made {
+		_ = os.Remove(db.path) // else it would be taken for one that was cut off
+	}
+	if err == nil || made || !db.noRoom(err) {
+		return err
+	}
+	return db.openCramped(err)
+}
+
+// openAs opens the file in one of the ways, and looks whether it is a sound ledger.
+func (db *DB) openAs(how way, made bool) (err error) {
 	defer func() {
 		if err != nil {
-			db.close()
-			if made {
-				_ = os.Remove(db.path) // else it would be taken for one that was cut off
-			}
+			_ = db.close()
 			if code, ok := resultCode(err); ok && code&0xff == codeError && !made { // such as "unsupported file format": our statements are right, the file is not
 				err = fmt.Errorf("%w: %w", ErrCorrupt, err)
 			}
@@ -113,30 +129,43 @@ func (db *DB) open() (err error) {
 	}()
 	ctx := context.Background()
 	if !made {
-		if err := db.identify(ctx); err != nil {
+		if err := db.identify(ctx, how); err != nil {
 			return err
 		}
 	}
-	if db.write, err = db.connect(url.Values{"_journal_mode": {journalMode}, "_synchronous": {"FULL"}, "_txlock": {"immediate"}}); err != nil {
+	if err := db.attach(ctx, how); err != nil {
 		return err
 	}
-	db.write.SetMaxOpenConns(1) // one writer: SQLite has no more
-	if _, err := db.write.ExecContext(ctx, floodSettings); err != nil {
+	d := db.write
+	if d == nil {
+		d = db.read
+	}
+	if err := check(ctx, d); err != nil {
 		return err
 	}
-	if err := check(ctx, db.write); err != nil {
+	if err := migrate(ctx, d); err != nil {
 		return err
 	}
-	if err := migrate(ctx, db.write); err != nil {
+	if err := whole(ctx, d); err != nil {
 		return err
 	}
-	if err := whole(ctx, db.write); err != nil {
+	return db.readable(ctx)
+}
+
+// attach makes the connections. They open the file when they are used first.
+func (db *DB) attach(ctx context.Context, how way) (err error) {
+	if db.write, db.read, err = db.connections(how); err != nil {
 		return err
 	}
-	if db.read, err = db.connect(url.Values{"_query_only": {"1"}}); err != nil {
-		return err
+	if db.write == nil {
+		return nil
 	}
-	db.read.SetMaxOpenConns(2)
+	_, err = db.write.ExecContext(ctx, floodSettings)
+	return err
+}
+
+// readable tells whether the reading connection works.
+func (db *DB) readable(ctx context.Context) error {
 	var n int
 	return db.read.QueryRowContext(ctx, "SELECT count(*) FROM state").Scan(&n)
 }
@@ -214,6 +243,7 @@ const (
 	codeCorrupt = 11
 	codeFull    = 13
 	codeNoShm   = 10 | 19<<8 // SQLITE_IOERR_SHMSIZE: no room for the index of the journal
+	codeNoFile  = 14         // SQLITE_CANTOPEN: also where the file system has no room for another name
 	codeNotADB  = 26
 )
 

@@ -130,3 +130,188 @@ func TestNoSpaceToWrite(t *testing.T) {
 	}
 	check(promised + 1)
 }
+
+// fill takes all room of a file system until free is called.
+func fill(t *testing.T, dir string) (free func()) {
+	t.Helper()
+	ballast := filepath.Join(dir, "ballast")
+	f, err := os.Create(ballast)
+	for err == nil {
+		_, err = f.Write(make([]byte, 4096))
+	}
+	if !errors.Is(err, unix.ENOSPC) {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Error(err)
+	}
+	return func() {
+		t.Helper()
+		if err := os.Remove(ballast); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// crashed makes a ledger of 40 bans, with 20 more in its journal if it ended by a crash, and without the file that SQLite's connections share, which a
+// restart of the machine does not leave in every case.
+func crashed(t *testing.T, path string, crash bool) (bans int) {
+	t.Helper()
+	first := filepath.Join(t.TempDir(), "l.db")
+	db, err := Open(first, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 3 {
+		if i == 2 && !crash {
+			break
+		}
+		if i == 2 { // what was written so far is moved to the file
+			if err := db.Close(); err != nil {
+				t.Fatal(err)
+			}
+			if db, err = Open(first, Options{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := db.Record(t.Context(), twenty(i)); err != nil {
+			t.Fatal(err)
+		}
+		bans += 20
+	}
+	if err := db.SaveSnapshot(t.Context(), Snapshot{Time: t0, Detector: []byte("state")}); err != nil {
+		t.Fatal(err)
+	}
+	if !crash {
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := copyFile(first, path); err != nil {
+		t.Fatal(err)
+	}
+	if crash {
+		if err := copyFile(first+"-wal", path+"-wal"); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return bans
+}
+
+func twenty(n int) (b Batch) {
+	for i := range 20 {
+		b.Bans = append(b.Bans, full(int64(20*n+i+1)))
+	}
+	return b
+}
+
+// TestOpensOnFullDisk: where there is no room for anything beside it, or not even for a name, all of the ledger is read, writing is refused with ErrFull, and when
+// there is room everything is written, and others can read the file again.
+func TestOpensOnFullDisk(t *testing.T) {
+	for _, c := range []struct {
+		name           string
+		crash, noNames bool
+		writes         bool // there is room in the journal that is there
+	}{
+		{"closed in order", false, false, false},
+		{"crashed", true, false, false},
+		{"closed in order, no names left", false, true, false},
+		{"crashed, no names left", true, true, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir, _ := smallDisk(t, 1200)
+			path := filepath.Join(dir, "l.db")
+			bans := crashed(t, path, c.crash)
+			var free func()
+			if c.noNames {
+				free = noNames(t, dir)
+			} else {
+				free = fill(t, dir)
+			}
+			db, err := Open(path, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := db.Cramped(); !errors.Is(err, ErrFull) {
+				t.Errorf("cramped: %v", err)
+			}
+			holds := func(want int) {
+				t.Helper()
+				s, err := db.Start(t.Context())
+				if err != nil || len(s.Unsettled) != want {
+					t.Errorf("%d bans, %v; want %d", len(s.Unsettled), err, want)
+				}
+				if h, err := db.History(t.Context(), Query{}); err != nil || len(h) != want {
+					t.Errorf("history: %d bans, %v; want %d", len(h), err, want)
+				}
+				if s, ok, err := db.LoadSnapshot(t.Context()); !ok || err != nil || string(s.Detector) != "state" {
+					t.Errorf("snapshot %q, %v, %v", s.Detector, ok, err)
+				}
+			}
+			holds(bans)
+			for range 2 {
+				if err := db.Widen(t.Context()); !errors.Is(err, ErrFull) {
+					t.Errorf("widening: %v, want ErrFull", err)
+				}
+				switch err := db.Record(t.Context(), twenty(3)); {
+				case c.writes && err == nil:
+					bans = 80
+				case c.writes || !errors.Is(err, ErrFull):
+					t.Errorf("writing: %v", err)
+				}
+				holds(bans)
+			}
+			free()
+			if err := db.Widen(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if err := db.Cramped(); err != nil {
+				t.Errorf("there is room: %v", err)
+			}
+			if err := db.Record(t.Context(), twenty(3)); err != nil {
+				t.Fatalf("with room: %v", err)
+			}
+			if !c.writes {
+				bans += 20
+			}
+			holds(bans)
+			other := reopen(t, path) // nobody is locked out
+			if s, err := other.Start(t.Context()); err != nil || len(s.Unsettled) != bans {
+				t.Errorf("beside it: %d bans, %v", len(s.Unsettled), err)
+			}
+			if err := db.Close(); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// noNames takes all names that a file system has room for, until free is called.
+func noNames(t *testing.T, dir string) (free func()) {
+	t.Helper()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", unix.MS_REMOUNT, "nr_inodes=40"); err != nil {
+		t.Skip(err)
+	}
+	var made []string
+	for i := 0; ; i++ {
+		name := filepath.Join(dir, fmt.Sprint("n", i))
+		err := os.WriteFile(name, nil, 0o600)
+		if errors.Is(err, unix.ENOSPC) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		made = append(made, name)
+	}
+	return func() {
+		for _, name := range made {
+			if err := os.Remove(name); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}

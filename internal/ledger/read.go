@@ -286,7 +286,7 @@ func (db *DB) LoadSnapshot(ctx context.Context) (Snapshot, bool, error) {
 	if errors.Is(err, ErrCorrupt) {
 		s = snapshotRest(ctx, db.read)
 	}
-	return s, false, fmt.Errorf("ledger %s: reading the snapshot: %w", db.path, err)
+	return s, false, fmt.Errorf("ledger %s: reading the snapshot: %w", db.options.Name, err)
 }
 
 // snapshotRest gives what can be read of a damaged snapshot beside the detector's state: its time, and the positions that belong to it.
@@ -349,16 +349,16 @@ func (db *DB) query(ctx context.Context, text string, args []any, f func(*sql.Ro
 	}
 	rows, err := db.read.QueryContext(ctx, text, args...)
 	if err != nil {
-		return fmt.Errorf("ledger %s: %w", db.path, typed(err))
+		return fmt.Errorf("ledger %s: %w", db.options.Name, typed(err))
 	}
 	defer rows.Close()
 	for rows.Next() {
 		if err := f(rows); err != nil {
-			return fmt.Errorf("ledger %s: %w", db.path, typed(err))
+			return fmt.Errorf("ledger %s: %w", db.options.Name, typed(err))
 		}
 	}
 	if err := rows.Err(); err != nil {
-		return fmt.Errorf("ledger %s: %w", db.path, typed(err))
+		return fmt.Errorf("ledger %s: %w", db.options.Name, typed(err))
 	}
 	return nil
 }

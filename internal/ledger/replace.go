@@ -78,7 +78,7 @@ func (db *DB) Replace(cause error) error {
 		err = db.begin()
 	}
 	if err != nil {
-		return fmt.Errorf("replacing the corrupt ledger %s: %w", db.path, err)
+		return fmt.Errorf("replacing the corrupt ledger %s: %w", db.options.Name, err)
 	}
 	db.broken = nil
 	return nil
@@ -118,10 +118,11 @@ func (db *DB) openNoting() error {
 // replace fills a new database with what can be read of the one that is there, and puts it in its place.
 func (db *DB) replace(cause error) error {
 	next := &DB{path: db.path + newSuffix, options: db.options}
+	next.options.Name += newSuffix
 	next.remove()
 	db.aside = db.path + ".corrupt-" + db.options.Now().UTC().Format("20060102T150405.000000Z")
 	r := replacement{Path: db.aside, Cause: cause.Error()}
-	db.options.Log.Error("ledger corrupt: a new one is begun", "file", db.path, "cause", cause)
+	db.options.Log.Error("ledger corrupt: a new one is begun", "file", db.options.Name, "cause", cause)
 	err := next.open()
 	if err == nil {
 		err = next.fill(db.path, &r)

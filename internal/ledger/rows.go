@@ -80,7 +80,7 @@ func (db *DB) each(ctx context.Context, query string, args []any, f func(values)
 	}
 	conn, err := db.read.Conn(ctx)
 	if err != nil {
-		return fmt.Errorf("ledger %s: %w", db.path, typed(err))
+		return fmt.Errorf("ledger %s: %w", db.options.Name, typed(err))
 	}
 	defer conn.Close()
 	var stopped error // what f said: nothing that database/sql should judge
@@ -92,7 +92,7 @@ func (db *DB) each(ctx context.Context, query string, args []any, f func(values)
 		err = stopped
 	}
 	if err != nil {
-		return fmt.Errorf("ledger %s: %w", db.path, typed(err))
+		return fmt.Errorf("ledger %s: %w", db.options.Name, typed(err))
 	}
 	return nil
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"fmt"
-	"net/url"
 )
 
 // application marks the file as ours in its header (PRAGMA application_id): "pfwd".
@@ -78,8 +77,12 @@ var migrations = [...]string{
 
 // identify looks whose database a file is before anything is written to it: one of another program's is left alone, one of ours whose header
 // is damaged is corrupt.
-func (db *DB) identify(ctx context.Context) error {
-	d, err := db.connect(url.Values{"mode": {"rw"}}) // a crash's journal may have to be rolled back
+func (db *DB) identify(ctx context.Context, how way) error {
+	settings := how.settings()
+	if how != unwritable {
+		settings.Set("mode", "rw") // a crash's journal may have to be rolled back
+	}
+	d, err := db.connect(settings)
 	if err != nil {
 		return err
 	}

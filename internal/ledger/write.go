@@ -236,7 +236,7 @@ func (db *DB) transactLocked(ctx context.Context, f func(*sql.Tx) error) error {
 		}
 	}
 	if err != nil {
-		return fmt.Errorf("ledger %s: %w", db.path, typed(err))
+		return fmt.Errorf("ledger %s: %w", db.options.Name, typed(err))
 	}
 	return nil
 }
@@ -244,9 +244,12 @@ func (db *DB) transactLocked(ctx context.Context, f func(*sql.Tx) error) error {
 // errClosed says why there is nothing to work with. The caller holds the lock.
 func (db *DB) errClosed() error {
 	if db.broken != nil {
-		return fmt.Errorf("ledger %s: %w, and could not be replaced yet", db.path, ErrCorrupt)
+		return fmt.Errorf("ledger %s: %w, and could not be replaced yet", db.options.Name, ErrCorrupt)
 	}
-	return fmt.Errorf("ledger %s: is closed", db.path)
+	if db.cramped != nil {
+		return db.cramped
+	}
+	return fmt.Errorf("ledger %s: is closed", db.options.Name)
 }
 
 // micros writes a time; the zero time, which means "none", as 0.

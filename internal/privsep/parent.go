@@ -40,6 +40,8 @@ type Role struct {
 	Metrics  bool   `json:"metrics"`
 	Journal  bool   `json:"journal"`
 	Succeeds string `json:"succeeds"` // ID of the Succession by which it follows another worker; "" = it does not
+
+	Stale []string `json:"-"` // set by Drop: files of the system of which the disk had no room for a copy
 }
 
 // ParentOptions make a Parent.

@@ -1,11 +1,15 @@
 package privsep
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // Inherited is what a worker got from the privileged process.
@@ -71,6 +75,25 @@ type known struct {
 	text []byte
 }
 
+// write puts the file where it was read, below the worker's root. Where it cannot be written whole, what is there stays.
+func (k known) write() error {
+	if there, err := os.ReadFile(k.path); err == nil && bytes.Equal(there, k.text) {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(k.path), 0o755); err != nil {
+		return err
+	}
+	next := k.path + ".new"
+	err := os.WriteFile(next, k.text, 0o644) //nolint:gosec // as the original
+	if err == nil {
+		err = os.Rename(next, k.path)
+	}
+	if err != nil {
+		_ = os.Remove(next)
+	}
+	return err
+}
+
 // Drop gives up all rights, for good: the file system but the worker's folder (if a chroot is asked for), groups, user, the right to
 // gain others, core dumps, and, where the system allows, to run programs and to be traced.
 func (r *Role) Drop(n WorkerNeeds) error {
@@ -96,14 +119,12 @@ func (r *Role) Drop(n WorkerNeeds) error {
 	if err := becomeUser(r.UID, r.GID); err != nil {
 		return fmt.Errorf("worker: giving up root: %w", err)
 	}
-	if len(keep) > 0 { // as the user that we now are, in the worker's own folder
-		if err := os.MkdirAll("/etc", 0o755); err != nil {
-			return fmt.Errorf("worker: copies of the system's resolver files: %w", err)
-		}
-		for _, k := range keep {
-			if err := os.WriteFile(k.path, k.text, 0o644); err != nil { //nolint:gosec // as the original
-				return fmt.Errorf("worker: copy of %s: %w", k.path, err)
-			}
+	for _, k := range keep { // as the user that we now are, in the worker's own folder
+		switch err := k.write(); {
+		case errors.Is(err, unix.ENOSPC), errors.Is(err, unix.EDQUOT): // names are looked up by what was copied before; all else works
+			r.Stale = append(r.Stale, k.path)
+		case err != nil:
+			return fmt.Errorf("worker: copy of %s: %w", k.path, err)
 		}
 	}
 	if err := confine(n); err != nil {
