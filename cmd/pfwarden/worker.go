@@ -93,7 +93,12 @@ func runWorker(ctx context.Context, c *config.Config, flags *runFlags, in *privs
 		Config: c, Log: log, Level: level, Version: version, Capture: pflog.CaptureKind(), Runner: client, Reader: client,
 		Load: func() (*config.Config, error) {
 			refused++ // the engine's goroutine alone asks
-			return nil, fmt.Errorf("refused (%d so far); the privileged process has logged why", refused)
+			select {
+			case why := <-client.Kept(): // it was sent before the signal
+				return nil, fmt.Errorf("refused (%d so far): %s", refused, why)
+			case <-time.After(time.Second): // somebody else has sent the signal
+				return nil, fmt.Errorf("refused (%d so far); the privileged process has logged why", refused)
+			}
 		},
 		Apart: &daemon.Apart{
 			Files: client.Files(), OpenInterface: client.OpenInterface, Control: in.Control, Metrics: in.Metrics,

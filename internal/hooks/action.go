@@ -2,7 +2,6 @@ package hooks
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -299,7 +298,7 @@ func (a *action) operate(ctx context.Context, verb string, families []string, af
 		after(f)
 		a.mu.Unlock()
 	}
-	return errors.Join(errs...)
+	return together(errs...)
 }
 
 // text is a command with the tags of the action's own options replaced.

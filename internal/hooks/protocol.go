@@ -70,7 +70,7 @@ func readFrame(r io.Reader) (f frame, err error) {
 	}
 	f = frame{kind: h[0], number: binary.BigEndian.Uint32(h[4:]), payload: make([]byte, size)}
 	if _, err := io.ReadFull(r, f.payload); err != nil {
-		return f, fmt.Errorf("a frame cut short: %w", errors.Join(errProtocol, err))
+		return f, fmt.Errorf("a frame cut short: %w: %w", errProtocol, err)
 	}
 	return f, nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -165,9 +166,13 @@ func outcome(f frame) (status int, err error) {
 		err = errors.New(string(f.payload[1:]))
 		switch f.payload[0] {
 		case causeRefused:
-			err = fmt.Errorf("%w: reload the configuration if it was changed", errors.Join(ErrRefused, err))
+			why := strings.TrimPrefix(err.Error(), ErrRefused.Error()+": ")
+			err = fmt.Errorf("%w: %s: reload the configuration if it was changed", ErrRefused, why)
 		case causeTime:
-			err = errors.Join(err, context.DeadlineExceeded)
+			if why, said := strings.CutSuffix(err.Error(), ": "+context.DeadlineExceeded.Error()); said {
+				err = errors.New(why)
+			}
+			err = fmt.Errorf("%w: %w", err, context.DeadlineExceeded)
 		}
 		return -1, err
 	}

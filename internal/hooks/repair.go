@@ -31,7 +31,7 @@ func (a *action) process(ctx context.Context, verb string, b *ban) error {
 	if a.spec.Command["actioncheck"] != "" {
 		repaired, insane := a.mend(ctx, verb, b)
 		if insane != nil {
-			return errors.Join(err, insane)
+			return together(err, insane)
 		}
 		if repaired { // what broke it for one family may have broken it for the other
 			defer a.bring(a.familyOf(b.family), b)

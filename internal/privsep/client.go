@@ -29,6 +29,7 @@ type Client struct {
 	hooks chan HooksProcess
 	// succession is what the worker was told before it is replaced; nil = nothing yet.
 	succession atomic.Pointer[Succession]
+	kept       chan string
 
 	mu     sync.Mutex
 	number uint32
@@ -41,7 +42,7 @@ func NewClient(socket *os.File, settings *Settings) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{wire: w, rules: map[string][]string{}, gone: make(chan struct{}), hooks: make(chan HooksProcess, 1), calls: map[uint32]chan frame{}}
+	c := &Client{wire: w, rules: map[string][]string{}, gone: make(chan struct{}), hooks: make(chan HooksProcess, 1), kept: make(chan string, 1), calls: map[uint32]chan frame{}}
 	for _, a := range settings.Anchors {
 		c.rules[a.Path] = a.Rules
 	}
@@ -70,6 +71,19 @@ type HooksProcess struct {
 
 // Hooks yields each process that has been started to run commands. One that nobody has taken is replaced by the next.
 func (c *Client) Hooks() <-chan HooksProcess { return c.hooks }
+
+// Kept yields why a changed configuration was not taken over, before the worker is sent SIGHUP for it. A reason that nobody has taken is replaced by the next.
+func (c *Client) Kept() <-chan string { return c.kept }
+
+func (c *Client) keptCame(why string) {
+	for {
+		select {
+		case c.kept <- why:
+			return
+		case <-c.kept:
+		}
+	}
+}
 
 func (c *Client) hooksCame(f *frame) {
 	if f.file == nil || len(f.payload) < 4 {
@@ -106,6 +120,10 @@ func (c *Client) read() {
 			if json.Unmarshal(f.payload, &s) == nil {
 				c.succession.Store(&s)
 			}
+			continue
+		}
+		if f.kind == replyKept {
+			c.keptCame(string(f.payload))
 			continue
 		}
 		if f.kind == replyHooks {

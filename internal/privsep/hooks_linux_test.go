@@ -162,7 +162,10 @@ func TestReloadKeepsActions(t *testing.T) {
 	if err := h.daemon.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	h.await("the fault is told", func() bool { s, _ := h.output("status"); return strings.Contains(s, "refused, 1 times") })
+	h.await("the fault is told", func() bool {
+		s, _ := h.output("status")
+		return strings.Contains(s, "refused (1 so far): ") && strings.Contains(s, "log.nonsense: unknown key")
+	})
 	if h.worker() != worker {
 		t.Error("a faulty configuration has replaced the worker")
 	}

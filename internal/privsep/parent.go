@@ -13,6 +13,7 @@ import (
 	"os/exec"
 	"runtime"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -167,7 +168,7 @@ func (p *Parent) Run(ctx context.Context, hup <-chan os.Signal) error {
 		case <-p.o.After(wait):
 			wait = min(2*wait, MaxBackoff)
 		case <-hup: // what was wrong may have been mended: a new one begins at once
-			if _, ok := p.reload(); ok {
+			if _, err := p.reload(); err == nil {
 				wait = p.o.Backoff
 			}
 		case <-ctx.Done():
@@ -196,8 +197,9 @@ func (p *Parent) attend(ctx context.Context, w *worker, hup <-chan os.Signal, re
 			if why != died {
 				continue
 			}
-			keep, ok := p.reload()
-			if !ok {
+			keep, err := p.reload()
+			if err != nil {
+				p.tellKept(w, err)
 				w.signal(syscall.SIGHUP)
 				continue
 			}
@@ -212,14 +214,28 @@ func (p *Parent) attend(ctx context.Context, w *worker, hup <-chan os.Signal, re
 }
 
 // reload reads the configuration again. Where it is taken over, what became of workers under the old one is no fault any more.
-func (p *Parent) reload() (keep map[string]string, ok bool) {
-	keep, err := p.o.Reload()
+func (p *Parent) reload() (keep map[string]string, err error) {
+	keep, err = p.o.Reload()
 	if err != nil {
 		p.o.Log.Error("the configuration was not taken over; the old one stays", "error", err)
-		return nil, false
+		return nil, err
 	}
 	p.o.Role.Restarts, p.o.Role.Last = 0, ""
-	return keep, true
+	return keep, nil
+}
+
+// mostKept bounds what a worker is told of a reload that was refused, in bytes.
+const mostKept = 2000
+
+// tellKept tells a worker why the configuration was not taken over, for its health page.
+func (p *Parent) tellKept(w *worker, why error) {
+	text := strings.ReplaceAll(strings.TrimSpace(why.Error()), "\n", "; ")
+	if len(text) > mostKept {
+		text = strings.ToValidUTF8(text[:mostKept], "") + " …"
+	}
+	if err := w.wire.send(frame{kind: replyKept, payload: []byte(text)}); err != nil && !gone(err) {
+		p.o.Log.Warn("the worker was not told why the configuration was refused", "error", err)
+	}
 }
 
 // succeed tells a worker that another will take its place.

@@ -87,7 +87,7 @@ func TestWebConfig(t *testing.T) {
 	if err := h.daemon.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	h.await("the fault is told", func() bool { s, _ := h.output("status"); return strings.Contains(s, "refused (1 so far)") })
+	h.await("the fault is told", func() bool { s, _ := h.output("status"); return strings.Contains(s, "refused (1 so far): ") })
 	if ask("two") != 200 {
 		t.Error("a faulty file was taken over")
 	}
