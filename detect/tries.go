@@ -13,7 +13,7 @@ import (
 // sequential test as for doors (Jung, Paxson, Berger, Balakrishnan 2004), a door being a user name. Who is who he says mistypes his password one
 // time in five; a guesser fails with every name: ln 5 a name against ln 9900 make six names. The same name again says nothing, but for
 // names that only guessers try, or that come with a system, and names that the server says it does not know, which are nobody's old password: these
-// count a half, as trap ports do.
+// count a half, as trap ports do, once there is another name.
 
 const (
 	tryCost   = 32
@@ -121,7 +121,7 @@ func (d *Detector) addTries(sh *share, js *jailState, at int64) {
 		return
 	}
 	oldest := max(at, d.newestTry(js)) - int64(c.NamesWindow)
-	sum, proven := 0, 0
+	sum, proven, names := 0, 0, 0
 	var first, last int64
 	for i := range js.tries {
 		t := &js.tries[i]
@@ -133,9 +133,13 @@ func (d *Detector) addTries(sh *share, js *jailState, at int64) {
 		}
 		last = t.at
 		sum += int(t.weight)
+		names += boolInt(t.weight == tryName)
 		if t.proven {
 			proven += int(t.weight)
 		}
+	}
+	if names < 2 {
+		return // one name over and over may be a program with an old key or password
 	}
 	full := float64(tryName * c.Names)
 	sh.tried = float64(sum) / full
