@@ -17,6 +17,7 @@ const (
 	blockWords     = 4
 	doorkeeperLife = 12 * 3600 // seconds
 	doorkeeperFull = 2         // one of so many bits is set
+	doorkeeperSure = 5         // one of so many bits at most: of pairs, one in 3125 is there by chance
 )
 
 func newDoorkeeper(bytes int) *doorkeeper {
@@ -38,6 +39,15 @@ func (d *doorkeeper) has(block, source, pair uint64) (known, same bool) {
 	words := d.block(block)
 	same = held(words, 0, pair)&pairBit(words, 0, pair)|held(words, blockWords, pair)&pairBit(words, blockWords, pair) == 1
 	return held(words, 0, source)|held(words, blockWords, source) == 1, same
+}
+
+// surely is has in the young generation, while that is so empty that hardly any pair is there by chance.
+func (d *doorkeeper) surely(block, source, pair uint64) bool {
+	if d.set > d.bits()/doorkeeperSure {
+		return false
+	}
+	words, young := d.block(block), d.young*blockWords
+	return held(words, young, source)&held(words, young, pair)&pairBit(words, young, pair) == 1
 }
 
 // held is 1 where all bits of an item are set in the generation whose words begin at first.

@@ -31,8 +31,7 @@ func (d *Detector) doorItems(h, target uint64, w float32) (source, pair uint64) 
 // is not kept.
 func (d *Detector) credited(h, target uint64, w float32) bool {
 	source, pair := d.doorItems(h, target, w)
-	known, same := d.scan.door.has(h>>20, source, pair)
-	return known && same
+	return d.scan.door.surely(h>>20, source, pair)
 }
 
 // admit returns a slot for a source that has none.

@@ -136,7 +136,7 @@ func (d *Detector) packet(o *Observation, at int64, emit func(Verdict)) {
 		return
 	}
 	if x == nil {
-		if d.stale(o.Source, at, -1) {
+		if len(d.bans.last) > 0 && d.stale(o.Source, at, -1) {
 			return
 		}
 		credit, flooding, ok := d.enters(o, h, th, now, w)
@@ -181,23 +181,21 @@ func (d *Detector) reached(x *slot, o *Observation, step *step, at int64, emit f
 		x.flags &^= flagStopped
 	}
 	if weight(o.Kind) > 0.25 {
-		d.accompany(step, at, emit)
+		d.accompany(step, seconds(at), at, emit)
 	}
 }
 
 // accompany tells the source's company of a knock. A company is made by sources with two doors or more within its time.
-func (d *Detector) accompany(step *step, at int64, emit func(Verdict)) {
-	s := &d.scan
-	if step.soon && s.companies.knock(step, seconds(at), s.hosts.fewer(step.source)) {
+func (d *Detector) accompany(step *step, now uint32, at int64, emit func(Verdict)) {
+	if step.soon && d.scan.companies.knock(step, now, d.scan.hosts.fewer(step.source)) {
 		d.judgeCompany(step.source, at, emit)
 	}
 }
 
 // logged says whether log jails that combine with the packet jail may know the source.
-func (d *Detector) logged(a netip.Addr) bool {
-	if len(d.logs.sources) == 0 {
-		return false
-	}
+func (d *Detector) logged(a netip.Addr) bool { return len(d.logs.sources) > 0 && d.inLogs(a) }
+
+func (d *Detector) inLogs(a netip.Addr) bool {
 	for _, c := range d.classes {
 		k, n := c.key(a)
 		if d.logs.sources[sourceKey{key: k, bits: n}] != nil {

@@ -42,7 +42,7 @@ func (d *Detector) waiting(entry *uint64, o *Observation, k key, h, th uint64, n
 		return false
 	}
 	*entry = knockAgain(w, uint16(th), now)
-	d.accompany(&step{source: k, hash: h, target: th, before: float64(before), doors: float64(before + 1), fresh: true, soon: true}, at, emit)
+	d.accompany(&step{source: k, hash: h, target: th, before: float64(before), doors: float64(before + 1), fresh: true, soon: true}, now, at, emit)
 	return true
 }
 
@@ -58,6 +58,6 @@ func (d *Detector) waits(o *Observation, k key, h, th uint64, now uint32, credit
 		w |= spillFlood
 	}
 	s.spill.keep(words, w, h, now)
-	d.accompany(&step{source: k, hash: h, target: th, before: float64(credit), doors: float64(credit + 1), fresh: true, hidden: credit > 0, soon: true}, at, emit)
+	d.accompany(&step{source: k, hash: h, target: th, before: float64(credit), doors: float64(credit + 1), fresh: true, hidden: credit > 0, soon: true}, now, at, emit)
 	return true
 }
