@@ -41,7 +41,8 @@ func (d *doorkeeper) has(block, source, pair uint64) (known, same bool) {
 	return held(words, 0, source)|held(words, blockWords, source) == 1, same
 }
 
-// surely is has in the young generation, while that is so empty that hardly any pair is there by chance.
+// surely says whether both a source and its pair with a target are in the young generation; no, once that is so full that pairs may be there by
+// chance.
 func (d *doorkeeper) surely(block, source, pair uint64) bool {
 	if d.set > d.bits()/doorkeeperSure {
 		return false

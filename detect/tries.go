@@ -121,24 +121,25 @@ func (d *Detector) addTries(sh *share, js *jailState, at int64) {
 		return
 	}
 	oldest := max(at, d.newestTry(js)) - int64(c.NamesWindow)
-	sum, proven, names := 0, 0, 0
+	sum, proven, others := 0, 0, false
 	var first, last int64
+	var name uint32
 	for i := range js.tries {
 		t := &js.tries[i]
 		if t.at < oldest {
 			continue
 		}
 		if first == 0 {
-			first = t.at
+			first, name = t.at, t.name
 		}
 		last = t.at
 		sum += int(t.weight)
-		names += boolInt(t.weight == tryName)
+		others = others || t.name != name
 		if t.proven {
 			proven += int(t.weight)
 		}
 	}
-	if names < 2 {
+	if !others {
 		return // one name over and over may be a program with an old key or password
 	}
 	full := float64(tryName * c.Names)

@@ -60,6 +60,7 @@ func TestSlowGuessing(t *testing.T) {
 		{name: "two persons' old passwords", failed: every(8*minute, strings.Split(strings.Repeat("alice bob ", 80)+"bob", " ")...)},
 		{name: "root all day, as a program with an old key", failed: every(20*minute, of(70, "root")...)},
 		{name: "and another name", failed: every(20*minute, append(of(9, "root"), "p")...), want: a + " sshd proven"},
+		{name: "root all day, and then another name", failed: every(10*minute, append(of(70, "root"), "p")...), want: a + " sshd proven"},
 		{name: "eight times and another are none", failed: every(20*minute, append(of(8, "root"), "p")...)},
 		{name: "whatever the case", failed: every(20*minute, append(of(9, "Admin"), "p")...), want: a + " sshd proven"},
 		{name: "a mailbox of that name is somebody's", failed: every(8*minute, of(170, "admin@example.org")...)},
