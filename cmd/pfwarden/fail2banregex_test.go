@@ -62,7 +62,11 @@ func TestRegexBesideFilters(t *testing.T) {
 		if !undated[name] {
 			args = append([]string{"-v"}, args...)
 		}
-		if diff := sameRegex(real, conf, args...); diff != "" {
+		diff := sameRegex(real, conf, args...)
+		for again := 0; diff != "" && again < 2; again++ { // some lines are shown with the time of the run: a second may have passed between the two
+			diff = sameRegex(real, conf, args...)
+		}
+		if diff != "" {
 			t.Errorf("%s (-theirs +ours):\n%s", name, diff)
 		}
 	}
