@@ -106,7 +106,7 @@ func TestPrometheus(t *testing.T) {
 		https, trust := "  scheme: https\n", "  tls_config: {ca_file: "+g.dir+"/web/cert.pem}\n"
 		testkit.Must(t, os.WriteFile(dir+"/good", []byte("first-password"), 0o600))
 		testkit.Must(t, os.WriteFile(dir+"/wrong", []byte("guessed-password"), 0o600))
-		testkit.Must(t, os.WriteFile(dir+"/prometheus.yml", []byte("global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n"+
+		testkit.Must(t, os.WriteFile(dir+"/prometheus.yml", []byte("global: {scrape_interval: 3s, scrape_timeout: 3s}\nscrape_configs:\n"+
 			job("good", https+trust+auth("prometheus", "good"))+job("wrong-password", https+trust+auth("prometheus", "wrong"))+
 			job("wrong-user", https+trust+auth("root", "good"))+job("no-password", https+trust)+
 			job("plain", auth("prometheus", "good"))+job("untrusted", https+auth("prometheus", "good"))), 0o600))
