@@ -128,7 +128,11 @@ func (d *Daemon) clockForgotten() {
 
 // clockAtStart says what the ledger tells of the clock.
 func (d *Daemon) clockAtStart() {
-	switch c := d.bans.Clock(); {
+	c := d.bans.Clock()
+	if c.Misdated > 0 {
+		d.log.Warn("bans in the ledger are dated later than it was in use: they are taken to have begun now", "bans", c.Misdated)
+	}
+	switch {
 	case c.Behind > 0:
 		d.metrics.ClockSteps.With("back").Inc()
 		d.log.Warn("the machine's clock is behind what the ledger was written by: bans keep at most the time that they had left then", "behind", c.Behind, "bans", d.bans.Len())

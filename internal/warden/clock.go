@@ -1,6 +1,7 @@
 package warden
 
 import (
+	"slices"
 	"time"
 
 	"pfwarden/detect"
@@ -12,6 +13,9 @@ const (
 	steadyClock = 10 * time.Second
 	// longGone is after what time without a pfwarden a start doubts the clock: the bans that ended meanwhile can be taken up again.
 	longGone = 30 * 24 * time.Hour
+	// farAhead is by how much a ban may be ahead of the clock and of the last snapshot to be evidence of when the ledger was in use: a snapshot is
+	// saved every few minutes, so what is further ahead was dated by a damaged row, or by a clock that was wrong when it was written.
+	farAhead = day
 )
 
 // Clock says what New found about the clock.
@@ -19,6 +23,8 @@ type Clock struct {
 	Behind time.Duration // how far the clock was behind the ledger's newest entry; 0 = it was not
 	Gone   time.Duration // how long nothing had been written, where that is long enough to doubt the clock; else 0
 	Ended  int           // bans that ended in that time
+
+	Misdated int // bans that were dated later than the ledger was in use: they are taken to have begun now
 }
 
 // Clock gives it.
@@ -93,12 +99,7 @@ func later(t *time.Time, step time.Duration) {
 
 // compare holds the clock against what the ledger was written by, and dates the ledger's bans by it where it is behind.
 func (w *Warden) compare(bans []ledger.Ban) {
-	last := w.cfg.Last
-	for i := range bans {
-		if bans[i].Since.After(last) {
-			last = bans[i].Since
-		}
-	}
+	last := w.lastUse(bans)
 	if last.IsZero() {
 		return
 	}
@@ -111,14 +112,82 @@ func (w *Warden) compare(bans []ledger.Ban) {
 	case gone > longGone:
 		w.clock.Gone = gone
 	}
+	for i := range bans {
+		if begunBy(&bans[i], w.now) {
+			w.clock.Misdated++
+		}
+	}
 }
 
-// earlier dates a ban of the past by a clock that is behind the ledger.
+// lastUse is the newest time that the ledger is surely known to have been in use at, zero if there is none.
+func (w *Warden) lastUse(bans []ledger.Ban) time.Time {
+	last, known := w.cfg.Last, !w.cfg.Last.IsZero()
+	latest := w.now // that a ban may be dated to be evidence
+	if known && last.After(latest) {
+		latest = last
+	}
+	latest = latest.Add(farAhead)
+	for i := range bans {
+		if since := bans[i].Since; !since.After(latest) {
+			known = true
+			if since.After(last) {
+				last = since
+			}
+		}
+	}
+	if known {
+		return last
+	}
+	return agreed(bans) // the clock is behind all that there is
+}
+
+// agreed is the newest time that two bans agree on, to a day; where no two do, the one in the middle.
+func agreed(bans []ledger.Ban) time.Time {
+	if len(bans) == 0 {
+		return time.Time{}
+	}
+	times := make([]time.Time, len(bans))
+	for i := range bans {
+		times[i] = bans[i].Since
+	}
+	slices.SortFunc(times, time.Time.Compare)
+	for i := len(times) - 1; i > 0; i-- {
+		if times[i].Sub(times[i-1]) <= farAhead {
+			return times[i]
+		}
+	}
+	return times[(len(times)-1)/2]
+}
+
+// begunBy has a ban that is dated later begin now. It lasts no longer than it was to last, nor than until its end.
+func begunBy(b *ledger.Ban, now time.Time) bool {
+	ahead := b.Since.Sub(now)
+	if ahead <= steadyClock {
+		return false
+	}
+	b.Since = now.Truncate(time.Microsecond)
+	if b.LastHit.After(now) {
+		b.LastHit = b.Since
+	}
+	if moved := b.Until.Add(-ahead); !b.Until.IsZero() && moved.After(now) {
+		b.Until = moved
+	}
+	return true
+}
+
+// earlier dates a ban of the past by a clock that is behind the ledger. None has begun or ended later than now.
 func (w *Warden) earlier(p ledger.Past) ledger.Past {
 	if w.clock.Behind > 0 {
 		for _, t := range []*time.Time{&p.Since, &p.Until, &p.Ended} {
 			later(t, -w.clock.Behind)
 		}
+	}
+	if ahead := p.Since.Sub(w.now); ahead > steadyClock {
+		later(&p.Since, -ahead)
+		later(&p.Until, -ahead)
+	}
+	if p.Ended.After(w.now) {
+		p.Ended = w.now
 	}
 	return p
 }

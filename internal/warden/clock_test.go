@@ -3,6 +3,8 @@ package warden
 import (
 	"testing"
 	"time"
+
+	"pfwarden/internal/ledger"
 )
 
 // TestShift: what is remembered of a source, and the bans in force, keep their distance to the present when the clock is set.
@@ -81,5 +83,84 @@ func TestClockAheadAtStart(t *testing.T) {
 	h.table("banned 198.51.100.7")
 	if live := h.Live(); resumed != 1 || len(notices) != 1 || len(live) != 1 || !live[0].Until.Equal(t0.Add(DefaultLadder()[0])) {
 		t.Errorf("%d taken up again, in force: %+v", resumed, live)
+	}
+}
+
+// TestMisdatedBan: a row of the ledger that is dated far ahead, as a damaged one may be, is no evidence of when the ledger was in use: the other bans keep their
+// ends, whether there is a snapshot or not, and that one lasts from now on no longer than it was to last.
+func TestMisdatedBan(t *testing.T) {
+	t.Parallel()
+	const years = 64 * 365 * 24 * time.Hour
+	ban := func(id int64, source string, since, until time.Time) ledger.Ban {
+		return ledger.Ban{ID: id, Prefix: pfx(source), Table: "banned", Jail: "sshd", Proven: true, State: ledger.Active, Since: since, Until: until, Step: 1, Count: 1, By: "pfwarden"}
+	}
+	at := func(minutes int) time.Time { return t0.Add(time.Duration(minutes) * time.Minute) }
+	for _, c := range []struct {
+		name     string
+		snapshot time.Time
+		clock    time.Time // at the start
+		behind   time.Duration
+		bad      ledger.Ban
+		left     time.Duration // of the bad one
+	}{
+		{"whole row ahead, snapshot", at(0), at(1), 0, ban(3, "198.51.100.9", t0.Add(years), t0.Add(years+10*time.Minute)), 10 * time.Minute},
+		{"whole row ahead, no snapshot", time.Time{}, at(1), 0, ban(3, "198.51.100.9", t0.Add(years), t0.Add(years+10*time.Minute)), 10 * time.Minute},
+		{"its begin alone ahead", at(0), at(1), 0, ban(3, "198.51.100.9", t0.Add(years), at(5)), 4 * time.Minute},
+		{"for ever", at(0), at(1), 0, ban(3, "198.51.100.9", t0.Add(years), time.Time{}), -1},
+		{"two days ahead", at(0), at(1), 0, ban(3, "198.51.100.9", t0.Add(48*time.Hour), t0.Add(49*time.Hour)), time.Hour},
+		{"clock behind too, snapshot", at(0), t0.Add(-years), years, ban(3, "198.51.100.9", t0.Add(years), t0.Add(years+10*time.Minute)), 10 * time.Minute},
+		{"clock behind too, no snapshot", time.Time{}, t0.Add(-years), years, ban(3, "198.51.100.9", t0.Add(years), t0.Add(years+10*time.Minute)), 10 * time.Minute},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHouse(t, Config{Last: c.snapshot})
+			first, second := ban(1, "198.51.100.7", at(-10), at(20)), ban(2, "198.51.100.8", at(0), at(30))
+			if err := h.store.Record(t.Context(), ledger.Batch{Bans: []ledger.Ban{first, second, c.bad}}); err != nil {
+				t.Fatal(err)
+			}
+			now := c.clock.Add(c.behind) // by the clock that the ledger was written by
+			for range 2 {                // and the next start finds nothing amiss
+				h.restart(c.clock)
+				h.commit()
+				if got := h.Clock().Behind; got != c.behind {
+					t.Errorf("behind by %v, want %v", got, c.behind)
+				}
+				live := h.Live()
+				if len(live) != 3 {
+					t.Fatalf("%d bans in force, want 3", len(live))
+				}
+				for _, b := range live {
+					want := map[int64]time.Duration{1: at(20).Sub(now), 2: at(30).Sub(now), 3: c.left}[b.ID]
+					if b.Permanent() && want == -1 {
+						continue
+					}
+					if got := b.Until.Sub(c.clock); got != want || b.Since.After(c.clock) {
+						t.Errorf("ban %d: since %v, %v left, want %v", b.ID, b.Since, got, want)
+					}
+				}
+				h.cfg.Last, c.behind = time.Time{}, 0
+			}
+			if got := h.Clock().Misdated; got != 0 {
+				t.Errorf("%d misdated at the second start", got)
+			}
+		})
+	}
+}
+
+// TestMisdatedPast: a ban of the past that is dated far ahead is not remembered for longer than one that ended now.
+func TestMisdatedPast(t *testing.T) {
+	t.Parallel()
+	const years = 64 * 365 * 24 * time.Hour
+	h := newHouse(t, Config{})
+	bad := ledger.Ban{ID: 1, Prefix: pfx("198.51.100.9"), Table: "banned", Jail: "sshd", Proven: true, State: ledger.Ended, Step: 2, Count: 2, By: "pfwarden",
+		Since: t0.Add(years), Until: t0.Add(years + time.Hour), Ended: t0.Add(years + time.Hour), EndWhy: "expired"}
+	if err := h.store.Record(t.Context(), ledger.Batch{Bans: []ledger.Ban{bad}}); err != nil {
+		t.Fatal(err)
+	}
+	h.restart(t0)
+	for at, want := range map[time.Time]int{t0: 2, t0.Add(DefaultMemory + time.Hour): 0} {
+		if step, _, _ := h.Steps(at, bad.Prefix); step != want {
+			t.Errorf("at %v its step is %d, want %d", at, step, want)
+		}
 	}
 }

@@ -156,7 +156,7 @@ func New(ctx context.Context, cfg Config, store ledger.Store, pf PF, never *Neve
 	for i := range start.Unsettled {
 		w.resume(&all[i], &start.Unsettled[i])
 	}
-	if w.clock.Behind > 0 {
+	if w.clock.Behind > 0 || w.clock.Misdated > 0 {
 		for _, h := range w.live {
 			w.changed(h)
 		}
