@@ -89,6 +89,26 @@ func banKey(jail string, p netip.Prefix, ident string, since time.Time) string {
 	return fmt.Sprintf("%s %v %s %d", jail, p, ident, since.Unix())
 }
 
+// importer's name in the ledger, and how the reason of a ban begins that it took over. The date behind it is fail2ban's: that of the ban in the ledger may be
+// another one, since none begins in the future, and clocks are set.
+const (
+	importedBy   = "fail2ban"
+	importedFrom = "taken over from fail2ban's database"
+	importedAt   = ", where it is dated "
+)
+
+// datedBy gives the time at which fail2ban dated a ban that was taken over before.
+func datedBy(b *ledger.Ban) time.Time {
+	for _, reason := range b.Reasons {
+		if text, ok := strings.CutPrefix(reason, importedFrom+importedAt); ok {
+			if at, err := time.Parse(time.RFC3339, text); err == nil {
+				return at
+			}
+		}
+	}
+	return b.Since
+}
+
 // known finds out what the ledger holds.
 func (i *importer) known(ctx context.Context, store ledger.Store) error {
 	start, err := store.Start(ctx)
@@ -96,6 +116,14 @@ func (i *importer) known(ctx context.Context, store ledger.Store) error {
 		return err
 	}
 	i.next = start.LastID
+	before, err := store.History(ctx, ledger.Query{By: importedBy, Limit: 2 * maxImported, WithoutStory: true})
+	if err != nil {
+		return err
+	}
+	for n := range before {
+		b := &before[n]
+		i.have[banKey(b.Jail, b.Prefix, b.Ident, datedBy(b))] = true
+	}
 	return store.Walk(ctx, time.Time{}, func(p ledger.Past) error {
 		i.have[banKey(p.Jail, p.Prefix, p.Ident, p.Since)] = true
 		return nil
@@ -129,7 +157,7 @@ func (i *importer) bans(ctx context.Context, db *sql.DB) error {
 			if !ok || len(i.list) >= maxImported {
 				continue
 			}
-			key := banKey(jail, b.Prefix, b.Ident, b.Since)
+			key := banKey(jail, b.Prefix, b.Ident, datedBy(&b))
 			inForce := b.Until.IsZero() || b.Until.After(i.now)
 			switch {
 			case q.live && !inForce, i.have[key], live[key]:
@@ -138,7 +166,7 @@ func (i *importer) bans(ctx context.Context, db *sql.DB) error {
 				live[key] = true
 				i.out.Live++
 			default:
-				b.State, b.EndWhy, b.EndedBy = ledger.Ended, "expired", "fail2ban"
+				b.State, b.EndWhy, b.EndedBy = ledger.Ended, "expired", importedBy
 				if b.Ended = b.Until; inForce { // it is in force no more, or again since
 					b.Ended, b.EndWhy = i.now, "replaced"
 				}
@@ -171,11 +199,14 @@ func (i *importer) ban(jail, ip string, since, length float64, count int, data [
 		i.note("a ban of %s: there is no jail %s", ip, jail)
 		return b, false
 	}
-	if newest := float64(i.now.Unix()); !(since <= newest) { // by a clock that was ahead: the ledger would be taken to be as far ahead of ours
-		since = newest
+	const first, last = 1, 253402300799 // the first second that the ledger does not take for "none", and the last that RFC 3339 can write
+	if !(since >= first) {
+		since = first
 	}
-	b = ledger.Ban{Jail: jail, Scope: j.Warden.ScopeOf(jail), Table: j.Warden.Table, State: ledger.Intended, By: "fail2ban", Count: max(count, 1),
-		Since: time.Unix(int64(since), 0), Reasons: []string{"taken over from fail2ban's database"}}
+	dated := time.Unix(int64(min(since, last)), 0).UTC()
+	since = min(since, float64(i.now.Unix())) // by a clock that was ahead: the ledger would be taken to be as far ahead of ours
+	b = ledger.Ban{Jail: jail, Scope: j.Warden.ScopeOf(jail), Table: j.Warden.Table, State: ledger.Intended, By: importedBy, Count: max(count, 1),
+		Since: time.Unix(int64(since), 0), Reasons: []string{importedFrom + importedAt + dated.Format(time.RFC3339)}}
 	if a, err := netip.ParseAddr(ip); err == nil {
 		a = a.Unmap().WithZone("")
 		b.Prefix = netip.PrefixFrom(a, a.BitLen())

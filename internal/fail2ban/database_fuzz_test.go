@@ -61,9 +61,10 @@ func FuzzImport(f *testing.F) {
 			testkit.Must(t, os.WriteFile(path, whole, 0o600))
 		}
 		store := &ledger.Memory{}
-		out, err := r.Import(t.Context(), path, store, now, func(path string, offset int64) (capture.Position, error) {
+		position := func(path string, offset int64) (capture.Position, error) {
 			return capture.Position{Path: path, Offset: offset}, nil
-		})
+		}
+		out, err := r.Import(t.Context(), path, store, now, position)
 		if err != nil {
 			return
 		}
@@ -76,6 +77,10 @@ func FuzzImport(f *testing.F) {
 			if b.Jail != "web" || b.Ident == "" && !b.Prefix.IsValid() || b.Prefix.IsValid() && b.Prefix != b.Prefix.Masked() {
 				t.Errorf("taken over: %+v", b)
 			}
+		}
+		again, err := r.Import(t.Context(), path, store, now.Add(time.Minute), position)
+		if err != nil || again.Live+again.History != 0 {
+			t.Errorf("a second import took over %+v, %v", again, err)
 		}
 	})
 }

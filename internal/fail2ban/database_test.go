@@ -98,9 +98,11 @@ func TestImportDatabase(t *testing.T) {
 	if !ok || len(snap.Positions) != 1 || snap.Positions[0].Offset != 11 {
 		t.Errorf("snapshot %+v", snap)
 	}
-	again, err := r.Import(ctx, file, store, now, at)
-	testkit.Must(t, err)
-	if again.Live != 0 || again.History != 0 {
-		t.Errorf("a second import took over %+v", again)
+	for _, later := range []time.Duration{0, time.Second, time.Hour, 900_000_001 * time.Second} { // behind the last, that of the future is past
+		again, err := r.Import(ctx, file, store, now.Add(later), at)
+		testkit.Must(t, err)
+		if again.Live != 0 || again.History != 0 {
+			t.Errorf("%v later a second import took over %+v", later, again)
+		}
 	}
 }

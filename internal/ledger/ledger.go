@@ -208,6 +208,7 @@ type Query struct {
 	Ident        string
 	Table        string
 	Jail         string
+	By           string
 	From, To     time.Time // Since in [From, To)
 	LiveOnly     bool
 	Limit        int  // 0 = 1000

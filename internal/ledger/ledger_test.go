@@ -139,9 +139,9 @@ func TestHistorySelects(t *testing.T) {
 		ctx := t.Context()
 		var batch Batch
 		for i, p := range prefixes {
-			b := Ban{ID: int64(i + 1), Table: "banned", Jail: "sshd", Since: t0.Add(time.Duration(i) * time.Minute), State: Active}
+			b := Ban{ID: int64(i + 1), Table: "banned", Jail: "sshd", Since: t0.Add(time.Duration(i) * time.Minute), State: Active, By: "pfwarden"}
 			if p == "" {
-				b.Ident, b.Table, b.State = "eve", "", Ended
+				b.Ident, b.Table, b.State, b.By = "eve", "", Ended, "root"
 			} else {
 				b.Prefix = netip.MustParsePrefix(p)
 			}
@@ -169,6 +169,7 @@ func TestHistorySelects(t *testing.T) {
 			{"time", Query{From: t0.Add(time.Minute), To: t0.Add(3 * time.Minute)}, "3 2"},
 			{"table", Query{Table: "suspects"}, ""},
 			{"jail", Query{Jail: "sshd", Limit: 1}, "6"},
+			{"whose", Query{By: "root"}, "6"},
 		} {
 			got, err := s.History(ctx, c.q)
 			if err != nil {

@@ -208,6 +208,7 @@ func (q *Query) selects(b *Ban) bool {
 		q.Ident != "" && b.Ident != q.Ident,
 		q.Table != "" && b.Table != q.Table,
 		q.Jail != "" && b.Jail != q.Jail,
+		q.By != "" && b.By != q.By,
 		q.LiveOnly && !b.State.Live(),
 		!q.From.IsZero() && b.Since.Before(q.From),
 		!q.To.IsZero() && !b.Since.Before(q.To):

@@ -249,6 +249,9 @@ func (q *Query) where() (string, []any) {
 	if q.Jail != "" {
 		add("jail = ?", q.Jail)
 	}
+	if q.By != "" {
+		add("by = ?", q.By)
+	}
 	if !q.From.IsZero() {
 		add("since >= ?", micros(q.From))
 	}
