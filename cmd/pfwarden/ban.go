@@ -15,7 +15,7 @@ func newBanCommand(streams stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "ban ADDR...",
 		Short: "ban addresses or prefixes by hand",
-		Long: "ban puts addresses or prefixes into the table of the proven attackers and ends their connections. A ban in force is\n" +
+		Long: "ban puts addresses or prefixes into the table of the proven attackers and kills their states. A ban in force is\n" +
 			"lengthened, never shortened. An address on the never-list is refused, whoever asks. Needs root.",
 		Example: "  pfwarden ban 192.0.2.7\n  pfwarden ban --for 7d --reason 'ticket 4711' 192.0.2.7 2001:db8::/64\n  pfwarden ban --for forever 198.51.100.0/24",
 		Args:    nArgs(cobra.MinimumNArgs(1)),
@@ -31,8 +31,8 @@ func newBanCommand(streams stdio) *cobra.Command {
 			return ban(cmd, streams, o)
 		},
 	}
-	cmd.Flags().StringVar(&length, "for", "", "how `long`: 10m, 7d, 1d12h, or forever (default: the next step of the ladder)")
-	cmd.Flags().StringVar(&reason, "reason", "", "a `text` for the ledger")
+	cmd.Flags().StringVar(&length, "for", "", "`duration` of the ban: 10m, 7d, 1d12h, or forever (default: the next step of the ladder)")
+	cmd.Flags().StringVar(&reason, "reason", "", "`text` to keep in the ledger")
 	return cmd
 }
 

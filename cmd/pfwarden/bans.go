@@ -14,9 +14,9 @@ func newBansCommand(streams stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "bans [ADDR]",
 		Short: "list the bans in force, with what PF stopped for each",
-		Long: "bans lists the bans in force, oldest first; with an address only those that hold it. -o json prints one object a ban\n" +
+		Long: "bans lists the bans in force, oldest first; with an address only those that cover it. -o json prints one object per ban\n" +
 			"with the keys address, table, jail, proven, since, until (null: for ever), step, reason, packets, bytes, last_hit,\n" +
-			"and observed (true) where it is a ban that would have been made: with observe = true PF is never touched.",
+			"and observed (true) if PF was not told of it, because of observe = true.",
 		Example: "  pfwarden bans\n  pfwarden bans --jail sshd\n  pfwarden bans -o json | jq -r 'select(.packets > 1000) | .address'",
 		Args:    nArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {

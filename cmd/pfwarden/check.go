@@ -16,9 +16,9 @@ func newCheckCommand(streams stdio) *cobra.Command {
 	var set []string
 	cmd := &cobra.Command{
 		Use:   "check",
-		Short: "find every mistake in the configuration, and say what will be watched",
+		Short: "print every fault of the configuration, and what will be watched",
 		Long: "check reads the configuration and prints all its faults at once, each as file:line: key: what is wrong and what was\n" +
-			"expected. Without a fault it says what will be watched on this machine, and warns of rules that can never fire.\n" +
+			"expected. If there are none it says what will be watched on this machine, and warns of rules that can never match.\n" +
 			"It touches neither PF nor a running daemon. Exit status 2 if there is a fault, else 0; warnings do not count.",
 		Example: "  pfwarden check\n  pfwarden check -f new.toml\n  pfwarden check --set jail.sshd.maxretry=3 -o json",
 		Args:    nArgs(cobra.NoArgs),
@@ -30,7 +30,7 @@ func newCheckCommand(streams stdio) *cobra.Command {
 
 // setFlag adds --set to a verb that reads the configuration.
 func setFlag(cmd *cobra.Command, set *[]string) {
-	cmd.Flags().StringArrayVar(set, "set", nil, "override one key of the configuration: `section.key=value`; may be given several times")
+	cmd.Flags().StringArrayVar(set, "set", nil, "override one key of the configuration: `section.key=value` (may be repeated)")
 }
 
 func check(cmd *cobra.Command, streams stdio, set []string) error {

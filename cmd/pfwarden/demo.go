@@ -16,10 +16,10 @@ func newDemoCommand(streams stdio) *cobra.Command {
 	o := demo.Options{Version: version, Capture: pflog.CaptureKind()}
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "play the bundled samples through the daemon over a PF in memory, serving metrics",
-		Long: `Play one day of a gateway (pflog, sshd, httpd) through the daemon's real path, over a PF in memory, day after day, and serve
-its metrics. Time runs faster than in life (--speed): bans are made and end by that time. Nothing on this machine is changed, and no
-rights are needed; the control socket's path is printed.`,
+		Short: "play the bundled samples through a daemon over a PF in memory, and serve metrics",
+		Long: `Play one day of a gateway (pflog, sshd, httpd) through a real daemon over a PF in memory, day after day, and serve its metrics.
+Time runs faster than real time (--speed), and bans are made and expire by it. Nothing on this machine is changed, and no
+privileges are needed; the control socket's path is printed.`,
 		Example: `  pfwarden demo
   pfwarden demo --speed 1440 --days 1 --listen 127.0.0.1:9999`,
 		Args: nArgs(cobra.NoArgs),
@@ -41,8 +41,8 @@ rights are needed; the control socket's path is printed.`,
 			return demo.Run(ctx, o)
 		},
 	}
-	cmd.Flags().Float64Var(&o.Speed, "speed", 144, "how many `times` faster than life; 144 plays the day in ten minutes")
-	cmd.Flags().IntVar(&o.Days, "days", 0, "stop after so many days; 0 = never")
+	cmd.Flags().Float64Var(&o.Speed, "speed", 144, "how many `times` faster than real time; 144 plays the day in ten minutes")
+	cmd.Flags().IntVar(&o.Days, "days", 0, "stop after this number of `days`; 0 = never")
 	cmd.Flags().StringVar(&o.Listen, "listen", "127.0.0.1:9845", "`address` of the metrics; \"\" = none")
 	return cmd
 }

@@ -12,7 +12,7 @@ import (
 func newExplainCommand(streams stdio) *cobra.Command {
 	return &cobra.Command{
 		Use:   "explain ADDR",
-		Short: "tell all that is known of an address, and why it is banned or not",
+		Short: "tell all that is known about an address, and why it is banned or not",
 		Long: "explain tells the story of an address: every observation that was kept, each jail's share of the suspicion, the gates\n" +
 			"that were asked and what they answered, the verdict, its bans, and what PF stopped for them.",
 		Example: "  pfwarden explain 192.0.2.7\n  pfwarden explain 2001:db8::1 -o json",

@@ -16,12 +16,12 @@ func newImportCommand(streams stdio) *cobra.Command {
 	var database string
 	cmd := &cobra.Command{
 		Use:   "import [flags] DIR",
-		Short: "write what a fail2ban folder comes to as pfwarden.toml; take over its bans",
-		Long: `Read a fail2ban folder and write the jails that it comes to as sections of pfwarden.toml to standard output, for those who
-move. What pfwarden's own jails cannot say stands there as a comment. Those who stay need no import: set fail2ban = "DIR".
+		Short: "translate a fail2ban folder into pfwarden.toml; take over its bans",
+		Long: `Read a fail2ban folder and print its jails as sections of pfwarden.toml, for those who move. What pfwarden's own jails cannot
+express stands there as a comment. To keep the folder, no import is needed: set fail2ban = "DIR".
 
-With --database the bans in force, the history and the log positions of fail2ban's database are taken over into the ledger,
-for the jails of DIR as they are. The daemon must not run meanwhile.`,
+With --database, the bans in force, the history and the log positions of fail2ban's database are copied into the ledger,
+for the jails of DIR as they are. The daemon must not be running.`,
 		Example: "  pfwarden import /etc/fail2ban > pfwarden.toml\n  pfwarden import --database /var/lib/fail2ban/fail2ban.sqlite3 /etc/fail2ban > /dev/null",
 		Args:    nArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -56,6 +56,6 @@ for the jails of DIR as they are. The daemon must not run meanwhile.`,
 		},
 	}
 	setFlag(cmd, &set)
-	cmd.Flags().StringVar(&database, "database", "", "take bans, history and log positions over from this `file`, fail2ban's database")
+	cmd.Flags().StringVar(&database, "database", "", "copy bans, history and log positions from this `file`, fail2ban's database")
 	return cmd
 }

@@ -67,7 +67,7 @@ func mayJournal(name string) error {
 		return err
 	}
 	if string(head[:n]) != detect.JournalMagic[:n] {
-		return fmt.Errorf("%s is there already and no journal; it is left alone: name another file", name)
+		return fmt.Errorf("%s exists and is not a journal; it is left as it is: name another file", name)
 	}
 	return nil
 }

@@ -44,7 +44,7 @@ func TestReplayJournal(t *testing.T) {
 	if err := os.WriteFile(other, []byte("address,class,want,first,last\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := verb("--samples", "--journal", other); err == nil || !strings.Contains(err.Error(), "left alone") {
+	if _, _, err := verb("--samples", "--journal", other); err == nil || !strings.Contains(err.Error(), "not a journal") {
 		t.Errorf("a journal in place of another file: %v", err)
 	}
 	b, err := os.ReadFile(name)

@@ -11,9 +11,9 @@ import (
 func newNeverCommand(streams stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "never",
-		Short: "see and change the list of addresses that are never banned",
-		Long: "never shows and changes the never-list: addresses that nobody bans, whatever happens, also not inside a wider prefix.\n" +
-			"What is added here stays over restarts; entries of the configuration and the system's own addresses are changed there.",
+		Short: "show or change the list of addresses that are never banned",
+		Long: "never shows and changes the never-list: addresses that are never banned, not even as part of a wider prefix. What is\n" +
+			"added here survives restarts; entries that come from the configuration or from the system are changed there.",
 		Example: "  pfwarden never list\n  pfwarden never add 192.0.2.7\n  pfwarden never remove 192.0.2.7",
 		Args:    cobra.ArbitraryArgs,
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -24,13 +24,13 @@ func newNeverCommand(streams stdio) *cobra.Command {
 		},
 	}
 	list := &cobra.Command{
-		Use: "list", Short: "show the never-list, with what each entry comes from", Args: nArgs(cobra.NoArgs),
+		Use: "list", Short: "show the never-list, and where each entry comes from", Args: nArgs(cobra.NoArgs),
 		Example: "  pfwarden never list\n  pfwarden never list -o json",
 		RunE:    func(cmd *cobra.Command, _ []string) error { return neverList(cmd, streams) },
 	}
 	var comment string
 	add := &cobra.Command{
-		Use: "add ADDR...", Short: "put addresses or prefixes on the never-list, for good, and end their bans", Args: nArgs(cobra.MinimumNArgs(1)),
+		Use: "add ADDR...", Short: "put addresses or prefixes on the never-list permanently, and end their bans", Args: nArgs(cobra.MinimumNArgs(1)),
 		Example: "  pfwarden never add 192.0.2.7 2001:db8:1::/48\n  pfwarden never add --comment 'monitoring' 198.51.100.9",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return neverChange(cmd, streams, args, "never to be banned", func(c *control.Client, o control.BanOrder) (control.BanResult, error) {
@@ -38,7 +38,7 @@ func newNeverCommand(streams stdio) *cobra.Command {
 			})
 		},
 	}
-	add.Flags().StringVar(&comment, "comment", "", "a `text` for the ledger")
+	add.Flags().StringVar(&comment, "comment", "", "`text` to keep in the ledger")
 	remove := &cobra.Command{
 		Use: "remove ADDR...", Short: "take addresses or prefixes off the never-list", Args: nArgs(cobra.MinimumNArgs(1)),
 		Example: "  pfwarden never remove 192.0.2.7",

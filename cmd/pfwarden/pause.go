@@ -10,9 +10,9 @@ func newPauseCommand(streams stdio) *cobra.Command {
 	var flush bool
 	cmd := &cobra.Command{
 		Use:   "pause",
-		Short: "stop banning, keep watching",
-		Long: "pause suspends banning until resume, also over a restart; watching, counting and expiry go on. With --flush the tables\n" +
-			"are emptied as well; bans whose time is not over come back with resume. Needs root.",
+		Short: "stop banning but keep watching",
+		Long: "pause suspends banning until resume, even across a restart; watching, counting and expiry go on. With --flush the tables\n" +
+			"are emptied as well; bans that have not expired come back with resume. Needs root.",
 		Example: "  pfwarden pause\n  pfwarden pause --flush",
 		Args:    nArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
@@ -31,7 +31,7 @@ func newResumeCommand(streams stdio) *cobra.Command {
 	return &cobra.Command{
 		Use:     "resume",
 		Short:   "ban again after a pause",
-		Long:    "resume takes back pause: banning goes on, and bans whose time is not over are put back into the tables. Needs root.",
+		Long:    "resume ends a pause: banning goes on, and bans that have not expired are put back into the tables. Needs root.",
 		Example: "  pfwarden resume",
 		Args:    nArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {

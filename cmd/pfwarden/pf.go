@@ -9,9 +9,9 @@ import (
 func newPFCommand(streams stdio) *cobra.Command {
 	return &cobra.Command{
 		Use:   "pf",
-		Short: "show our part of PF, and whether packets are really being blocked",
-		Long: "pf shows what pfctl's show commands tell of us: whether PF is enabled and calls our anchor, the anchor's rules, its tables,\n" +
-			"their addresses and counters, and PF's limits; and says in words whether packets are really being filtered.",
+		Short: "show our anchor and tables in PF, and whether packets are really being blocked",
+		Long: "pf shows what pfctl says about pfwarden's part of PF: whether PF is enabled and calls the anchor, the anchor's rules, its\n" +
+			"tables, their addresses and counters, and PF's limits; and it says in words whether packets are really being blocked.",
 		Example: "  pfwarden pf\n  pfwarden pf -o json | jq .filtering",
 		Args:    nArgs(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {

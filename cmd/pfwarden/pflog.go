@@ -25,17 +25,17 @@ func newPflogCommand(streams stdio) *cobra.Command {
 	var flags pflogFlags
 	cmd := &cobra.Command{
 		Use:   "pflog [FILE...]",
-		Short: "print pflog files, one line a record",
-		Long: `Print the records of pflog files in tcpdump's manner, or as JSON Lines with -o json.
+		Short: "print pflog files, one line per record",
+		Long: `Print the records of pflog files in tcpdump's style, or as JSON Lines with -o json.
 
-Files are pcap or pcapng of link type 117 (or 17) in any byte order, as they are or compressed by gzip, zstd, bzip2 or xz;
-the content tells, not the name. Several files are merged in time order. Without a file, or for "-", standard input is read.
+Files are pcap or pcapng of link type 117 (or 17) in any byte order, plain or compressed by gzip, zstd, bzip2 or xz; this is
+told by content, not by name. Several files are merged in time order. Without a file, or for "-", standard input is read.
 
-A record that cannot be understood is named on standard error and passed over; so is an incomplete record at the end of a
-file, which may still be growing. Exit status is 1 if a file cannot be opened, is no pflog file or is damaged further on.
+A record that cannot be decoded is reported on standard error and skipped; so is an incomplete record at the end of a
+file, which may still be growing. Exit status is 1 if a file cannot be opened, is not a pflog file or is damaged further on.
 
-The filter has tcpdump's words: ip ip6 tcp udp icmp icmp6 host net port portrange src dst inbound outbound on action reason
-rnr srnr rset and or not ( ), and rid, uid, flags, nat and proto. It is right for IPv6 of every system.`,
+The filter is written in tcpdump's words: ip ip6 tcp udp icmp icmp6 host net port portrange src dst inbound outbound on action
+reason rnr srnr rset and or not ( ), and in rid, uid, flags, nat and proto. It also works on IPv6 records of every system.`,
 		Example: `  pfwarden pflog /var/log/pflog
   pfwarden pflog --filter 'inbound and action block and tcp dst port 22 or 23' /var/log/pflog.*.gz
   tcpdump -i pflog0 -w - | pfwarden pflog -o json`,
@@ -45,9 +45,9 @@ rnr srnr rset and or not ( ), and rid, uid, flags, nat and proto. It is right fo
 	}
 	f := cmd.Flags()
 	f.StringVar(&flags.filter, "filter", "", "print only the records that match `expression`")
-	f.StringVar(&flags.dialect, "dialect", "auto", "`system` that wrote the records, where their layout leaves it open: auto, openbsd, freebsd, netbsd, dragonfly, darwin")
+	f.StringVar(&flags.dialect, "dialect", "auto", "`system` that wrote the records, where their layout is ambiguous: auto, openbsd, freebsd, netbsd, dragonfly, darwin")
 	f.StringVar(&flags.idOrder, "id-order", "file", "byte `order` of uid, pid and tracker: file, little, big")
-	f.StringVar(&flags.oldDirections, "old-direction", "first", "numbering of link type 17's directions: first (0 in, 1 out) or later (1 in, 2 out)")
+	f.StringVar(&flags.oldDirections, "old-direction", "first", "`numbering` of the directions in link type 17: first (0 in, 1 out) or later (1 in, 2 out)")
 	f.StringVar(&flags.timezone, "timezone", "Local", "time `zone` of the text output")
 	f.BoolVar(&flags.distinct, "distinct", false, "print only the first record of a packet that OpenBSD's \"log (matches)\" logged several times")
 	return cmd

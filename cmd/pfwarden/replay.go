@@ -35,20 +35,20 @@ func newReplayCommand(streams stdio) *cobra.Command {
 	var flags replayFlags
 	cmd := &cobra.Command{
 		Use:   "replay [--samples] [FILE...]",
-		Short: "play old pflog files and logs through the detector: who would have been banned, when, why",
+		Short: "play old pflog files and logs through the detector: who would have been banned, when and why",
 		Long: `Play pflog files and text logs, in any mixture, through the same detector and the same rules that run uses, in the
 records' own time. PF is not asked, nothing is changed and no name is resolved. What a file holds is told by its
 content: pcap or pcapng of pflog, or text; both may be compressed by gzip, zstd, bzip2 or xz; "-" is standard input.
 
-Text logs are given to every filter there is. Their times are taken to be of this machine's zone (--timezone) and,
-where they have no year, of the year that fits the file's modification time (--year). Blocks on every interface are
-evidence, unless pflog.watch or --watch names some.
+Text logs are given to every filter. Time stamps without a zone are taken to be in this machine's (or --timezone), those
+without a year in the year that fits the file's modification time (or --year). Blocks on every interface count as evidence,
+unless pflog.watch or --watch names some.
 
-A journal that "run --journal" wrote is replayed alone, to the verdict log: one JSON object a verdict with -o json. The journal
-brings the settings that it was recorded with, and the verdicts are compared with those of the run.
+A journal written by "run --journal" is replayed alone, to the verdict log: with -o json one JSON object per verdict. It brings
+the settings that it was recorded with, and its verdicts are compared with those of the recorded run.
 
-With --set the input is played with the current settings as well, and the difference is told: who is banned more, who no
-longer. With --labels the verdicts are scored against a CSV of address,class,want,first,last.`,
+With --set the input is also played with the current settings, and the difference is shown: who is banned in addition, who no
+longer. With --labels the verdicts are scored against a CSV file with the columns address,class,want,first,last.`,
 		Example: `  pfwarden replay --samples
   pfwarden replay /var/log/pflog /var/log/pflog.*.gz /var/log/authlog
   pfwarden replay --set portscan.threshold=5 --html report.html pflog.pcap access.log`,
@@ -57,15 +57,15 @@ longer. With --labels the verdicts are scored against a CSV of address,class,wan
 		},
 	}
 	f := cmd.Flags()
-	f.StringArrayVar(&flags.set, "set", nil, "override a `key=value` of the configuration, as in portscan.threshold=5 (may be repeated)")
-	f.StringArrayVar(&flags.watch, "watch", nil, "take blocks on this `interface` alone for evidence (may be repeated)")
-	f.StringVar(&flags.timezone, "timezone", "Local", "`zone` of times without one in text logs: CET, +0100, Europe/Berlin …")
-	f.IntVar(&flags.year, "year", 0, "`year` of times without one in text logs (default: by the file's modification time)")
+	f.StringArrayVar(&flags.set, "set", nil, "override one key of the configuration: `section.key=value` (may be repeated)")
+	f.StringArrayVar(&flags.watch, "watch", nil, "count only blocks on this `interface` as evidence (may be repeated)")
+	f.StringVar(&flags.timezone, "timezone", "Local", "`zone` of time stamps without one in text logs: CET, +0100, Europe/Berlin …")
+	f.IntVar(&flags.year, "year", 0, "`year` of time stamps without one in text logs (default: by the file's modification time)")
 	f.StringVar(&flags.labels, "labels", "", "score the verdicts against this CSV `file`")
 	f.StringVar(&flags.html, "html", "", "also write the report as one HTML `file`")
 	f.StringVar(&flags.csv, "csv", "", "also write the bans as a CSV `file`")
-	f.StringVar(&flags.journal, "journal", "", "write every input of the detector to this `file`")
-	f.BoolVar(&flags.compare, "compare", true, "with --set, replay the current settings too and tell who is banned more and who no longer")
+	f.StringVar(&flags.journal, "journal", "", "record every input of the detector in this `file`")
+	f.BoolVar(&flags.compare, "compare", true, "with --set, replay the current settings too, and show who is banned in addition and who no longer")
 	f.BoolVar(&flags.samples, "samples", false, "play the bundled samples: one day of a gateway")
 	f.BoolVarP(&flags.quiet, "quiet", "q", false, "no progress bar")
 	return cmd

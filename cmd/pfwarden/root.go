@@ -69,7 +69,7 @@ func newRootCommand(streams stdio) *cobra.Command {
 	flags.StringP("config", "f", "/etc/pfwarden.toml", "configuration `file`; without one the system's defaults apply")
 	flags.StringP("output", "o", "text", "`format` of the output: text or json (JSON Lines where it is a list)")
 	flags.String("socket", "", "control socket `path` of the daemon (default: the configuration's)")
-	flags.BoolP("verbose", "v", false, "say more")
+	flags.BoolP("verbose", "v", false, "print more detail")
 	root.PersistentPreRunE = func(cmd *cobra.Command, _ []string) error { return checkOutput(cmd) }
 
 	root.SuggestionsMinimumDistance = 2

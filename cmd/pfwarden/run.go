@@ -25,11 +25,12 @@ func newRunCommand(streams stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run",
 		Short: "watch and ban: the daemon, in the foreground",
-		Long: `Watch PF's log and the servers' logs, and keep attackers in the tables of a PF anchor. It stays in the foreground; the
-system's rc(8) puts it into the background.
+		Long: `Watch PF's log and the servers' logs, and keep attackers in the tables of a PF anchor. The daemon stays in the foreground;
+the system's rc(8) puts it into the background.
 
-SIGHUP reads the configuration again (refused as a whole if it has a fault: the old one stays) and compares PF's tables
-with what they should hold; SIGTERM and SIGINT stop in order, leaving the tables in place unless pf.keep_on_stop is false.`,
+SIGHUP reads the configuration again (one with a fault is refused as a whole, and the old one stays) and compares PF's tables
+with what they should hold; SIGTERM and SIGINT stop in order, leaving the tables in place unless pf.keep_on_stop is false;
+SIGUSR1 reopens the logs.`,
 		Example: `  pfwarden run
   pfwarden run -f ./pfwarden.toml --set observe=true --set log.target=stderr`,
 		Args: nArgs(cobra.NoArgs),
@@ -82,8 +83,8 @@ with what they should hold; SIGTERM and SIGINT stop in order, leaving the tables
 		},
 	}
 	flags.add(cmd)
-	cmd.Flags().StringVar(&flags.journal, "journal", "", "flight recorder: write every input of the detector to this `file`, behind what was recorded there before")
-	cmd.Flags().BoolVar(&flags.one, "single-process", false, "as root: do everything in one process, with root's rights")
+	cmd.Flags().StringVar(&flags.journal, "journal", "", "flight recorder: append every input of the detector to this `file`, for replay")
+	cmd.Flags().BoolVar(&flags.one, "single-process", false, "as root: do everything in one process with root's rights")
 	return cmd
 }
 

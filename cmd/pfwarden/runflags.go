@@ -19,8 +19,8 @@ type runFlags struct {
 
 func (r *runFlags) add(cmd *cobra.Command) {
 	flags := cmd.Flags()
-	flags.StringArrayVar(&r.set, "set", nil, "override a `key=value` of the configuration, as in jail.sshd.maxretry=3 (may be repeated)")
-	flags.StringVar(&r.folder, "fail2ban", "", "run the jails of this fail2ban `folder` too, as they are")
+	flags.StringArrayVar(&r.set, "set", nil, "override one key of the configuration: `section.key=value` (may be repeated)")
+	flags.StringVar(&r.folder, "fail2ban", "", "also run the jails of this fail2ban `folder`, as they are")
 	flags.StringVar(&r.user, "user", "", "`name` of the user that the unprivileged process runs as (default _pfwarden, or nobody if there is none)")
 }
 

@@ -30,9 +30,9 @@ func newSimulateCommand(streams stdio) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "simulate -o FILE [--logs DIR] [--labels FILE]",
 		Short: "write labelled traffic of a gateway: pflog, server logs, and who is who",
-		Long: `Write what PF and the servers behind a gateway would log, with scans, bots and guessers, with everybody who must not be
-banned, and, if asked for, with attacks on the detector; and a list that says who is which. The same flags give the same bytes.
-"replay --labels" scores the detector by it. Classes, rates and where they come from: docs/simulate.md.`,
+		Long: `Write what PF and the servers behind a gateway would log of scans, bots and password guessing, of everybody who must not be
+banned and, on request, of attacks on the detector; and a list of who is who, by which "replay --labels" scores the detector.
+The same flags produce the same bytes. The classes, their rates and the sources of these: docs/simulate.md.`,
 		Example: `  pfwarden simulate --seed 1 -o out.pflog --logs logs --labels labels.csv
   pfwarden replay --timezone UTC --labels labels.csv out.pflog logs/authlog logs/error_log
   pfwarden simulate --seed 2 --hosts 8 --days 7 --flood 10000000 -o - | pfwarden replay -`,
@@ -41,25 +41,25 @@ banned, and, if asked for, with attacks on the detector; and a list that says wh
 	}
 	f := cmd.Flags()
 	o := &flags.o
-	f.Uint64Var(&o.Seed, "seed", 1, "`number` that all is drawn from")
-	f.IntVar(&o.Hosts, "hosts", 256, "addresses behind the gateway: `1`, 8, 256 or any other number up to 65536")
+	f.Uint64Var(&o.Seed, "seed", 1, "`number` that seeds the random numbers")
+	f.IntVar(&o.Hosts, "hosts", 256, "`number` of addresses behind the gateway: 1, 8, 256 or any other up to 65536")
 	f.Float64Var(&o.Days, "days", 1, "how many `days` of traffic")
 	f.StringVar(&flags.start, "start", "2026-10-01T00:00:00Z", "`time` of the first record, RFC 3339")
 	f.Float64Var(&o.Scale, "scale", 1, "multiply the number of senders by this `factor`")
-	f.StringSliceVar(&o.Classes, "class", nil, "only senders of this `class` (may be repeated; --list names them)")
-	f.StringVar(&flags.dialect, "dialect", "openbsd", "`system` whose records to write, or the dialect: "+strings.Join(simulate.Dialects(), ", "))
+	f.StringSliceVar(&o.Classes, "class", nil, "write senders of this `class` only (may be repeated; --list names them)")
+	f.StringVar(&flags.dialect, "dialect", "openbsd", "`system` whose records to write, or the record layout: "+strings.Join(simulate.Dialects(), ", "))
 	f.BoolVar(&flags.bigEndian, "big-endian", false, "write as a big-endian machine does")
-	f.BoolVar(&flags.nanoseconds, "nanoseconds", false, "write times to the nanosecond")
+	f.BoolVar(&flags.nanoseconds, "nanoseconds", false, "write time stamps in nanoseconds")
 	f.Uint32Var(&flags.snaplen, "snaplen", 0, "`bytes` kept of each record (default 160; the BSDs other than OpenBSD keep 116)")
 	f.StringVarP(&flags.output, "output", "o", "", "write pflog records to this `file`; - is standard output")
 	f.Lookup("output").Annotations = map[string][]string{fileFlag: {"true"}}
 	f.StringVar(&flags.logs, "logs", "", "write authlog and error_log into this `folder`")
 	f.StringVar(&flags.labels, "labels", "", "write who is who into this CSV `file`")
-	f.IntVar(&o.Flood, "flood", 0, "also a flood of this `number` of forged sources, one packet each")
-	f.IntVar(&o.Evict, "evict", 0, "also this `number` of forged sources with three packets each, to push others out of the detector's tables")
-	f.IntVar(&o.Frame, "frame", 0, "also scans forged in the name of this `number` of addresses that our side speaks to")
-	f.IntVar(&o.GateRaising, "gate-raising", 0, "also this `number` of scanners that dress as victims first")
-	f.DurationVar(&o.FloodSpan, "flood-span", time.Hour, "how long --flood and --evict take, around the middle of the `time`")
+	f.IntVar(&o.Flood, "flood", 0, "add a flood of this `number` of forged sources, one packet each")
+	f.IntVar(&o.Evict, "evict", 0, "add this `number` of forged sources of three packets each, to push others out of the detector's tables")
+	f.IntVar(&o.Frame, "frame", 0, "add scans forged in the name of this `number` of addresses that our side talks to")
+	f.IntVar(&o.GateRaising, "gate-raising", 0, "add this `number` of scanners that first pose as victims of a flood")
+	f.DurationVar(&o.FloodSpan, "flood-span", time.Hour, "how `long` --flood and --evict last, around the middle of the time")
 	f.BoolVar(&flags.list, "list", false, "list the classes and stop")
 	return cmd
 }

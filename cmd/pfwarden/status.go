@@ -13,9 +13,9 @@ import (
 func newStatusCommand(streams stdio) *cobra.Command {
 	return &cobra.Command{
 		Use:   "status [JAIL]",
-		Short: "show how the daemon is: health, sources, jails, tables",
-		Long: "status shows whether everything is as it should be, what is read and how far, what each jail saw and did, and what is in\n" +
-			"the tables. With a jail it shows that jail and its bans.",
+		Short: "show the state of the daemon: health, sources, jails, tables",
+		Long: "status shows the daemon's health, what is read and how far, what each jail saw and did, and what is in the tables. With a\n" +
+			"jail it shows that jail and its bans.",
 		Example: "  pfwarden status\n  pfwarden status sshd\n  pfwarden status -o json | jq .health",
 		Args:    nArgs(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {

@@ -28,14 +28,14 @@ func testCommand(streams stdio, folder fail2banFilters) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "test [flags] LOG FILTER[options]|REGEX",
 		Short: "try a filter or a pattern on a log",
-		Long: `Run one filter over one log and say what each pattern matched, which lines were missed, which time stamps were found and
+		Long: `Run one filter over one log and report what each pattern matched, which lines were missed, which time stamps were found and
 how long it took. On a terminal the report shows where in the line each part matched.
 
 LOG is a file, "-" for standard input, or a line of text. FILTER is one of pfwarden's own filters with its options, with
 --fail2ban one of that folder's, or a pattern with a tag such as <ADDR> or <HOST>.
 
-Times are taken as they stand in the log. With --now they are taken as fail2ban would take them at that moment: lines older
-than the find time of 10 minutes are passed over, unless --no-findtime is given.`,
+Time stamps are taken as they stand in the log. With --now they are judged as fail2ban would at that time: lines older than
+its findtime of 10 minutes are skipped, unless --no-findtime is given.`,
 		Example: `  pfwarden test /var/log/authlog sshd
   pfwarden test /var/log/auth.log 'sshd[mode=aggressive]'
   pfwarden test --fail2ban /etc/fail2ban /var/log/apache2/error.log apache-auth
@@ -69,11 +69,11 @@ than the find time of 10 minutes are passed over, unless --no-findtime is given.
 	}
 	f := cmd.Flags()
 	f.StringVar(&dir, "fail2ban", "", "take the filter from this fail2ban `folder`")
-	f.Float64Var(&epoch, "now", 0, "the present, in `seconds` since 1970")
-	f.StringVar(&o.UseDNS, "usedns", "", "what to do with host names: `raw`, no, yes or warn (default: as the filter says)")
-	f.BoolVar(&o.NoFind, "no-findtime", false, "pass over no line for its age")
-	f.BoolVar(&o.AllRegex, "all-regex", false, "try all patterns on a line, not only up to the first that matches")
-	f.StringVar(&o.Logtype, "logtype", "", "`form` of the log's lines: file, short, journal or rfc5424")
+	f.Float64Var(&epoch, "now", 0, "the current time, in `seconds` since 1970")
+	f.StringVar(&o.UseDNS, "usedns", "", "`how` to treat host names: raw, no, yes or warn (default: as the filter says)")
+	f.BoolVar(&o.NoFind, "no-findtime", false, "skip no line because of its age")
+	f.BoolVar(&o.AllRegex, "all-regex", false, "try all patterns on each line, not just up to the first that matches")
+	f.StringVar(&o.Logtype, "logtype", "", "`format` of the log's lines: file, short, journal or rfc5424")
 	f.StringVar(&o.Encoding, "encoding", "", "`encoding` of the log, e.g. iso-8859-1 (default: as the filter says, else UTF-8)")
 	f.StringVar(&timezone, "timezone", "", "`zone` of time stamps without one (default: local)")
 	f.IntVar(&o.Year, "year", 0, "`year` of time stamps without one (default: by the file's modification time)")

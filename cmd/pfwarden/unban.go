@@ -10,9 +10,9 @@ func newUnbanCommand(streams stdio) *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
 		Use:   "unban ADDR...|--all",
-		Short: "end bans, and clear the suspicion as well",
-		Long: "unban ends every ban that holds one of the addresses or prefixes or lies inside it, whatever jail it is of, and forgets\n" +
-			"what was counted against them and their steps on the ladder. Needs root.",
+		Short: "end bans, and clear suspicion",
+		Long: "unban ends every ban that covers one of the addresses or prefixes or lies inside it, in every jail, and clears their\n" +
+			"suspicion and their steps on the ladder. Needs root.",
 		Example: "  pfwarden unban 192.0.2.7\n  pfwarden unban 198.51.100.0/24\n  pfwarden unban --all",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			switch {

@@ -50,7 +50,7 @@ func thisBuild() build {
 func newVersionCommand(streams stdio) *cobra.Command {
 	return &cobra.Command{
 		Use:     "version",
-		Short:   "show version, commit, and what this binary was built with",
+		Short:   "print the version, the commit, and what this binary was built with",
 		Args:    nArgs(cobra.NoArgs),
 		Example: "  pfwarden version\n  pfwarden version -o json",
 		RunE: func(cmd *cobra.Command, _ []string) error {
