@@ -49,8 +49,8 @@ func jailDocs(c *Config) []KeyDoc {
 func Sample(goos string) string {
 	c := Default(goos)
 	var b strings.Builder
-	fmt.Fprintf(&b, "# pfwarden.toml: every key with its default on %s. Nothing has to be set: take the \"# \" off what you change.\n", goos)
-	b.WriteString("# See pfwarden.toml(5). \"pfwarden check\" finds every mistake at once and says what will be watched;\n")
+	fmt.Fprintf(&b, "# pfwarden.toml: every key with its default on %s. Nothing has to be set: remove the \"# \" from what you change.\n", goos)
+	b.WriteString("# See pfwarden.toml(5). \"pfwarden check\" prints every fault at once and says what will be watched;\n")
 	b.WriteString("# SIGHUP (\"rcctl reload pfwarden\", \"service pfwarden reload\") makes a running daemon read it again.\n")
 	for _, s := range sections() {
 		if s.name != "" {
@@ -70,8 +70,8 @@ func Sample(goos string) string {
 
 func writeJails(b *strings.Builder, c *Config) {
 	j := c.Jail(sampleJail)
-	fmt.Fprintf(b, "\n# One section for each log jail (which is no jail(8)): servers' logs, read with a filter. These are there by themselves and\n")
-	fmt.Fprintf(b, "# on where one of their logs exists:\n")
+	fmt.Fprintf(b, "\n# One section for each log jail (not a jail(8)): servers' logs, read with a filter. These are predefined, and\n")
+	fmt.Fprintf(b, "# enabled where one of their logs exists:\n")
 	for i := 0; i < len(c.Jails); {
 		logs, names := c.Jails[i].Logs, ""
 		for ; i < len(c.Jails) && slices.Equal(c.Jails[i].Logs, logs); i++ {
