@@ -77,7 +77,7 @@ type GuessConfig struct {
 	Window    time.Duration // within which, from the first on; 0 = 6 h
 	Weight    int           // with Act, what a failure of those who take part weighs; 0 = 2
 
-	Names       int           // user names that judge one source, in each jail that combines; 0 = slow guessing is not looked for
+	Names       int           // user names that judge one source, in each jail that combines; 0 = slow guessing is not looked for; half of them in distributed guessing of names nobody has
 	NamesWindow time.Duration // within which; 0 = 24 h
 	TrapNames   []string      // names that count a half each time they are tried again; nil = DefaultTrapNames
 }

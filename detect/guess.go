@@ -82,27 +82,49 @@ func newGuesses(c *GuessConfig) guesses {
 	return guesses{of: map[guessKey]int{}, window: c.Window, addresses: c.Addresses}
 }
 
-// guess counts a failure for its user name and for its prefix. It says whether one of them is a case of distributed guessing, and whether this
-// failure made it one.
-func (d *Detector) guess(o *Observation, at int64) (is, formed bool) {
+// guess counts a failure for its user name and for its prefix. It says of which there is a case of distributed guessing, and of which this
+// failure made one.
+func (d *Detector) guess(o *Observation, at int64) (is, formed caseOf) {
 	if !o.Source.IsValid() {
-		return false, false
+		return noCase, noCase
 	}
 	d.guesses.looks = min(d.guesses.looks+guessLooks, guessLooksMost)
 	c := &d.config.Prefix
 	h := d.hash.key(d.scanKey(o.Source))
-	count := func(k guessKey) {
+	count := func(of caseOf, k guessKey) {
 		g := d.guesses.note(k, h, at)
 		if g.failures >= d.config.Guess.Failures && g.addresses() >= d.config.Guess.Addresses {
-			is, formed = true, formed || !g.told
+			is |= of
+			if !g.told {
+				formed |= of
+			}
 			g.told = true
 		}
 	}
 	if o.User != "" {
-		count(guessKey{user: o.User[:min(len(o.User), 64)]})
+		count(caseOfName, guessKey{user: o.User[:min(len(o.User), 64)]})
 	}
-	count(guessKey{prefix: maskKey(o.Source, c.Bits4, c.Bits6).prefix(c.Bits4, c.Bits6)})
+	count(caseOfPrefix, guessKey{prefix: maskKey(o.Source, c.Bits4, c.Bits6).prefix(c.Bits4, c.Bits6)})
 	return is, formed
+}
+
+// caseOf says by what a failure is one of distributed guessing.
+type caseOf uint8
+
+const noCase, caseOfName, caseOfPrefix caseOf = 0, 1, 2
+
+// crowd says whether a failure in such a case counts against who failed. Unless the operator wants all cases acted on, it takes a name that is
+// nobody's: customers of one provider mistype, and the telephones of one person move from address to address with an old password.
+func (d *Detector) crowd(is caseOf, whose owner) bool {
+	if d.config.Guess.Act {
+		return is != noCase
+	}
+	return d.config.Guess.Names > 0 && is&caseOfName != 0 && whose != somebodys
+}
+
+// crowded says whether a source took part in distributed guessing lately.
+func (d *Detector) crowded(s *source, at int64) bool {
+	return s.guesser != 0 && at-s.guesser <= int64(d.config.Guess.Window)
 }
 
 const (
@@ -131,22 +153,24 @@ func (d *Detector) join(o *Observation, self *source, at int64) {
 		bits = 96 + c.Bits4
 	}
 	name := o.User[:min(len(o.User), maxUser)]
+	hashed := d.hash.name(o.User)
 	n := 0
 	for s := d.logs.newest; s != nil && n < guessJoins && d.guesses.looks > 0; s = s.older {
 		d.guesses.looks--
 		if s == self || s.key.id != "" {
 			continue
 		}
-		near := s.key.key.is4() == o.Source.Is4() && s.key.key.mask(bits) == prefix
+		near := d.config.Guess.Act && s.key.key.is4() == o.Source.Is4() && s.key.key.mask(bits) == prefix
 		for i := range s.jails {
 			js := &s.jails[i]
-			if !d.config.Jails[js.jail].Combine || len(js.hits) == 0 {
+			if !d.config.Jails[js.jail].Combine || len(js.hits) == 0 && len(js.tries) == 0 {
 				continue
 			}
 			tried := false
 			if !near && name != "" {
-				d.guesses.looks -= len(js.evidence)
-				tried = slices.ContainsFunc(js.evidence, func(e Evidence) bool { return e.User == name })
+				d.guesses.looks -= len(js.evidence) + len(js.tries)
+				tried = slices.ContainsFunc(js.tries, func(t try) bool { return t.name == hashed && t.whose != somebodys }) ||
+					d.config.Guess.Act && slices.ContainsFunc(js.evidence, func(e Evidence) bool { return e.User == name })
 			}
 			if !near && !tried {
 				continue

@@ -47,11 +47,11 @@ func (d *Detector) weigh(a netip.Addr, at int64) *tally {
 			}
 			sh := js.count(j, at)
 			if sh.own > 0 {
-				if s.guesser != 0 && at-s.guesser <= int64(d.config.Guess.Window) {
+				if d.config.Guess.Act && d.crowded(s, at) {
 					sh.guesses(d.config.Guess.Weight)
 				}
 			}
-			if d.addTries(&sh, js, at); sh.own > 0 || sh.tried > 0 {
+			if d.addTries(&sh, js, d.crowded(s, at), at); sh.own > 0 || sh.tried > 0 {
 				t.add(sh)
 			}
 		}

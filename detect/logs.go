@@ -31,7 +31,7 @@ type source struct {
 	key            sourceKey
 	jails          []jailState
 	stopped        bool  // a gate stopped the verdict that is due
-	guesser        int64 // when it last took part in distributed guessing that is acted on; 0 = never
+	guesser        int64 // when it last took part in distributed guessing that counts; 0 = never
 	counts, texts  int   // bytes accounted for
 	newer, older   *source
 	newerT, olderT *source // list of those that keep evidence
@@ -238,13 +238,15 @@ func (d *Detector) failure(o *Observation, jail int, at int64, emit func(Verdict
 	}
 	js.failures = min(js.failures+n, math.MaxInt32)
 	d.keep(s, js, j, o)
+	is, formed := d.guess(o, at)
 	if j.Combine {
-		d.try(s, js, o, at)
-	}
-	if is, formed := d.guess(o, at); is && d.config.Guess.Act && j.Combine {
-		s.guesser = at
-		if formed {
-			d.join(o, s, at)
+		whose := d.whose(o)
+		d.try(s, js, o, whose, at)
+		if d.crowd(is, whose) {
+			s.guesser = at
+			if d.crowd(formed, whose) {
+				d.join(o, s, at)
+			}
 		}
 	}
 	d.logs.settle(s, d.safety)

@@ -31,6 +31,7 @@ func (d *Detector) saveLogs(e *encoder, flush func() error) error {
 				e.i(t.at)
 				e.u(uint64(t.name))
 				e.n(int(t.weight))
+				e.n(int(t.whose))
 				e.bool(t.proven)
 			}
 			e.i(js.excused)
@@ -116,7 +117,7 @@ func (d *Detector) loadState(x *decoder, s *source) {
 		js.hits = append(js.hits, h)
 	}
 	for range x.n(tryName * maxNames) {
-		js.tries = append(js.tries, try{at: x.i(), name: x.u32(), weight: uint8(x.n(tryName)), proven: x.bool()})
+		js.tries = append(js.tries, try{at: x.i(), name: x.u32(), weight: uint8(x.n(tryName)), whose: owner(x.n(int(lastOwner))), proven: x.bool()})
 		if x.err != nil {
 			return
 		}

@@ -10,7 +10,8 @@ type share struct {
 	allProven    bool
 	guesser      int     // takes part in distributed guessing: what each failure weighs; 0 = does not
 	tried        float64 // fraction of the user names that make slow guessing, which enters no sum
-	byNames      bool    // own is full by these
+	byNames      bool    // own is full by these …
+	names        float64 // … of which so many judge
 	limit        limit   // packet jail
 	first, last  int64
 	bits4, bits6 int
@@ -67,7 +68,7 @@ func (d *Detector) safety(s *source) float64 {
 			continue
 		}
 		sh := js.count(j, d.now)
-		d.addTries(&sh, js, d.now)
+		d.addTries(&sh, js, d.crowded(s, d.now), d.now)
 		f += max(sh.sum, sh.tried)
 	}
 	return f

@@ -13,7 +13,7 @@ import (
 
 const (
 	snapshotMagic   = "pfwarden detector\n"
-	snapshotVersion = 6
+	snapshotVersion = 7
 	snapshotMost    = 1 << 30 // bytes
 	snapshotLife    = 7 * 24 * time.Hour
 )

@@ -2,6 +2,7 @@ package detect
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,6 +15,9 @@ import (
 // time in five; a guesser fails with every name: ln 5 a name against ln 9900 make six names. The same name again says nothing, but for
 // names that only guessers try, or that come with a system, and names that the server says it does not know, which are nobody's old password: these
 // count a half, as trap ports do, once there is another name.
+//
+// Where many addresses try one such name (a case of distributed guessing), half as many names judge each of them, and another name is not waited for
+// where the server does not know the one: chance brings nobody there.
 
 const (
 	tryCost   = 32
@@ -38,7 +42,32 @@ type try struct {
 	at     int64 // Unix nanoseconds
 	name   uint32
 	weight uint8
+	whose  owner
 	proven bool
+}
+
+// owner says whose a user name is.
+type owner uint8
+
+const (
+	somebodys  owner = iota // for all that is known
+	guessers                // one that guessers try
+	nobodys                 // the server says that it does not know it
+	lastOwner  = nobodys
+	crowdNames = 2 // of the names that judge one source a so manieth part judges each of a crowd
+)
+
+// whose says whose the user name of a failure is.
+func (d *Detector) whose(o *Observation) owner {
+	switch {
+	case o.User == "":
+		return somebodys
+	case noSuchUser(o.Text, o.User):
+		return nobodys
+	case len(o.User) <= maxTrap && d.trapNames[strings.ToLower(o.User)]:
+		return guessers
+	}
+	return somebodys
 }
 
 // name hashes a user name under the seed, so that nobody can choose names that are taken for one.
@@ -51,7 +80,7 @@ func (h keyed) name(s string) uint32 {
 }
 
 // try counts the user name that a failure was for.
-func (d *Detector) try(s *source, js *jailState, o *Observation, at int64) {
+func (d *Detector) try(s *source, js *jailState, o *Observation, whose owner, at int64) {
 	c := &d.config.Guess
 	if c.Names == 0 || o.User == "" {
 		return
@@ -65,7 +94,7 @@ func (d *Detector) try(s *source, js *jailState, o *Observation, at int64) {
 	name, weight := d.hash.name(o.User), uint8(tryName)
 	if slices.ContainsFunc(js.tries, func(t try) bool { return t.name == name }) {
 		weight = 0
-		if len(o.User) <= maxTrap && d.trapNames[strings.ToLower(o.User)] || noSuchUser(o.Text, o.User) {
+		if whose != somebodys {
 			weight = tryTrap
 		}
 	}
@@ -74,7 +103,7 @@ func (d *Detector) try(s *source, js *jailState, o *Observation, at int64) {
 		for i > 0 && js.tries[i-1].at > at {
 			i--
 		}
-		js.tries = slices.Insert(js.tries, i, try{at: at, name: name, weight: weight, proven: o.Proven})
+		js.tries = slices.Insert(js.tries, i, try{at: at, name: name, weight: weight, whose: whose, proven: o.Proven})
 		if over := len(js.tries) - tryName*c.Names; over > 0 { // older ones can no longer decide
 			js.tries = slices.Delete(js.tries, 0, over)
 		}
@@ -91,7 +120,7 @@ func noSuchUser(text, user string) bool {
 		}
 		before := rest[:len(rest)-len(behind)-len(" user ")]
 		quoted := strings.TrimPrefix(behind, `"`)
-		if strings.HasSuffix(before, " invalid") || strings.HasSuffix(before, " illegal") {
+		if unknown(before) {
 			return strings.HasPrefix(behind, user)
 		}
 		if after, ok := strings.CutPrefix(quoted, user); ok {
@@ -99,6 +128,16 @@ func noSuchUser(text, user string) bool {
 		}
 		rest = behind
 	}
+}
+
+// unknown says whether what stands before " user " is sshd's word for one it does not know; the capital begins a message.
+func unknown(before string) bool {
+	for _, word := range [...]string{" invalid", " illegal", " Invalid", " Illegal"} {
+		if strings.HasSuffix(before, word) {
+			return true
+		}
+	}
+	return false
 }
 
 func (d *Detector) newestTry(js *jailState) int64 {
@@ -114,42 +153,63 @@ func (d *Detector) triesChanged(s *source, before, after int) {
 	d.logs.counts += (after - before) * tryCost
 }
 
-// addTries adds to a jail's share what the names say that were tried. They never enter the sum over jails: they judge alone, or not at all.
-func (d *Detector) addTries(sh *share, js *jailState, at int64) {
+// addTries adds to a jail's share what the names say that were tried. They never enter the sum over jails: they judge alone, or not at all. In a
+// crowd, where many addresses try one of the names, fewer are enough.
+func (d *Detector) addTries(sh *share, js *jailState, crowd bool, at int64) {
 	c := &d.config.Guess
 	if c.Names == 0 || len(js.tries) == 0 {
 		return
 	}
 	oldest := max(at, d.newestTry(js)) - int64(c.NamesWindow)
-	sum, proven, others := 0, 0, false
-	var first, last int64
-	var name uint32
+	var all, odd tried // odd: of names that are nobody's
 	for i := range js.tries {
 		t := &js.tries[i]
 		if t.at < oldest {
 			continue
 		}
-		if first == 0 {
-			first, name = t.at, t.name
+		all.add(t)
+		if t.whose != somebodys {
+			odd.add(t)
 		}
-		last = t.at
-		sum += int(t.weight)
-		others = others || t.name != name
-		if t.proven {
-			proven += int(t.weight)
-		}
-	}
-	if !others {
-		return // one name over and over may be a program with an old key or password
 	}
 	full := float64(tryName * c.Names)
-	sh.tried = float64(sum) / full
+	few := max(math.Ceil(float64(c.Names)/crowdNames), 1) * tryName
+	best := all
+	switch {
+	case crowd && (odd.others || odd.unknown) && float64(odd.sum)/few >= float64(all.sum)/full:
+		best, full = odd, few
+	case !all.others && !(crowd && odd.sum > 0):
+		return // one name over and over may be a program with an old key or password
+	}
+	sh.tried = float64(best.sum) / full
 	if sh.tried < nearlyOne || sh.tried <= sh.own {
 		return
 	}
-	sh.byNames, sh.own, sh.provenOwn = true, sh.tried, float64(proven)/full
-	sh.allProven = proven == sum
-	sh.first, sh.last, sh.failures = first, last, max(js.failures, 1)
+	sh.byNames, sh.own, sh.provenOwn, sh.names = true, sh.tried, float64(best.proven)/full, full/tryName
+	sh.allProven = best.proven == best.sum
+	sh.first, sh.last, sh.failures = best.first, best.last, max(js.failures, 1)
+}
+
+// tried sums up tries.
+type tried struct {
+	sum, proven int // in halves
+	first, last int64
+	name        uint32
+	others      bool // more than one name
+	unknown     bool // one that the server does not know
+}
+
+func (t *tried) add(x *try) {
+	if t.first == 0 {
+		t.first, t.name = x.at, x.name
+	}
+	t.last = x.at
+	t.sum += int(x.weight)
+	t.others = t.others || x.name != t.name
+	t.unknown = t.unknown || x.whose == nobodys
+	if x.proven {
+		t.proven += int(x.weight)
+	}
 }
 
 // excuse takes off what a source failed with that has logged in now: with the same name, somebody who mistyped. Where the name is not known, what it
@@ -190,8 +250,13 @@ func (d *Detector) namesReason(j *JailConfig, sh *share, users string) string {
 	if users != "" {
 		text += ", as " + users
 	}
-	text += fmt.Sprintf("; score %s (%s of %d user names within %s, those that guessers try or that do not exist count half again)",
-		score(sh), strconv.FormatFloat(sh.tried*float64(c.Names), 'f', -1, 64), c.Names, span(c.NamesWindow))
+	names := strconv.FormatFloat(sh.names, 'f', -1, 64)
+	text += fmt.Sprintf("; score %s (%s of %s user names within %s", score(sh), strconv.FormatFloat(sh.tried*sh.names, 'f', -1, 64), names, span(c.NamesWindow))
+	text += ", those that guessers try or that do not exist count half again"
+	if sh.names < float64(c.Names) {
+		text += "; few are enough, as many addresses try them"
+	}
+	text += ")"
 	if !sh.allProven {
 		text += "; the address is not proven"
 	}

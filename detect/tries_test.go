@@ -114,6 +114,7 @@ func TestNoSuchUser(t *testing.T) {
 		want       bool
 	}{
 		{"Mar  1 10:00:00 gw sshd[1]: Failed password for invalid user steam from 192.0.2.7 port 1 ssh2", "steam", true},
+		{"Mar  1 10:00:00 gw sshd[1]: Invalid user steam from 192.0.2.7 port 1", "steam", true},
 		{"Mar  1 10:00:00 gw sshd[1]: Failed none for illegal user steam from 192.0.2.7 port 1 ssh2", "steam", true},
 		{"Mar  1 10:00:00 gw sshd[1]: Failed password for steam from 192.0.2.7 port 1 ssh2", "steam", false},
 		{"Mar  1 10:00:00 gw sshd[1]: Connection closed by authenticating user steam 192.0.2.7 port 1 [preauth]", "steam", false},
