@@ -140,18 +140,16 @@ func Serve(ctx context.Context, ln net.Listener, h http.Handler, web *Web, log *
 	}
 	serve := server.Serve
 	if web.TLS() {
-		server.TLSConfig = web.tls.Clone()
-		speaks := []string{"h2", "http/1.1"}
-		server.TLSConfig.GetConfigForClient = func(*tls.ClientHelloInfo) (*tls.Config, error) {
-			c := web.now().tls.Clone()
-			c.NextProtos = speaks
+		// What each connection gets is all in the configuration made for it, so that a reload may change any of it, HTTP/2 included.
+		server.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+			w := web.now()
+			c := w.tls.Clone()
+			c.NextProtos = []string{"http/1.1"}
+			if w.http2 && server.TLSNextProto["h2"] != nil { // the second is not so with GODEBUG=http2server=0
+				c.NextProtos = []string{"h2", "http/1.1"}
+			}
 			return c, nil
-		}
-		if !web.http2 {
-			speaks = speaks[1:]
-			server.Protocols = new(http.Protocols)
-			server.Protocols.SetHTTP1(true)
-		}
+		}}
 		serve = func(ln net.Listener) error { return server.ServeTLS(ln, "", "") }
 	}
 	ended := make(chan error, 1)

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -48,7 +49,7 @@ type Web struct {
 	next atomic.Pointer[Web] // what a reload has put in its place; nil = nothing
 }
 
-// Fits says why another one, read anew, cannot take its place: TLS can neither begin nor end on a listener.
+// Fits says why another one, read anew, cannot take its place: TLS can neither begin nor end on a listener. All else is obeyed by the next connection, HTTP/2 too.
 func (w *Web) Fits(by *Web) error {
 	if (w == nil) != (by == nil) || w.TLS() != by.TLS() {
 		return errors.New("metrics.web_config: TLS begins or ends at a restart of pfwarden only")
@@ -105,8 +106,19 @@ func LoadWeb(path string, may func(path string) error) (*Web, error) {
 		if err != nil {
 			return nil, fmt.Errorf("metrics.web_config: %s: tls_server_config: %w", path, err)
 		}
+		if w.http2 && !speaksHTTP2(w.tls) {
+			return nil, fmt.Errorf("metrics.web_config: %s: tls_server_config: cipher_suites: HTTP/2 needs TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256 or TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"+
+				" among them: add the one for your certificate's key, or set http2: false in http_server_config", path)
+		}
 	}
 	return w, nil
+}
+
+// speaksHTTP2 tells whether the cipher suites hold one that every client of HTTP/2 has (RFC 9113, section 9.2.2); TLS 1.3 is not concerned. Prometheus'
+// exporters do not start without one.
+func speaksHTTP2(c *tls.Config) bool {
+	return c.CipherSuites == nil || c.MinVersion >= tls.VersionTLS13 ||
+		slices.Contains(c.CipherSuites, tls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256) || slices.Contains(c.CipherSuites, tls.TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256)
 }
 
 func readWeb(path string, may func(string) error) (*web.Config, error) {

@@ -180,6 +180,8 @@ func TestWebFaults(t *testing.T) {
 		{"a password as a list", "basic_auth_users:\n  a: [secret]\n", "yaml"},
 		{"a hash that costs too much", "basic_auth_users:\n  a: $2y$20$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi\n", "cost 20"},
 		{"a header that is none", "http_server_config:\n  headers:\n    Server: x\n", "Server"},
+		{"HTTP/2 without a cipher of its own", "tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n  cipher_suites: [TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384]\n", "HTTP/2"},
+		{"HTTP/2 that is neither on nor off", "http_server_config:\n  http2: perhaps\n", "line 2"},
 		{"a policy that is none", "tls_server_config:\n  cert_file: cert.pem\n  key_file: key.pem\n  client_auth_type: Perhaps\n", "Perhaps"},
 	} {
 		path, _ := webFolder(t, c.text)
