@@ -55,7 +55,7 @@ func shell(ctx context.Context, text string, args []string) error {
 		err = nil
 	}
 	if err != nil {
-		if text := strings.TrimSpace(said.String()); text != "" {
+		if text := said.text(); text != "" {
 			err = fmt.Errorf("%w: %s", err, text)
 		}
 	}
@@ -78,10 +78,24 @@ func searchPath(path string) string {
 }
 
 // limited keeps the first bytes of what is written to it.
-type limited struct{ strings.Builder }
+type limited struct {
+	strings.Builder
+	cut bool // there was more
+}
 
 func (l *limited) Write(p []byte) (int, error) {
 	const most = 1000
-	l.Builder.Write(p[:max(0, min(len(p), most-l.Len()))])
+	n := max(0, min(len(p), most-l.Len()))
+	l.Builder.Write(p[:n])
+	l.cut = l.cut || n < len(p)
 	return len(p), nil
+}
+
+// text is what was written, with cutMark where there was more.
+func (l *limited) text() string {
+	text := strings.TrimSpace(l.String())
+	if l.cut {
+		text += cutMark
+	}
+	return text
 }
