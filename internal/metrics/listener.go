@@ -9,12 +9,12 @@ import (
 	"time"
 )
 
-// patience is how long a connection may ask for nothing while others wait to come in.
+// patience is how long a connection may be without a whole request while another waits to come in.
 const patience = 250 * time.Millisecond
 
-// limitListener accepts at most n connections at a time: the next one waits in the kernel's queue until another is closed. Where all places are
-// taken, who has asked for nothing for the time of patience has to go, longest first: so a crowd of clients that say nothing, or say it slowly, or have
-// been answered and stay, keeps nobody out for long.
+// limitListener hands out at most n connections at a time: the next one is accepted, but waits for the place of another, and those behind it wait in the
+// kernel's queue. While one waits, who has had no request under way for the time of patience has to go, longest first: so a crowd of clients that say
+// nothing, or say it slowly, or have been answered and stay, keeps nobody out for long. While nobody waits, all stay.
 func limitListener(ln net.Listener, n int) net.Listener {
 	return &limited{Listener: ln, most: n, inside: make(map[*limitedConn]bool), changed: make(chan struct{}, 1), closed: make(chan struct{})}
 }
@@ -32,6 +32,10 @@ type limited struct {
 
 // Accept gives the next connection once there is a place for it.
 func (l *limited) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
 	for {
 		wait, gone, ok := l.room()
 		if ok {
@@ -47,13 +51,10 @@ func (l *limited) Accept() (net.Conn, error) {
 		case <-timer.C:
 		case <-l.closed:
 			timer.Stop()
+			_ = conn.Close()
 			return nil, net.ErrClosed
 		}
 		timer.Stop()
-	}
-	conn, err := l.Listener.Accept()
-	if err != nil {
-		return nil, err
 	}
 	c := &limitedConn{Conn: conn, l: l, since: time.Now()}
 	l.mu.Lock()
@@ -62,7 +63,7 @@ func (l *limited) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// room tells whether there is a place; if not, who has to leave for it, or how long to wait for that.
+// room tells whether there is a place for one more; if not, who has to leave for it, or how long to wait for that.
 func (l *limited) room() (wait time.Duration, gone *limitedConn, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -94,7 +95,7 @@ type limitedConn struct {
 	l *limited
 
 	requests int       // under way; l.mu guards both
-	since    time.Time // when the last one ended, or the connection was made
+	since    time.Time // when the last one began or ended, or the connection got its place
 }
 
 // Close closes the connection and frees its place.

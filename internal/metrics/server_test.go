@@ -110,7 +110,7 @@ func TestListenSaysWhatToDo(t *testing.T) {
 	}
 }
 
-// countingListener notes a call of Accept that comes while all places are taken.
+// countingListener notes a call of Accept that comes while as many connections are open as may be.
 type countingListener struct {
 	net.Listener
 	open    atomic.Int32 // connections given out and not yet closed by the test
@@ -129,14 +129,15 @@ func (l *countingListener) Accept() (net.Conn, error) {
 	return conn, err
 }
 
-// TestConnectionsAreLimited holds as many connections as are allowed; the next one must wait until one of them is closed.
+// TestConnectionsAreLimited holds as many connections as are allowed, with requests under way; the next one must wait until one of them is closed, and
+// those behind it are not even accepted.
 func TestConnectionsAreLimited(t *testing.T) {
 	tcp, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	const allowed = 2
-	inner := &countingListener{Listener: tcp, allowed: allowed}
+	inner := &countingListener{Listener: tcp, allowed: allowed + 1}
 	ln := limitListener(inner, allowed)
 	accepted := make(chan net.Conn)
 	ended := make(chan error, 1)
@@ -147,10 +148,11 @@ func TestConnectionsAreLimited(t *testing.T) {
 				ended <- err
 				return
 			}
+			conn.(*limitedConn).about(1)
 			accepted <- conn
 		}
 	}()
-	for range allowed + 2 {
+	for range allowed + 3 {
 		client, err := net.Dial("tcp", ln.Addr().String())
 		if err != nil {
 			t.Fatal(err)
@@ -165,8 +167,13 @@ func TestConnectionsAreLimited(t *testing.T) {
 	inner.open.Add(-1)
 	_ = second.Close()
 	fourth := <-accepted
+	select {
+	case <-accepted:
+		t.Error("one more got a place than there are")
+	default:
+	}
 	if inner.early.Load() {
-		t.Error("a connection was accepted while all places were taken")
+		t.Error("more than one connection was accepted that had to wait")
 	}
 
 	// All places are taken again, so the acceptor waits for one: closing the listener must wake it all the same.
