@@ -149,7 +149,7 @@ func TestFormats(t *testing.T) {
 			"Nov 22 15:20:08 mx postfix/smtpd[1]: too many errors after AUTH from unknown[198.51.100.7]",
 			"Nov 22 15:20:08 mx postfix/smtpd[1]: 4B1C2D3E: client=home.example[198.51.100.7], sasl_method=PLAIN, sasl_username=bob",
 			"Nov 22 15:20:08 mx postfix/smtpd[1]: connect from unknown[198.51.100.7]"},
-			[]found{fail(""), fail(""), none, fail(""), fail(""), fail(""), login("bob"), none}},
+			[]found{fail(""), fail("bob@example.org"), none, fail(""), fail(""), fail(""), login("bob"), none}},
 		{"smtpd", "smtpd", []string{
 			"Nov 22 15:20:08 mx smtpd[1]: 0123456789abcdef smtp connected address=198.51.100.7 host=<unknown>",
 			"Nov 22 15:20:08 mx smtpd[1]: 0123456789abcdef smtp authentication user=bob result=permfail",

@@ -10,7 +10,7 @@ func postfix(o *Options) filter.Definition {
 		Proof:     "tcp",
 		Prefregex: syslogPrefix(`postfix(?:[-/][\w.-]+)*/(?:smtpd|postscreen)`) + content,
 		Failregex: []string{
-			`^warning: ` + client + `: SASL [\w-]+ authentication (?:failed|aborted)(?:: (?:[^C]|C[^o]).*)?$`,
+			`^warning: ` + client + `: SASL [\w-]+ authentication (?:failed|aborted)(?:: (?:[^C]|C[^o]).*?(?:, sasl_username=<F-USER>\S+</F-USER>)?)?$`,
 			`^NOQUEUE: reject: RCPT from ` + client + `: \d{3} \d\.\d\.\d <.*>: (?:Relay access denied|Recipient address rejected: User unknown)`,
 			`^NOQUEUE: reject: (?:RCPT|MAIL|EHLO|HELO|VRFY) from ` + client + `: [45]\d\d \d\.\d\.\d <.*>: (?:Sender address rejected: (?:not owned|not logged in)|Helo command rejected: (?:need fully-qualified|invalid name|Host not found))`,
 			`^NOQUEUE: reject: VRFY from ` + client + `: `,
