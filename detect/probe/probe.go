@@ -163,14 +163,28 @@ func (c *Classifier) Contact(p *capture.Packet) (detect.Notice, bool) {
 	if p.Action != capture.ActionPass || !p.Destination.IsValid() {
 		return detect.Notice{}, false
 	}
-	ours := p.Direction == capture.Out && c.watches(p.Interface) || p.Direction == capture.In && len(c.watch) > 0 && !c.watches(p.Interface)
-	if !ours || c.own[p.Destination] || p.Destination.IsMulticast() || !c.opens(p) {
+	if !c.ours(p) || c.own[p.Destination] || p.Destination.IsMulticast() || !c.opens(p) {
 		return detect.Notice{}, false
 	}
 	return detect.Notice{
 		Time: p.Time, Kind: detect.Contact, Source: netip.PrefixFrom(p.Destination, p.Destination.BitLen()),
 		Target: detect.Target{Address: p.Destination, Port: p.DestinationPort, Protocol: p.Protocol},
 	}, true
+}
+
+// ours says whether the packet comes from our side: it goes out on a watched interface or comes in on another. Where none is named, as a replay of a
+// foreign gateway's file knows none, what comes in from a private address and goes on to a public one comes from inside.
+func (c *Classifier) ours(p *capture.Packet) bool {
+	switch p.Direction {
+	case capture.Out:
+		return c.watches(p.Interface)
+	case capture.In:
+		if len(c.watch) == 0 {
+			return p.Source.IsPrivate() && !p.Destination.IsPrivate()
+		}
+		return !c.watches(p.Interface)
+	}
+	return false
 }
 
 // opens says whether the packet is the first of a connection.

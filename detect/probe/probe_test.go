@@ -267,6 +267,34 @@ func TestContact(t *testing.T) {
 	}
 }
 
+// TestContactUnwatched: where no interface is named, the addresses tell who is inside.
+func TestContactUnwatched(t *testing.T) {
+	for _, tt := range []struct {
+		name, from, to string
+		direction      capture.Direction
+		want           bool
+	}{
+		{"out", "192.0.2.1", "198.51.100.7", capture.Out, true},
+		{"in from a private address", "10.0.0.7", "198.51.100.7", capture.In, true},
+		{"in from a private address of IPv6", "fd00::7", "2001:db8::7", capture.In, true},
+		{"in from a public address", "198.51.100.7", "192.0.2.1", capture.In, false},
+		{"between private addresses", "10.0.0.7", "192.168.1.1", capture.In, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			ip := pflogwrite.IP{Source: netip.MustParseAddr(tt.from), Destination: netip.MustParseAddr(tt.to)}
+			r := pflogwrite.Record{Dialect: 61, Direction: tt.direction, Interface: "em1", Packet: pflogwrite.UDPPacket(ip, 40000, 53, []byte("x"))}
+			p := decode(t, r, noon)
+			n, ok := probe.New(probe.Config{}).Contact(&p)
+			if ok != tt.want {
+				t.Fatalf("contact: %v, expected %v", ok, tt.want)
+			}
+			if ok && n.Source.Addr() != p.Destination {
+				t.Errorf("notice %+v", n)
+			}
+		})
+	}
+}
+
 // TestSwarm: many sources that send to one high port of one address are a swarm, which the first of them cannot tell.
 func TestSwarm(t *testing.T) {
 	c := probe.New(probe.Config{})
