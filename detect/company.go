@@ -11,6 +11,7 @@ const (
 	companyMembers = 12 // sources of one prefix …
 	companyDoors   = 24 // … and doors that they knocked on together …
 	companyTargets = 6  // … different ones, by all of them: customers with an old bookmark and machines of a monitoring service ask for the same few
+	companyFew     = 4  // … or so many, where our side has few addresses
 	companyWhole   = 3  // … and of those who began, companyShare have so many each: a spread scan gives everybody his part, wrong numbers come to few
 	companyShare   = .4
 	companyParts   = 3
@@ -60,13 +61,21 @@ func sum(of []uint16) (n int) {
 	return n
 }
 
-// shared says whether its members seem to do parts of one work. Where our side has few addresses, few different doors tell nothing. Of IPv6 it is
-// not asked how many of those who began have done their part: no provider lets hundreds of customers share a /64.
+// shared says whether its members seem to do parts of one work. Where our side has few addresses, a scan has few different doors, but more than the two
+// or three that a monitoring service's machines check. Of IPv6 it is not asked how many of those who began have done their part, nor there how many
+// doors there are: no provider lets hundreds of customers share a /64.
 func (c *company) shared(few bool) bool {
-	if c.is4() && float64(sum(c.whole[:])) < companyShare*float64(sum(c.began[:])) {
+	least := companyTargets
+	if few {
+		least = companyFew
+	}
+	switch {
+	case !c.is4() && few:
+		return true
+	case c.is4() && float64(sum(c.whole[:])) < companyShare*float64(sum(c.began[:])):
 		return false
 	}
-	return few || bits.OnesCount64(c.targets[0]|c.targets[1]|c.targets[2]) >= companyTargets
+	return bits.OnesCount64(c.targets[0]|c.targets[1]|c.targets[2]) >= least
 }
 
 // sources is how many members there are; of an IPv6 prefix as far as its rolls go, which is said by more.

@@ -52,7 +52,7 @@ func TestCompanySpilled(t *testing.T) {
 			b := newBench(t, c)
 			for n := range 11 {
 				for door := range 3 {
-					b.feed(probe(tt.member(n), float64(n*10+door), "203.0.113.5", 100+door))
+					b.feed(probe(tt.member(n), float64(n*10+door), "203.0.113.5", 100+(door+n)%6))
 				}
 			}
 			for n := range 150 { // who have as many doors, later, and of a kind that waits nowhere
@@ -114,5 +114,44 @@ func TestCompany6Long(t *testing.T) {
 	}
 	if len(b.verdicts) != 14 {
 		t.Errorf("%d verdicts: %s", len(b.verdicts), b.told())
+	}
+}
+
+// TestCompanyAtOneAddress: a dozen machines of one /24 that check the same three doors of one address are no company, and a dozen that have more doors
+// between them are; of IPv6 three are enough.
+func TestCompanyAtOneAddress(t *testing.T) {
+	member4 := func(n int) string { return fmt.Sprintf("192.0.2.%d", n*19) }
+	for _, tt := range []struct {
+		name   string
+		member func(n int) string
+		doors  int
+		hosts  int
+		want   bool
+	}{
+		{"three doors", member4, 3, 1, false},
+		{"three ports of three addresses", member4, 3, 3, false},
+		{"six", member4, 6, 1, true},
+		{"five doors of many addresses", member4, 5, 5, false},
+		{"IPv6, three doors", member6, 3, 1, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b := newBench(t, Config{})
+			for h := range tt.hosts {
+				b.feed(probe("198.51.100.1", 0, fmt.Sprintf("203.0.113.%d", 1+h), 80))
+				b.feed(probe("2001:db8:ffff::1", 0, fmt.Sprintf("2001:db8:1::%d", 1+h), 80))
+			}
+			for n := range 12 {
+				for k := range 3 {
+					door, to := (n+k)%tt.doors, "203.0.113.%d"
+					if strings.Contains(tt.member(n), ":") {
+						to = "2001:db8:1::%d"
+					}
+					b.feed(probe(tt.member(n), float64(n*300+k), fmt.Sprintf(to, 1+door%tt.hosts), 100+door))
+				}
+			}
+			if got := b.told() != ""; got != tt.want {
+				t.Errorf("company %v, want %v: %s", got, tt.want, b.told())
+			}
+		})
 	}
 }

@@ -27,8 +27,8 @@ const firstSeed = 2000
 // door and closes no gate.
 var alone = []string{"framed_bare", "framed_login"}
 
-// neighbours are the classes whose members, at one address, knock as the members of a spread scan would: three doors and more, the same or not,
-// by a dozen sources of one /24. They become suspects there.
+// neighbours are the classes whose members knock as the members of a spread scan would: by a dozen sources of one /24. They become suspects where all
+// of our addresses that are seen are asked for the same six doors and more, or, until four addresses have been seen, for four.
 var neighbours = []string{"cgnat_pool", "crowd24", "monitor_fleet"}
 
 // unseen are the classes of which one address sees too little.
@@ -133,18 +133,15 @@ func TestGoals(t *testing.T) {
 				r := play(t, stranger.Options{Seed: seed, Hosts: hosts, Days: days, Scale: scale})
 				t.Logf("seed %d: recall %.4f", seed, scoring.Recall(r.scores))
 				// At eight addresses three in ten of the wanted are members of spread networks, whose third probe may reach a service.
-				least := map[int]float64{256: .98, 8: .965, 1: .58}[hosts] // of one seed; see classes for all
+				// At one address four in ten of them are, and a quarter of these networks ask for no more than three doors, as a monitoring service does.
+				least := map[int]float64{256: .98, 8: .965, 1: .57}[hosts] // of one seed; see classes for all
 				if scale < 1 {                                             // one such network more or less weighs much
 					least = map[int]float64{256: .95, 8: .92, 1: .45}[hosts]
 				}
 				if got := scoring.Recall(r.scores); got < least {
 					t.Errorf("seed %d: recall %.4f, expected %v", seed, got, least)
 				}
-				except, early := alone, len(r.early(neighbours))
-				if hosts == 1 {
-					except, early = slices.Concat(alone, neighbours), 0
-				}
-				if n := scoring.Harm(r.scores, except...) - early; n > 0 {
+				if n := scoring.Harm(r.scores, alone...) - len(r.early(neighbours)); n > 0 {
 					t.Errorf("seed %d: harm to %d sources:\n%s", seed, n, table(r.scores))
 				}
 				suspects(t, &r, slices.Concat(alone, neighbours))
