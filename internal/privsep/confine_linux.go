@@ -41,6 +41,7 @@ const (
 	dataNumber = 0
 	dataArch   = 4
 	dataArg0   = 16 // the lower half: the processors below are little-endian
+	dataArg2   = 32
 
 	retAllow = 0x7fff0000
 	retErrno = 0x00050000
@@ -60,6 +61,32 @@ func auditArch() (uint32, bool) {
 		return 0x40000028, true
 	}
 	return 0, false
+}
+
+// families lets sockets be of the families alone that a worker uses: those of control, names and /metrics, and the one by which Linux tells of this machine's
+// addresses. It begins and ends with the number of the call loaded. On i386 Go makes sockets by socketcall(2), whose arguments stand in memory, out of a
+// filter's sight.
+func families() []unix.SockFilter {
+	equals := func(k uint32, yes, no uint8) unix.SockFilter {
+		return unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: k, Jt: yes, Jf: no}
+	}
+	load := func(at uint32) unix.SockFilter {
+		return unix.SockFilter{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: at}
+	}
+	ret := func(v uint32) unix.SockFilter { return unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K, K: v} }
+	return []unix.SockFilter{
+		equals(unix.SYS_SOCKET, 1, 0),
+		equals(unix.SYS_SOCKETPAIR, 0, 9),
+		load(dataArg0),
+		equals(unix.AF_UNIX, 6, 0),
+		equals(unix.AF_INET, 5, 0),
+		equals(unix.AF_INET6, 4, 0),
+		equals(unix.AF_NETLINK, 0, 2),
+		load(dataArg2),
+		equals(unix.NETLINK_ROUTE, 1, 0),
+		ret(retErrno | uint32(unix.EAFNOSUPPORT)),
+		ret(retAllow),
+	}
 }
 
 // confine forbids, by seccomp(2) in every thread, system calls that this worker never makes. They fail with EPERM.
@@ -91,6 +118,7 @@ func confine(WorkerNeeds) error {
 	for _, n := range calls {
 		program = append(program, unix.SockFilter{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: n, Jf: 1}, deny)
 	}
+	program = append(program, families()...)
 	// Threads may be begun, processes not. What clone3(2) would begin stands in memory, out of a filter's sight: without it, the C library and Go
 	// take clone(2), whose first argument are the flags.
 	program = append(program,

@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
@@ -16,6 +19,7 @@ import (
 // tried is what a worker without rights found out about itself.
 type tried struct {
 	Drop, Shadow, Passwd, Exec, Fork, Own, Outside, Root, Uid string
+	Families                                                  []string // of sockets that it could make
 	Status                                                    []string // of /proc/self/status, if it can be read
 }
 
@@ -55,6 +59,21 @@ func TestConfinedHelper(t *testing.T) {
 			out.Fork = "done"
 		}
 	}
+	for name, s := range sockets() {
+		if fd, err := unix.Socket(s[0], unix.SOCK_DGRAM, s[1]); err == nil {
+			unix.Close(fd)
+			out.Families = append(out.Families, name)
+		}
+		if fds, err := unix.Socketpair(s[0], unix.SOCK_DGRAM, s[1]); err == nil {
+			unix.Close(fds[0])
+			unix.Close(fds[1])
+			out.Families = append(out.Families, name+" pair")
+		}
+	}
+	slices.Sort(out.Families)
+	if _, err := net.InterfaceAddrs(); err != nil {
+		t.Error(err)
+	}
 	own := "/proof"
 	if r.Chroot == "" {
 		own = os.Getenv("PFWARDEN_TEST_OWN") + "/proof"
@@ -85,8 +104,17 @@ func TestConfinedHelper(t *testing.T) {
 	}
 }
 
+// sockets are families and protocols, of which anybody may make some where the kernel has them.
+func sockets() map[string][2]int {
+	return map[string][2]int{
+		"unix": {unix.AF_UNIX, 0}, "inet": {unix.AF_INET, 0}, "inet6": {unix.AF_INET6, 0}, "route": {unix.AF_NETLINK, unix.NETLINK_ROUTE},
+		"netfilter": {unix.AF_NETLINK, unix.NETLINK_NETFILTER}, "uevent": {unix.AF_NETLINK, unix.NETLINK_KOBJECT_UEVENT}, "crypto": {unix.AF_NETLINK, unix.NETLINK_CRYPTO},
+		"alg": {unix.AF_ALG, 0}, "vsock": {unix.AF_VSOCK, 0}, "tipc": {unix.AF_TIPC, 0}, "rds": {unix.AF_RDS, 0}, "can": {unix.AF_CAN, 1}, "packet": {unix.AF_PACKET, 0},
+	}
+}
+
 // TestConfined: a worker that gave its rights up can neither read /etc/shadow, nor run a program, nor write outside its folder, nor
-// become root again; with a chroot it does not even see the rest.
+// become root again, nor make a socket of a family that it does not need; with a chroot it does not even see the rest.
 func TestConfined(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("only root has rights to give up")
@@ -118,6 +146,10 @@ func TestConfined(t *testing.T) {
 		t.Logf("chroot %v: %+v", chroot, got)
 		if got.Drop != "done" || got.Own != "done" {
 			t.Errorf("chroot %v: it cannot do its work: %+v", chroot, got)
+		}
+		got.Families = slices.DeleteFunc(got.Families, func(name string) bool { return name == "inet6" }) // not every kernel has it
+		if want := []string{"inet", "route", "unix", "unix pair"}; !slices.Equal(got.Families, want) && runtime.GOARCH != "386" {
+			t.Errorf("chroot %v: it could make sockets of %q, want %q", chroot, got.Families, want)
 		}
 		for what, said := range map[string]string{"open /etc/shadow": got.Shadow, "run a program": got.Exec, "begin a process": got.Fork, "write outside": got.Outside, "become root": got.Root} {
 			if said == "done" {
