@@ -11,69 +11,69 @@ import (
 // Strategy is how a log jail counts failures.
 type Strategy uint8
 
-// Strategies.
+// The strategies.
 const (
-	// Window judges at Threshold failures within Findtime, sliding.
+	// Window judges at Threshold failures within a sliding window of Findtime.
 	Window Strategy = iota
-	// Fail2ban counts as fail2ban does: the count is thinned by the observed rate, see rate.go.
+	// Fail2ban counts as fail2ban does: once Findtime is over, old failures are kept in proportion to the observed rate, see rate.go.
 	Fail2ban
 )
 
-// JailConfig is one log jail.
+// JailConfig configures one log jail.
 type JailConfig struct {
 	Name      string
 	Strategy  Strategy
 	Threshold int           // failures; fail2ban's maxretry
-	Findtime  time.Duration // how long a failure counts
+	Findtime  time.Duration // how long a failure counts; fail2ban's findtime
 
-	// Combine lets the jail's fraction enter the sum over jails. Always off for Strategy Fail2ban.
+	// Combine adds the jail's fraction to the suspicion from other jails. Always off for Strategy Fail2ban.
 	Combine bool
-	// BypassGates judges without asking any gate but the never-list. Jails taken from fail2ban set it.
+	// BypassGates asks no gate but the never-list. Set for jails taken from fail2ban.
 	BypassGates bool
 
 	Prefix4, Prefix6 int // length of the prefix that counts as one source; 0 = 32 and 64, for Strategy Fail2ban always 32 and 128
 	KeepMatches      int // observations kept as evidence; 0 = 10
 
-	// Increment raises the count of sources that were banned before, as fail2ban's bantime.increment does (Strategy Fail2ban only).
+	// Increment makes failures of sources that were banned before weigh more, as fail2ban's bantime.increment does (Strategy Fail2ban only).
 	Increment bool
 	// KeepStale never drops entries whose last failure is older than Findtime but thins them by rate (Strategy Fail2ban only). fail2ban drops
 	// them in a clean-up that runs on a timer, so that which of the two happens depends on how busy it is; a running fail2ban drops nearly always.
 	KeepStale bool
 }
 
-// PortscanConfig is the packet jail.
+// PortscanConfig configures the packet jail.
 type PortscanConfig struct {
 	Disabled  bool
 	Name      string        // "" = "portscan"
 	Threshold float64       // doors; 0 = 7, at most MaxDoors
-	HalfLife  time.Duration // of a door; 0 = 24 h
+	HalfLife  time.Duration // in which a door's weight halves; 0 = 24 h
 	TrapPorts []uint16      // nil = DefaultTrapPorts
-	Addresses int           // how many addresses the gateway protects; below 4 knocks on trap ports in a new hour count ½. 0 = learn it from what is knocked on
+	Addresses int           // how many addresses the gateway protects: below 4, knocking on a known trap port again in a later hour counts half a door; 0 = learn it from the packets
 
-	NoCombine        bool // keep the jail's fraction out of the sum over jails
+	NoCombine        bool // do not add the jail's fraction to the suspicion from other jails
 	Prefix4, Prefix6 int  // length of the prefix that counts as one source; 0 = 32 and 64
-	Slots            int  // size of the sources' table, rounded up to a power of two; 0 = 2^18
+	Slots            int  // sources in the table of slots, rounded up to a power of two; 0 = 2^18
 	Doorkeeper       int  // bytes of each of the doorkeeper's two generations, rounded up to a power of two; 0 = 16 MiB
 }
 
 // MaxDoors is the largest threshold of portscan.
 const MaxDoors = 12
 
-// PrefixConfig is the verdict on a whole prefix, on proven evidence alone.
+// PrefixConfig configures verdicts on whole prefixes, which rest on proven evidence alone.
 type PrefixConfig struct {
 	Enabled bool
-	Members int           // proven members; 0 = 12
+	Members int           // proven members with a verdict that judge the prefix; 0 = 12
 	Window  time.Duration // within which; 0 = 6 h
-	Bits4   int           // 0 = 24
-	Bits6   int           // 0 = 48
+	Bits4   int           // length of an IPv4 prefix; 0 = 24
+	Bits6   int           // length of an IPv6 prefix; 0 = 48
 }
 
-// GuessConfig is what guessing leads to that stays below its jail's threshold: distributed, by many addresses of one prefix or many that try one
+// GuessConfig configures what is done about guessing below a jail's threshold: distributed, by many addresses of one prefix or many that try one
 // user name, and slow, by one source that tries many user names.
 type GuessConfig struct {
-	Act       bool          // failures of jails that combine weigh more for sources that take part; else it is only reported
-	Addresses int           // addresses that make it one; 0 = 12
-	Failures  int           // and failures; 0 = 24
+	Act       bool          // in jails that combine, failures of sources that take part in distributed guessing weigh more; else it is only reported
+	Addresses int           // addresses that make a case; 0 = 12
+	Failures  int           // and failures that they need; 0 = 24
 	Window    time.Duration // within which, from the first on; 0 = 6 h
 	Weight    int           // with Act, what a failure of those who take part weighs; 0 = 2
 
@@ -82,25 +82,25 @@ type GuessConfig struct {
 	TrapNames   []string      // names that count a half each time they are tried again; nil = DefaultTrapNames
 }
 
-// Never is the never-list. An implementation that also has OverlapsPrefix(netip.Prefix) bool, as bart.Lite does, is asked that for prefixes.
+// Never is the never-list. If it also implements OverlapsPrefix(netip.Prefix) bool, as bart.Lite does, that is asked about prefixes.
 type Never interface {
 	Contains(netip.Addr) bool
 }
 
-// Limits bound the tables beside portscan's slots. Zero values mean the defaults.
+// Limits bound the tables other than portscan's slots. A zero means the default, which stands last in each comment.
 type Limits struct {
 	Sources       int // sources with failures in log jails; 65536
 	EvidenceBytes int // text kept as evidence, all sources together; 8 MiB
 	CountBytes    int // failures being counted, all sources together; 16 MiB
-	Contacts      int // addresses our side spoke to, rounded up to a power of two; 2^18
-	Bans          int // running and past bans that are remembered; 65536
+	Contacts      int // addresses that our side talked to, rounded up to a power of two; 2^18
+	Bans          int // bans in force and past ones that are remembered; 65536
 	Trails        int // sources whose latest targets are kept for explanations, rounded up to a power of two; 2^13
-	Companies     int // prefixes watched for company, rounded up to a power of two; 2^12
+	Companies     int // prefixes watched for companies, rounded up to a power of two; 2^12
 }
 
-// Config is everything a Detector is told at its start.
+// Config is everything that a Detector is told at its start.
 type Config struct {
-	Seed     uint64 // secret: with it, whoever sends packets could choose which sources collide
+	Seed     uint64 // of the hash tables; secret, since whoever knows it can choose sources that collide
 	Jails    []JailConfig
 	Portscan PortscanConfig
 	Prefix   PrefixConfig
@@ -110,7 +110,7 @@ type Config struct {
 	Limits   Limits
 }
 
-// DefaultTrapPorts lists ports for which only scanners ask from outside.
+// DefaultTrapPorts lists ports that only scanners try from outside.
 func DefaultTrapPorts() []uint16 {
 	return []uint16{
 		23, 135, 139, 445, 1433, 2323, 3306, 3389, 5555, 6379, 7547, 8291, 37215, 52869,

@@ -3,14 +3,14 @@
 // It is pure: no input or output, no goroutine, no clock of its own. The same inputs in the same order give the same verdicts, live or replayed.
 // Its memory is bounded (Limits), and what a bound drops is counted (Stats). A Detector is not safe for concurrent use.
 //
-// Every source has, in every jail, a fraction of that jail's threshold; their sum is its suspicion, and at 1 it is judged. Packets are counted in
-// doors: different closed ports that one source knocked on, halving with time (Jung, Paxson, Berger, Balakrishnan: Fast portscan detection using
-// sequential hypothesis testing, 2004). A verdict that rests on anything a third party could have forged is asked at the gates first.
+// In every jail a source has used up some fraction of the jail's threshold; the sum of these is its suspicion, and at 1 it is judged. Packets are counted in
+// doors: different closed ports (address and port) that one source knocked on, whose weight halves with time (Jung, Paxson, Berger, Balakrishnan: Fast portscan
+// detection using sequential hypothesis testing, 2004). The gates can stop a verdict that rests on anything a third party could have forged.
 //
-// A source's first packet only marks it at the doorkeeper (a Bloom filter of two generations); from its second on it has a slot of a table of fixed size, and one
-// that must make room moves to the spill, a longer table of 8 bytes a source. While new sources come at ten times the usual rate, flood mode is on.
+// A source's first packet only marks it in the doorkeeper (a Bloom filter of two generations); from its second on it has a slot in a table of fixed size, and a source
+// that must make room moves to the spill, a longer table of 8 bytes per source. While new sources come at ten times the usual rate, flood mode is on.
 // A company is a prefix of which so many sources knock on the same doors that it scans as one: its members' threshold is halved. A victim is a
-// source that sends what only victims of somebody else do: answers to packets forged in its name. The constants are in doorkeeper.go, slots.go, spill.go, flood.go, company.go and victims.go.
+// source that sends what only the victim of an attack sends: answers to packets forged in its name. The constants are in doorkeeper.go, slots.go, spill.go, flood.go, company.go and victims.go.
 package detect
 
 import (
@@ -59,7 +59,7 @@ func (c class) key(a netip.Addr) (key, uint8) {
 	return maskKey(a, c.bits4, c.bits6), uint8(n)
 }
 
-// New makes a detector. The error lists every fault of the configuration.
+// New makes a detector. Its error joins all faults of the configuration.
 func New(config Config) (*Detector, error) {
 	if err := config.fill(); err != nil {
 		return nil, fmt.Errorf("detector: %w", err)
@@ -108,7 +108,7 @@ type touch struct {
 	at   int64
 }
 
-// Observe takes all observations of one record and calls emit for each verdict they lead to. It keeps nothing of obs.
+// Observe takes all observations of one record and calls emit for each verdict that they lead to. It does not retain obs.
 func (d *Detector) Observe(obs []Observation, emit func(Verdict)) {
 	d.touched, d.joined = d.touched[:0], d.joined[:0]
 	for i := range obs {
@@ -165,7 +165,7 @@ func (d *Detector) combines(jail int) bool {
 	return d.config.Jails[jail].Combine
 }
 
-// Tick tells the detector what time it is where no records come. It never goes back.
+// Tick tells the detector what time it is while no records come. A time before Now is ignored.
 func (d *Detector) Tick(now time.Time) { d.advance(nanos(now)) }
 
 func (d *Detector) advance(at int64) {

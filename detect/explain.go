@@ -14,23 +14,23 @@ import (
 type Explanation struct {
 	Time     time.Time
 	Source   netip.Addr
-	Key      netip.Prefix // what the packet jail takes for one source
+	Key      netip.Prefix // the prefix that the packet jail counts as one source
 	Score    float64      // the sum over jails that combine; 1 is judged
-	Shares   []Share      // of every jail that holds something, largest first; jails that do not combine too
+	Shares   []Share      // of every jail with evidence, largest first, including those that do not combine
 	Reasons  []string     // a sentence for each share
-	Doors    float64      // portscan's score, decayed to Time
+	Doors    float64      // portscan's count of doors, decayed to Time
 	Limit    float64      // doors that judge this source now
-	Labels   []string     // "udp_scan", "victim", "ttl_spread", "tool_mark", "company", "flood": what else is to be said of it
-	Gates    []GateAnswer // as a verdict on spoofable evidence would meet them; all of them are asked
+	Labels   []string     // "udp_scan", "victim", "ttl_spread", "tool_mark", "company", "flood": what else is known about it
+	Gates    []GateAnswer // what all gates would now answer to a verdict on spoofable evidence
 	Evidence []Evidence   // every observation kept, oldest first
-	Banned   bool         // a ban is running, as far as the detector was told
+	Banned   bool         // a ban is in force, as far as the detector was told
 	Until    time.Time    // its end; zero = for ever
 	Guesses  []Guess      // distributed guessing of the last 24 hours that it takes part in
 	Bans     int          // bans so far
-	LastBan  time.Time    // of the last ban or unban; what is older is not evidence
+	LastBan  time.Time    // time of the last ban or unban; older observations do not count
 }
 
-// Explain tells what the detector holds about a source at time now. It changes nothing.
+// Explain returns what the detector holds about a source at time now. It changes nothing.
 func (d *Detector) Explain(a netip.Addr, now time.Time) Explanation {
 	a = a.Unmap().WithZone("")
 	at := nanos(now)

@@ -1,6 +1,6 @@
 package detect
 
-// Failing counts the sources that a log jail is counting at present: with failures within its find time, and no verdict yet.
+// Failing counts the sources that have failures within a log jail's find time and no verdict yet.
 func (d *Detector) Failing(jail string) (n int) {
 	j, ok := d.jails[jail]
 	if !ok || j < 0 {
@@ -29,7 +29,7 @@ func (d *Detector) Failing(jail string) (n int) {
 	return n
 }
 
-// Suspected counts the sources whose suspicion is at least half of what judges them. It looks at every source there is: once a minute is enough.
+// Suspected counts the sources with a suspicion of at least 0.5. It looks at every source, so once a minute is enough.
 func (d *Detector) Suspected() (n int) {
 	now := d.now
 	at := seconds(now)

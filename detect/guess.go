@@ -16,7 +16,7 @@ import (
 type Guess struct {
 	User        string       // the name that is tried; "" for a prefix
 	Prefix      netip.Prefix // the prefix the addresses are of; invalid for a user name
-	Addresses   int          // up to GuessExact exact; more are estimated by linear counting (Whang, Vander-Zanden, Taylor 1990) in 256 bits
+	Addresses   int          // exact below GuessExact, else estimated by linear counting (Whang, Vander-Zanden, Taylor 1990) in 256 bits
 	Failures    int
 	First, Last time.Time
 }
@@ -27,7 +27,7 @@ const (
 	guessSample = 8
 )
 
-// GuessExact is how many addresses of a Guess are counted exactly; more are an estimate, and not below this.
+// GuessExact is the least number of addresses of a Guess that is an estimate; fewer are counted exactly.
 const GuessExact = 16
 
 type guessKey struct {
@@ -242,7 +242,7 @@ func (g Guess) What() string {
 	return "from " + g.Prefix.String()
 }
 
-// Guesses returns what distributed guessing there was within a time, the widest first; 0 = all that is remembered.
+// Guesses returns the cases of distributed guessing within the given time before Now, those with most addresses first; 0 = all that are remembered.
 func (d *Detector) Guesses(within time.Duration) []Guess {
 	var list []Guess
 	for _, x := range d.guesses.list {

@@ -36,13 +36,13 @@ const (
 // ErrJournal is the cause of every fault in a journal's bytes.
 var ErrJournal = errors.New("not a journal, or a damaged one")
 
-// ErrDiverged says that a replayed journal asked other questions than the recorded run: the configurations differ.
+// ErrDiverged says that a replayed journal asked the never-list other questions than the recorded run did: the configurations differ.
 var ErrDiverged = errors.New("replay differs from the recorded run: is the configuration the same?")
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-// Journal is a flight recorder in front of a detector: it writes every input in arrival order and passes it on, and every verdict that comes of
-// it. What was written before an error is a whole journal; the detector works on.
+// Journal is a flight recorder in front of a detector: it writes every input in order of arrival and passes it on, and writes every verdict that results.
+// After an error of the writer it records no more, but still passes inputs on; what was written before can be read as a journal.
 type Journal struct {
 	d    *Detector
 	w    *bufio.Writer
@@ -52,8 +52,8 @@ type Journal struct {
 	err  error
 }
 
-// NewJournal begins a journal of d with its configuration and present state. Behind an earlier one it goes on with that, as after a reload of the
-// configuration.
+// NewJournal begins a journal of d with its configuration and current state. Journals may be appended to each other in one file, as after a reload of
+// the configuration.
 func NewJournal(w io.Writer, d *Detector) (*Journal, error) {
 	j := &Journal{d: d, w: bufio.NewWriterSize(w, 1<<16)}
 	_, j.err = j.w.WriteString(JournalMagic)

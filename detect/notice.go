@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// Notice takes what the lower half of the house learned.
+// Notice takes one notice. It leads to no verdict.
 func (d *Detector) Notice(n Notice) {
 	at := nanos(n.Time)
 	d.advance(at)

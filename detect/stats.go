@@ -57,21 +57,21 @@ type JailStats struct {
 	Stopped      uint64           // verdicts that a gate stopped
 }
 
-// Stats is what the detector did and how full it is. Counters count from the start of the process; sizes are of the moment.
+// Stats says what the detector has done and how full it is. Counters (uint64) count from the start of the process; sizes are current.
 type Stats struct {
 	Jails   []JailStats       // the packet jail last
 	Notices map[string]uint64 // by NoticeKind's name
-	Gates   map[string]uint64 // verdicts stopped, by gate; every gate is there
-	Drops   map[string]uint64 // observations that came to nothing, by cause
-	TooLate uint64            // observations whose window was closed when they came
-	Ahead   uint64            // records dated ahead of the time at which they were read
-	Credits uint64            // doors taken off again, since their source logged in there
+	Gates   map[string]uint64 // verdicts stopped, by gate; holds every gate
+	Drops   map[string]uint64 // observations that did not count, by cause
+	TooLate uint64            // observations that came after their window had closed
+	Ahead   uint64            // records dated later than they were read
+	Credits uint64            // doors taken off again because their source logged in there
 
 	Slots, SlotsUsed    int     // portscan's table
 	Evictions           uint64  // sources pushed out of it, into the spill
 	Spill, Spilled      int     // the spill's entries, and how many are used
 	SpillLost           uint64  // sources that the spill had no room for: forgotten
-	DoorkeeperFill      float64 // share of bits set in its present generation, 0 to 1
+	DoorkeeperFill      float64 // share of bits set in the doorkeeper's current generation, 0 to 1
 	DoorkeeperRotations uint64  // generations begun
 	Flood               bool    // flood mode is on
 	FloodMinutes        uint64  // minutes in flood mode
@@ -81,8 +81,8 @@ type Stats struct {
 	Sources          int    // with failures in log jails
 	SourcesEvicted   uint64 // pushed out
 	EvidenceBytes    int    // kept for them
-	EvidenceStripped uint64 // sources whose evidence was let go of
-	Contacts         uint64 // contacts that were pushed out before their time
+	EvidenceStripped uint64 // sources whose evidence was dropped to save memory
+	Contacts         uint64 // contacts that were pushed out before they expired
 	Bans             int    // remembered
 	BansEvicted      uint64
 	Guesses          uint64 // entries of the guessing report pushed out
