@@ -49,13 +49,13 @@ func (d *Detector) Ahead(source netip.Addr) {
 	b = h & t.mask
 	if m := t.tagged(h); m != 0 {
 		prefetch(unsafe.Pointer(&t.slot[b*bucketSlots+uint64(bits.TrailingZeros64(m)>>3)]))
-		if t.free(h) != 0 {
+		if !t.full(h) {
 			return
 		}
 		// In a full bucket every sixteenth stranger has the tag of a source that is there.
 	}
 	c := s.companies.hash.key(companyKey(x.key))
 	prefetch3(
-		unsafe.Pointer(&s.spill.word[s.spill.place(h)]), unsafe.Pointer(s.door.block(h>>20)), unsafe.Pointer(&s.companies.gather.word[s.companies.gather.place(c)]),
+		unsafe.Pointer(s.spill.bucket(h)), unsafe.Pointer(s.door.block(h>>20)), unsafe.Pointer(s.companies.gather.bucket(c)),
 	)
 }

@@ -119,4 +119,4 @@ func (s *scan) drop(k key, h uint64, now uint32) {
 }
 
 // markOf is the doorkeeper's item for a source whose first target weighed w.
-func markOf(tag uint64, w float32) uint64 { return tag + uint64(w*8)*0x9e3779b97f4a7c15 }
+func markOf(tag uint64, w float32) uint64 { return tag + uint64(int32(w*8))*0x9e3779b97f4a7c15 }

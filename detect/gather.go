@@ -9,8 +9,8 @@ import "math/bits"
 // An entry is one word: 20 bits of the prefix's hash, 12 bits for the two hours' part in which it was counted last, and 32 bits of which each
 // stands for some of its sources. A free entry is 0.
 type gather struct {
-	word []uint64
-	mask uint64
+	buckets [][gatherWays]uint64
+	mask    uint64
 }
 
 const (
@@ -23,15 +23,15 @@ const (
 
 func newGather(n int) gather {
 	n = max(ceilPower(n), gatherWays)
-	return gather{make([]uint64, n), uint64(n/gatherWays - 1)}
+	return gather{make([][gatherWays]uint64, n/gatherWays), uint64(n/gatherWays - 1)}
 }
 
-// place is where the entries begin that may be that of the prefix with the hash h.
-func (g *gather) place(h uint64) uint64 { return (h >> 24 & g.mask) * gatherWays }
+// bucket of the prefix with the hash h.
+func (g *gather) bucket(h uint64) *[gatherWays]uint64 { return &g.buckets[h>>24&g.mask] }
 
 // member notes a source, by its hash, of the prefix with the hash h, and says how many of its sources are known.
 func (g *gather) member(h, source uint64, part uint32) int {
-	words := (*[gatherWays]uint64)(g.word[g.place(h):])
+	words := g.bucket(h)
 	now := uint64(part & gatherParts)
 	bit := uint64(1) << (source >> 7 & 31)
 	fresh := h>>gatherTag<<gatherTag | now<<gatherPart | bit

@@ -12,10 +12,14 @@ func (s *scan) crowd() {
 	}
 	s.crowded = true
 	largePages(bytesOf(s.table.slot))
-	largePages(bytesOf(s.spill.word))
-	largePages(bytesOf(s.door.words))
+	largePages(bytesOf(s.spill.buckets))
+	largePages(bytesOf(s.door.blocks))
 }
 
 func bytesOf[T any](s []T) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), uintptr(len(s))*unsafe.Sizeof(*new(T)))
+}
+
+func wordsOf[T any](s []T) []uint64 {
+	return unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(s))), uintptr(len(s))*unsafe.Sizeof(*new(T))/8)
 }

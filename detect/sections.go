@@ -40,13 +40,13 @@ func (d *Detector) saveScan(e *encoder, flush func() error) error {
 	e.n(s.door.set)
 	e.u(uint64(s.door.started))
 	e.n(s.door.young)
-	if err := e.words(s.door.words, flush); err != nil {
+	if err := e.words(wordsOf(s.door.blocks), flush); err != nil {
 		return err
 	}
-	if err := e.words(s.spill.word, flush); err != nil {
+	if err := e.words(wordsOf(s.spill.buckets), flush); err != nil {
 		return err
 	}
-	return e.words(s.companies.gather.word, flush)
+	return e.words(wordsOf(s.companies.gather.buckets), flush)
 }
 
 func (d *Detector) loadScan(x *decoder) {
@@ -97,18 +97,18 @@ func (d *Detector) loadScan(x *decoder) {
 	f.filled, f.median, f.on = x.n(len(f.recent)), x.u32(), x.bool()
 	set, started := x.n(math.MaxInt), x.u32()
 	young := x.n(1)
-	if x.words(s.door.words) && same {
+	if x.words(wordsOf(s.door.blocks)) && same {
 		s.door.set, s.door.started, s.door.young = set, started, young
 	} else {
-		clear(s.door.words)
+		clear(s.door.blocks)
 	}
-	if !x.words(s.spill.word) || !same {
-		clear(s.spill.word)
+	if !x.words(wordsOf(s.spill.buckets)) || !same {
+		clear(s.spill.buckets)
 	}
-	if !x.words(s.companies.gather.word) || !same {
-		clear(s.companies.gather.word)
+	if !x.words(wordsOf(s.companies.gather.buckets)) || !same {
+		clear(s.companies.gather.buckets)
 	}
-	for _, w := range s.spill.word {
+	for _, w := range wordsOf(s.spill.buckets) {
 		s.spill.used += boolInt(w != 0)
 	}
 }

@@ -138,6 +138,9 @@ func (t *slots) find(k key, h uint64) *slot {
 // free counts the free slots of h's bucket.
 func (t *slots) free(h uint64) int { return bucketSlots - bits.OnesCount64(t.tags[h&t.mask]&everyByte) }
 
+// full says whether h's bucket has no free slot.
+func (t *slots) full(h uint64) bool { return t.tags[h&t.mask]&everyByte == everyByte }
+
 // remove frees s.
 func (t *slots) remove(k key, h uint64) {
 	b := h & t.mask

@@ -104,8 +104,8 @@ func TestSpillLot(t *testing.T) {
 	if got := count(&s, 0, 1000); got != 1000 {
 		t.Errorf("%d of 1000 sources are left behind a flood", got)
 	}
-	if s.used > len(s.word) || s.lost == 0 {
-		t.Errorf("%d of %d used, %d lost", s.used, len(s.word), s.lost)
+	if s.used > s.len() || s.lost == 0 {
+		t.Errorf("%d of %d used, %d lost", s.used, s.len(), s.lost)
 	}
 	// Newcomers from before the flood, so to say, displace the flood's.
 	fill(&s, 1<<30, 500, 1, 0)
@@ -188,7 +188,7 @@ func TestSpillSnapshot(t *testing.T) {
 	if err := r.Restore(&state, time.Time{}); err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(r.scan.spill.word, b.scan.spill.word) || r.Stats().Spilled != b.Stats().Spilled || r.Stats().Spilled < 100 {
+	if !slices.Equal(r.scan.spill.buckets, b.scan.spill.buckets) || r.Stats().Spilled != b.Stats().Spilled || r.Stats().Spilled < 100 {
 		t.Errorf("%d spilled, expected %d", r.Stats().Spilled, b.Stats().Spilled)
 	}
 }

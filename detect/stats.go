@@ -95,7 +95,7 @@ func (d *Detector) Stats() Stats {
 		Notices: map[string]uint64{}, Gates: map[string]uint64{}, Drops: map[string]uint64{},
 		TooLate: c.tooLate, Ahead: c.ahead, Credits: c.credits, Companies: c.companies, Victims: d.scan.victims.labelled,
 		Slots: len(d.scan.table.slot), SlotsUsed: d.scan.table.used, Evictions: d.scan.table.evicted,
-		Spill: len(d.scan.spill.word), Spilled: d.scan.spill.used, SpillLost: d.scan.spill.lost,
+		Spill: d.scan.spill.len(), Spilled: d.scan.spill.used, SpillLost: d.scan.spill.lost,
 		DoorkeeperFill: d.scan.door.fill(), DoorkeeperRotations: d.scan.door.rotated, Flood: d.scan.flood.on, FloodMinutes: d.scan.flood.minutes,
 		Sources: len(d.logs.sources), SourcesEvicted: d.logs.evicted, EvidenceBytes: d.logs.texts, EvidenceStripped: d.logs.stripped,
 		Contacts: d.contacts.evicted, Bans: len(d.bans.last), BansEvicted: d.bans.evicted, Guesses: d.guesses.dropped,

@@ -17,7 +17,7 @@ func waitMost(threshold float64) float32 {
 
 // mayWait says whether this knock is of the common kind, and its source's bucket without a free slot.
 func (s *scan) mayWait(o *Observation, h uint64) bool {
-	return o.Kind == Probe && o.Mark == NoMark && s.table.free(h) == 0
+	return o.Kind == Probe && o.Mark == NoMark && s.table.full(h)
 }
 
 // waiting deals with a knock of a source of which an entry in the spill is all that is kept, and answers false where the source needs a slot.
@@ -52,12 +52,11 @@ func (d *Detector) waits(o *Observation, k key, h, th uint64, now uint32, credit
 	if credit+1 > s.waitMost || !s.mayWait(o, h) || credit+1 >= s.suffices || d.logged(o.Source) {
 		return false
 	}
-	words, tag := s.spill.bucket(h)
-	w := tag<<spillTag | spillTimeOf(now) | uint64(2*(credit+1))<<spillHard | packTargets([]uint16{uint16(th)})
+	w := spillTimeOf(now) | uint64(int32(2*(credit+1)))<<spillHard | uint64(uint16(th))
 	if flooding {
 		w |= spillFlood
 	}
-	s.spill.keep(words, w, h, now)
+	s.spill.keep(w, h, now)
 	d.accompany(&step{source: k, hash: h, target: th, before: float64(credit), doors: float64(credit + 1), fresh: true, hidden: credit > 0, soon: true}, now, at, emit)
 	return true
 }
