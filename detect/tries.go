@@ -17,7 +17,8 @@ import (
 // count a half, as trap ports do, once there is another name.
 //
 // Where many addresses try one such name (a case of distributed guessing), half as many names judge each of them, and another name is not waited for
-// where the server does not know the one: chance brings nobody there.
+// where the server does not know the one: chance brings nobody there. Where it is one name that may exist, as root, two thirds are needed: an
+// administrator mistypes too, and not every server logs that he got in.
 
 const (
 	tryCost   = 32
@@ -50,11 +51,10 @@ type try struct {
 type owner uint8
 
 const (
-	somebodys  owner = iota // for all that is known
-	guessers                // one that guessers try
-	nobodys                 // the server says that it does not know it
-	lastOwner  = nobodys
-	crowdNames = 2 // of the names that judge one source a so manieth part judges each of a crowd
+	somebodys owner = iota // for all that is known
+	guessers               // one that guessers try
+	nobodys                // the server says that it does not know it
+	lastOwner = nobodys
 )
 
 // whose says whose the user name of a failure is.
@@ -173,12 +173,19 @@ func (d *Detector) addTries(sh *share, js *jailState, crowd bool, at int64) {
 		}
 	}
 	full := float64(tryName * c.Names)
-	few := max(math.Ceil(float64(c.Names)/crowdNames), 1) * tryName
+	few := full
+	switch {
+	case !crowd || odd.sum == 0:
+	case odd.others || odd.unknown:
+		few = math.Ceil(float64(c.Names)/2) * tryName
+	default:
+		few = math.Ceil(float64(c.Names)*2/3) * tryName
+	}
 	best := all
 	switch {
-	case crowd && (odd.others || odd.unknown) && float64(odd.sum)/few >= float64(all.sum)/full:
+	case few < full && float64(odd.sum)/few >= float64(all.sum)/full:
 		best, full = odd, few
-	case !all.others && !(crowd && odd.sum > 0):
+	case !all.others:
 		return // one name over and over may be a program with an old key or password
 	}
 	sh.tried = float64(best.sum) / full
