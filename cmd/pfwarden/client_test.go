@@ -171,7 +171,8 @@ func TestClientVerbs(t *testing.T) {
 		{name: "resume-json", args: []string{"resume", "-o", "json"}, calls: []string{"resume by root"}},
 		{name: "explain", args: []string{"explain", "192.0.2.7"}, calls: []string{"explain 192.0.2.7"}},
 		{name: "explain-json", args: []string{"explain", "192.0.2.7", "-o", "json"}, calls: []string{"explain 192.0.2.7"}},
-		{name: "explain-prefix", args: []string{"explain", "192.0.2.0/24"}, exit: exitUsage},
+		{name: "explain-prefix", args: []string{"explain", "192.0.2.0/24"}, calls: []string{"explain 192.0.2.0/24"}},
+		{name: "explain-nothing", args: []string{"explain", "192.0.2.300"}, exit: exitUsage},
 		{name: "pf", args: []string{"pf"}, calls: []string{"pf"}},
 		{name: "pf-json", args: []string{"pf", "-o", "json"}, calls: []string{"pf"}},
 		{name: "not-permitted", args: []string{"pause"}, exit: exitNotPermitted, with: func(s *controltest.Service) { s.Err = fmt.Errorf("%w: only root", control.ErrNotPermitted) }, calls: []string{"pause flush false by root"}},
@@ -221,7 +222,7 @@ func TestNoDaemon(t *testing.T) {
 		t.Fatal(err)
 	}
 	configured := filepath.Join(dir, "c.toml")
-	if err := os.WriteFile(configured, []byte(fmt.Sprintf("[control]\nsocket = %q\n", dead)), 0o600); err != nil {
+	if err := os.WriteFile(configured, []byte(fmt.Sprintf("[control]\nsocket = %q\n[store]\nfile = %q\n", dead, filepath.Join(dir, "none.db"))), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	for _, args := range [][]string{

@@ -1,12 +1,17 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
+	"net/netip"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"pfwarden/internal/control"
+	"pfwarden/internal/daemon"
 )
 
 func newExplainCommand(streams stdio) *cobra.Command {
@@ -14,11 +19,12 @@ func newExplainCommand(streams stdio) *cobra.Command {
 		Use:   "explain ADDR",
 		Short: "tell all that is known about an address, and why it is banned or not",
 		Long: "explain tells the story of an address: every observation that was kept, each jail's share of the suspicion, the gates\n" +
-			"that were asked and what they answered, the verdict, its bans, and what PF stopped for them.",
-		Example: "  pfwarden explain 192.0.2.7\n  pfwarden explain 2001:db8::1 -o json",
+			"that were asked and what they answered, the verdict, its bans, and what PF stopped for them. A prefix, as bans names\n" +
+			"it, may stand for the address. Where no daemon runs, its ledger tells, suspicion as of the last snapshot.",
+		Example: "  pfwarden explain 192.0.2.7\n  pfwarden explain 2001:db8:0:1::/64 -o json",
 		Args:    nArgs(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			a, err := control.ParseAddr(args[0])
+			a, err := control.ParsePrefix(args[0])
 			if err != nil {
 				return err
 			}
@@ -28,6 +34,9 @@ func newExplainCommand(streams stdio) *cobra.Command {
 			}
 			defer c.Close()
 			e, err := c.Explain(cmd.Context(), a)
+			if errors.Is(err, control.ErrNotRunning) && commonOf(cmd).Socket == "" {
+				e, err = recall(cmd, streams, a, err)
+			}
 			if err != nil {
 				return err
 			}
@@ -41,6 +50,27 @@ func newExplainCommand(streams stdio) *cobra.Command {
 			return p.err
 		},
 	}
+}
+
+// recall tells from the ledger what the daemon would, since none runs, which is what cause says. Where there is no ledger that may be read, the cause
+// stays the error.
+func recall(cmd *cobra.Command, streams stdio, p netip.Prefix, cause error) (control.Explanation, error) {
+	c, err := loadConfig(cmd, nil)
+	if err != nil || c.Store.File == "" {
+		return control.Explanation{}, cause
+	}
+	now := time.Now
+	if streams.Now != nil {
+		now = streams.Now
+	}
+	e, err := daemon.Recall(cmd.Context(), c, p, now())
+	switch {
+	case err == nil:
+		return e, nil
+	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrPermission):
+		return e, cause
+	}
+	return e, fmt.Errorf("%w; and its ledger does not tell either: %w", cause, err)
 }
 
 func printExplanation(p *painter, h human, e control.Explanation) {
@@ -140,8 +170,11 @@ func pastRows(h human, bans []control.PastBan) [][]cell {
 		if b.Until == nil {
 			end = "in force, for ever"
 		}
-		if b.Ended != nil {
+		switch {
+		case b.Ended != nil:
 			end, c = h.date(*b.Ended)+" ("+b.EndWhy+")", plain
+		case b.Until != nil && !b.Until.After(h.now):
+			end, c = h.date(*b.Until)+" (time over)", plain
 		}
 		rows = append(rows, []cell{row[1], row[2], row[3], row[4], {end, c}, row[6], row[7], row[8]})
 	}

@@ -118,9 +118,9 @@ func (c *Client) Resume(ctx context.Context) error {
 	return c.post(ctx, "/v1/resume", struct{}{}, &struct{}{})
 }
 
-// Explain asks all that is known of one address.
-func (c *Client) Explain(ctx context.Context, a netip.Addr) (e Explanation, err error) {
-	return e, c.get(ctx, "/v1/explain", query("address", a.String()), &e)
+// Explain asks all that is known of an address or a prefix.
+func (c *Client) Explain(ctx context.Context, p netip.Prefix) (e Explanation, err error) {
+	return e, c.get(ctx, "/v1/explain", query("address", FormatPrefix(p)), &e)
 }
 
 // PF asks for our part of PF.

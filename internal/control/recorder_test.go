@@ -65,7 +65,7 @@ func (r *recorder) Resume(context.Context, string) error {
 	r.calls = append(r.calls, "resume")
 	return r.err
 }
-func (r *recorder) Explain(context.Context, netip.Addr) (Explanation, error) {
+func (r *recorder) Explain(context.Context, netip.Prefix) (Explanation, error) {
 	return Explanation{}, r.err
 }
 func (r *recorder) PF(context.Context) (PFView, error)           { return PFView{}, r.err }

@@ -83,18 +83,6 @@ func ParsePrefix(s string) (netip.Prefix, error) {
 	return p.Masked(), nil
 }
 
-// ParseAddr reads one address, as ParsePrefix does.
-func ParseAddr(s string) (netip.Addr, error) {
-	p, err := ParsePrefix(s)
-	if err != nil {
-		return netip.Addr{}, err
-	}
-	if !p.IsSingleIP() {
-		return netip.Addr{}, fmt.Errorf("%w: %q is a prefix, expected one address", ErrBadRequest, s)
-	}
-	return p.Addr(), nil
-}
-
 // FormatPrefix writes a single address bare, everything else as a prefix.
 func FormatPrefix(p netip.Prefix) string {
 	if p.IsSingleIP() {

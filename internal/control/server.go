@@ -145,11 +145,11 @@ func (s *Server) Handler() http.Handler {
 	read("/v1/pf", func(ctx context.Context, _ *http.Request) (any, error) { return s.service.PF(ctx) })
 	read("/v1/health", func(ctx context.Context, _ *http.Request) (any, error) { return s.service.Health(ctx) })
 	read("/v1/explain", func(ctx context.Context, r *http.Request) (any, error) {
-		a, err := ParseAddr(r.URL.Query().Get("address"))
+		p, err := ParsePrefix(r.URL.Query().Get("address"))
 		if err != nil {
 			return nil, err
 		}
-		return s.service.Explain(ctx, a)
+		return s.service.Explain(ctx, p)
 	})
 	mux.Handle("POST /v1/fail2ban", s.answer(s.fail2ban))
 	change("/v1/ban", s.ban)

@@ -27,8 +27,8 @@ type Service interface {
 	Pause(ctx context.Context, by string, flush bool) error
 	// Resume takes back Pause.
 	Resume(ctx context.Context, by string) error
-	// Explain tells all that is known of one address.
-	Explain(ctx context.Context, a netip.Addr) (Explanation, error)
+	// Explain tells all that is known of an address, or of a prefix: of the source it is, or of the bans that hold it or lie inside.
+	Explain(ctx context.Context, p netip.Prefix) (Explanation, error)
 	// PF shows our part of PF.
 	PF(ctx context.Context) (PFView, error)
 	// Health returns every item, the good ones too.
@@ -189,14 +189,15 @@ type NeverEntry struct {
 	Origins []string `json:"origins"` // "configuration", "never add", "own address" …
 }
 
-// Explanation tells all that is known of one address.
+// Explanation tells all that is known of one address or prefix.
 type Explanation struct {
 	Address  string     `json:"address"`
 	Source   string     `json:"source,omitempty"` // the prefix that counts as one source with it; "" = it alone
 	Now      time.Time  `json:"now"`
-	Story    []string   `json:"story"` // sentences, as a person would tell it
-	Never    []string   `json:"never"` // why it is never banned; empty = it may be
-	Score    float64    `json:"score"` // suspicion now; judged at 1
+	Saved    *time.Time `json:"saved,omitempty"` // no daemon runs: its ledger tells this, suspicion as of then
+	Story    []string   `json:"story"`           // sentences, as a person would tell it
+	Never    []string   `json:"never"`           // why it is never banned; empty = it may be
+	Score    float64    `json:"score"`           // suspicion now; judged at 1
 	Shares   []Share    `json:"shares"`
 	Gates    []Gate     `json:"gates"`              // as a verdict on spoofable evidence meets them
 	Labels   []string   `json:"labels,omitempty"`   // what else the packets tell: udp_scan, victim, ttl_spread, tool_mark, company, flood

@@ -241,7 +241,7 @@ func TestClockBehindForgetsSuspicion(t *testing.T) {
 	t.Parallel()
 	h := newSteppedHost(t)
 	score := func() float64 {
-		x, err := h.client.Explain(t.Context(), netip.MustParseAddr("198.51.100.7"))
+		x, err := h.client.Explain(t.Context(), netip.MustParsePrefix("198.51.100.7/32"))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -16,27 +16,49 @@ import (
 )
 
 // Explain implements control.Service.
-func (s *service) Explain(ctx context.Context, a netip.Addr) (control.Explanation, error) {
+func (s *service) Explain(ctx context.Context, p netip.Prefix) (control.Explanation, error) {
 	d := s.d
 	d.freshCounters(ctx, 0)
 	var x detect.Explanation
-	if err := d.ask(ctx, func(now time.Time) { x = d.detector.Explain(a, now) }); err != nil {
+	if err := d.ask(ctx, func(now time.Time) { x = d.detector.Explain(p.Addr(), now) }); err != nil {
 		return control.Explanation{}, err
 	}
-	out := control.Explanation{Address: a.String(), Now: x.Time, Score: x.Score, Never: []string{}, Bans: []control.PastBan{}}
-	if e, yes := d.never.Overlaps(netip.PrefixFrom(a, a.BitLen())); yes {
+	d.mu.Lock()
+	most := cmp.Or(d.plan.Warden.SuspectsPerDay, warden.DefaultSuspectsPerDay)
+	d.mu.Unlock()
+	return known{never: d.never, bans: d.bans, store: d.store, most: most}.explain(ctx, p, x)
+}
+
+// known is what is asked of an address besides the detector.
+type known struct {
+	never *warden.NeverList
+	bans  *warden.Warden
+	store ledger.Store
+	most  int // how often a source may be a suspect in 24 hours
+}
+
+// explain tells of p, of whose first address the detector knows x. A prefix that is no source of its own has no suspicion; it has bans.
+func (k known) explain(ctx context.Context, p netip.Prefix, x detect.Explanation) (control.Explanation, error) {
+	if !p.IsSingleIP() && p != x.Key {
+		x = detect.Explanation{Time: x.Time, Key: p}
+	}
+	out := control.Explanation{Address: control.FormatPrefix(p), Now: x.Time, Score: x.Score, Never: []string{}, Bans: []control.PastBan{}}
+	part := ""
+	if e, yes := k.never.Overlaps(p); yes && e.Prefix.Bits() <= p.Bits() {
 		out.Never = append(out.Never, e.String())
+	} else if yes {
+		part = e.String()
 	}
 	out.Shares, out.Gates, out.Evidence = sharesOf(x.Shares), gatesOf(x.Gates), allEvidence(x.Evidence)
-	if x.Key.IsValid() && !x.Key.IsSingleIP() {
+	if x.Key.IsValid() && x.Key != p {
 		out.Source = x.Key.String()
 	}
-	bans, err := d.store.History(ctx, ledger.Query{Prefix: netip.PrefixFrom(a, a.BitLen()), Limit: 20})
+	bans, err := k.store.History(ctx, ledger.Query{Prefix: p, Limit: 20})
 	if err != nil {
 		return out, fmt.Errorf("reading the ledger: %w", err)
 	}
 	live := map[int64]*ledger.Ban{} // the ledger hears of counters only now and then
-	for _, b := range d.bans.Lookup(netip.PrefixFrom(a, a.BitLen())) {
+	for _, b := range k.bans.Lookup(p) {
 		live[b.ID] = &b
 	}
 	for i := range bans {
@@ -47,11 +69,11 @@ func (s *service) Explain(ctx context.Context, a netip.Addr) (control.Explanatio
 	tellBans(&out, x.Key, bans)
 	out.Guesses = guessesOf(x.Guesses)
 	out.Labels = x.Labels
-	_, _, out.Suspect = d.bans.Steps(x.Time, x.Key)
-	d.mu.Lock()
-	most := cmp.Or(d.plan.Warden.SuspectsPerDay, warden.DefaultSuspectsPerDay)
-	d.mu.Unlock()
-	out.Story = tell(&out, &x, most)
+	_, _, out.Suspect = k.bans.Steps(x.Time, x.Key)
+	out.Story = tell(&out, &x, k.most)
+	if part != "" {
+		out.Story = append([]string{fmt.Sprintf("Nothing bans all of %s, since in it this is never banned: %s.", out.Address, part)}, out.Story...)
+	}
 	return out, nil
 }
 

@@ -47,6 +47,7 @@ type DB struct {
 	broken      error  // why the database was found corrupt, while it could not be replaced yet
 	aside       string // where it was put, or would have been
 	cramped     error  // why it is used without files beside it; see Cramped
+	copied      string // the folder of the copy that is read, see Look; "" = none
 }
 
 var _ Store = (*DB)(nil)
@@ -85,7 +86,12 @@ func (db *DB) Close() error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
 	db.broken = nil
-	return db.close()
+	err := db.close()
+	if db.copied != "" {
+		err = errors.Join(err, os.RemoveAll(db.copied))
+		db.copied = ""
+	}
+	return err
 }
 
 func (db *DB) close() error {

@@ -110,8 +110,8 @@ func (s *Service) Resume(_ context.Context, by string) error {
 }
 
 // Explain answers Told.
-func (s *Service) Explain(_ context.Context, a netip.Addr) (control.Explanation, error) {
-	s.call("explain %v", a)
+func (s *Service) Explain(_ context.Context, p netip.Prefix) (control.Explanation, error) {
+	s.call("explain %s", control.FormatPrefix(p))
 	return s.Told, s.Err
 }
 
