@@ -19,6 +19,6 @@ type Line struct {
 	Number   uint64    // of the line in what was read of Origin, from 1
 	Read     time.Time // when it was read (live), or zero (replay)
 	Modified time.Time // modification time of its file, which supplies the year where the log has none; zero if unknown
-	Cut      bool      // the line was longer than the limit: Text is its beginning
+	Cut      bool      // the line was longer than the limit: Text holds only its beginning
 	Next     Position  // reading resumes here once this line is dealt with
 }

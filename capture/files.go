@@ -2,7 +2,7 @@ package capture
 
 import "os"
 
-// Files is access to log files by another process that may open them where this one may not. The functions promise what
+// Files is access to log files through another process, for a process that may not open them itself. The functions promise what
 // those of package os of the same names do; Glob what filepath.Glob does.
 type Files struct {
 	Open    func(path string) (*os.File, error)
@@ -14,11 +14,11 @@ type Files struct {
 	Watch func() (FileWatch, error)
 }
 
-// FileWatch tells of changes to files that this process may not watch itself: the other process adds the watches, this one reads the events.
+// FileWatch reports changes to files that this process may not watch itself: the other process adds the watches, this one reads the events.
 type FileWatch interface {
 	// Events is the inotify(7) instance to read from. It belongs to the caller.
 	Events() *os.File
-	// Add watches a path, or the folders of a glob, and says which events mean it.
+	// Add watches a path, or the folders of a glob, and returns what identifies its events.
 	Add(path string) ([]Watched, error)
 }
 

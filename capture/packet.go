@@ -52,7 +52,7 @@ const (
 	HasTCPSeq
 	HasICMPType
 	HasTranslated
-	HasTTL      // the IP header reached as far as its TTL
+	HasTTL      // the record holds the IP header as far as its TTL
 	HasProtocol // and as far as its protocol
 )
 
@@ -80,7 +80,7 @@ type Packet struct {
 	Origin    string    // file path or interface name that the record was read from
 	Frame     uint64    // number of the record in its source, from 1
 	Nanos     bool      // the file's fraction has nine digits instead of six
-	Offset    int64     // byte offset behind the record in its (uncompressed) file: reading resumes here; 0 when live
+	Offset    int64     // byte offset of the end of the record in its (uncompressed) file: reading resumes here; 0 when live
 	Dialect   Dialect
 	Action    Action
 	Reason    Reason

@@ -5,7 +5,7 @@ import (
 	"time"
 )
 
-// Clock is time handed in, so that tests own it.
+// Clock is the source of time, passed in so that tests control it.
 type Clock interface {
 	Now() time.Time
 	// After delivers once, d from now.

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// Config is what the driver is told once. The zero value of every field but Anchor is a sound default.
+// Config configures a Driver. The zero value of every field but Anchor is a sensible default.
 type Config struct {
 	Anchor   string // path of our anchor; its last component is unique and at most 15 characters, since pflog shows no more
 	Banned   string // name of the table in PF, default "banned"
@@ -53,7 +53,7 @@ type Config struct {
 	KillQueue int           // addresses waiting for it at most, default 65536
 }
 
-// PortTable is a table whose addresses are kept from some ports only: a jail that asks for ports has one.
+// PortTable is a table whose addresses are blocked on some ports only: each jail with ports has one.
 type PortTable struct {
 	Name   string // of the table, and Entry.Table
 	Protos []string

@@ -19,8 +19,8 @@ type Counters struct {
 type TableCounters struct {
 	Table  Table
 	Name   string // in PF
-	Totals Counts // monotonic while this process runs, whatever is unbanned, zeroed or reloaded
-	// NoMatch and Match are packets that a rule asked the table about; they show whether packets reach our rules at all.
+	Totals Counts // never decrease while this process runs, whatever is unbanned, zeroed or reloaded
+	// NoMatch and Match count packets that a rule looked up in the table; they show whether packets reach our rules at all.
 	NoMatch, Match uint64
 	Cleared        time.Time    // when PF began to count for the table
 	Addresses      []AddrCounts // as PF shows them, foreign ones too; negated ones are left out

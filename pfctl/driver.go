@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// Driver keeps the tables of one anchor as they should be. It is level-triggered: callers say what shall be in a table, the worker
-// compares that with what it knows to be there and makes the difference good, now, after an error, and again at every
+// Driver keeps the tables of one anchor as they should be. It is level-triggered: callers say what should be in a table, the worker
+// compares that with what it knows to be there and applies the difference: at once, after an error, and at every
 // reconciliation. Add and Delete never wait for PF.
 type Driver struct {
 	cfg   Config
@@ -108,7 +108,7 @@ func (d *Driver) addTable(part Table, name string) {
 	d.byPart[part] = t
 }
 
-// Add says that entries shall be in their tables from now on. It returns at once; an address that may not be banned is refused
+// Add says that entries should be in their tables from now on. It returns at once; an address that may not be banned is refused
 // with an error that wraps ErrRefused, the others are taken.
 func (d *Driver) Add(entries ...Entry) error {
 	d.mu.Lock()
@@ -140,7 +140,7 @@ func (d *Driver) put(entries []Entry, touch bool) error {
 	return errors.Join(errs...)
 }
 
-// Delete says that entries shall not be in their tables any more. It returns at once. Before Start it names entries that an earlier
+// Delete says that entries should no longer be in their tables. It returns at once. Before Start it names entries that an earlier
 // life may have left behind: they go even where PF does not let us read a table.
 func (d *Driver) Delete(entries ...Entry) error {
 	var errs []error
@@ -301,7 +301,7 @@ func (d *Driver) touchUnseen(t *tableState) {
 	}
 }
 
-// Run works until ctx is done. It returns nil then; it does not end because of PF.
+// Run works until ctx is done, and then returns nil. No error of PF ends it.
 func (d *Driver) Run(ctx context.Context) error {
 	for {
 		wait := d.step(ctx)

@@ -14,14 +14,14 @@ const (
 	Suspects Table = "suspects" // spoofable sources: new inbound connections are dropped, states live on
 )
 
-// Entry is one address or network that shall be in a table.
+// Entry is one address or network that should be in a table.
 type Entry struct {
 	Table      Table
 	Prefix     netip.Prefix
 	KillStates bool // end its connections once it is in the table; only for proven sources
 }
 
-// Canonical returns p as PF is told it: IPv4 unmapped, host bits zero. A prefix that PF would misread, or that would block the
+// Canonical returns p in the form in which it is given to PF: IPv4 unmapped, host bits zero. A prefix that PF would misread, or that would block the
 // world, is an error that wraps ErrRefused.
 func Canonical(p netip.Prefix) (netip.Prefix, error) {
 	a, bits := p.Addr(), p.Bits()

@@ -26,8 +26,8 @@ type ExecRunner struct {
 	stuck chan struct{} // closed when the child that would not die has ended; nil if there is none
 }
 
-// Run runs pfctl once. Its answer to a child that cannot be killed, for it sleeps in the kernel, is ErrStuck, at once for as long
-// as that child is there: a second process would only join it.
+// Run runs pfctl once. If a child cannot be killed because it sleeps in the kernel, Run returns ErrStuck, and goes on returning it
+// at once while that child exists: another one would get stuck as well.
 func (r *ExecRunner) Run(ctx context.Context, c Command) (Result, error) { return r.RunTo(ctx, c, nil) }
 
 // RunTo is Run with pfctl's standard output going to a file, such as a pipe that another process reads, instead of into the Result.

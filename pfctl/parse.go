@@ -57,11 +57,11 @@ type TableInfo struct {
 	Loading                bool // "i": there is an inactive version, which a load of rules is filling
 	Referenced             bool // by rules
 	Hidden                 bool // by a table of the same name in an anchor
-	CountersOn             bool // each address has counters
+	CountersOn             bool // "C": each address has counters
 
-	Addresses      int       // wrong on FreeBSD 15 after reloads: do not rest on it
+	Addresses      int       // wrong on FreeBSD 15 after reloads: do not rely on it
 	Cleared        time.Time // when its counting began
-	NoMatch, Match uint64    // evaluations: packets that a rule asked the table about
+	NoMatch, Match uint64    // evaluations: packets that a rule looked up in the table
 	Counts         Counts
 }
 

@@ -17,7 +17,7 @@ type Command struct {
 	Input io.Reader
 }
 
-// Result is what a finished run left behind. Standard output and error are kept apart: pfctl prints noise on the latter
+// Result is the outcome of a finished run. Standard output and error are kept apart: pfctl prints noise on the latter
 // on several systems, so it is no sign of an error.
 type Result struct {
 	Stdout, Stderr []byte

@@ -80,7 +80,7 @@ func portOf(w []byte) uint16 {
 	return uint16(n)
 }
 
-// States reads PF's state table, unless it has more than most states: a dump costs PF time for each. It tells how many there are.
+// States reads PF's state table, unless it has more than most states: a dump costs PF time for each. count is the number of states.
 func (d *Driver) States(ctx context.Context, most int, each func(State)) (count int, err error) {
 	info, err := d.exec(ctx, "show status", []string{"-s", "info"}, nil)
 	if err != nil {

@@ -13,13 +13,13 @@ type Stats struct {
 	Errors      map[string]uint64        // failed runs by kind: missing, busy, denied, limit, too-many, stuck, killed, syntax, no-pf, other
 	Added       uint64                   // addresses handed to PF
 	Deleted     uint64
-	Refused     uint64 // addresses not taken, for they may not be banned
+	Refused     uint64 // addresses refused because they may not be banned
 	Reconciles  uint64
-	Heals       map[string]uint64 // what had to be mended: table (it was gone), flags, rules, missing (addresses), extra, negated
+	Heals       map[string]uint64 // what had to be repaired: table (it was gone), flags, rules, missing (addresses), extra, negated
 	Reloads     uint64            // loads of our anchor
 	KilledRuns  uint64            // -k runs
-	KillDropped uint64            // addresses whose states were not looked at, since the queue was full
-	Skipped     uint64            // lines of pfctl that were not understood
+	KillDropped uint64            // addresses whose states were not killed because the queue was full
+	Skipped     uint64            // lines of pfctl's output that were not understood
 	CounterRuns uint64
 
 	// Now.
@@ -43,7 +43,7 @@ func (s *Stats) note(verb string, took time.Duration, err error) {
 	}
 }
 
-// ErrorKind names an error of this package in one word, for metrics.
+// ErrorKind names an error of this package in one word, as in Stats.Errors.
 func ErrorKind(err error) string {
 	for _, k := range []struct {
 		err  error

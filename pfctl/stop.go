@@ -15,7 +15,7 @@ func (d *Driver) Stop(ctx context.Context) error {
 	return d.finish(ctx)
 }
 
-// Leave is Stop where another driver goes on with the same tables: they stay, whatever Flush says.
+// Leave is Stop for when another driver takes over the same tables: they stay, whatever Flush says.
 func (d *Driver) Leave(ctx context.Context) error {
 	d.work.Lock()
 	defer d.work.Unlock()

@@ -32,9 +32,9 @@ type View struct {
 // RuleView is a rule with its counters, as pfctl -v -s rules prints them.
 type RuleView struct {
 	Text           string // as PF words it
-	Evaluations    uint64 // times that a packet was compared with it
-	Packets, Bytes uint64 // that it decided on
-	States         uint64 // that it made and that are there now
+	Evaluations    uint64 // packets that were compared with it
+	Packets, Bytes uint64 // that matched it
+	States         uint64 // that it created and that exist now
 }
 
 // TableView is a table of our anchor with its addresses.

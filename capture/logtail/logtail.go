@@ -29,12 +29,12 @@ const Stdin = "-"
 // Options say what to read. The zero value of each field is a default.
 type Options struct {
 	Paths     []string           // files and globs, expanded again while running; "-" is standard input
-	Positions []capture.Position // where reading stopped before: Line.Next of the last line dealt with, one a path
+	Positions []capture.Position // where reading stopped before: Line.Next of the last line dealt with, one per path
 	FromStart bool               // files without a position are read from their beginning, not from their end. Files that appear later always are
-	Whole     func(string) bool  // paths of which FromStart holds in any case; nil: none
-	MaxLine   int                // bytes of a line that are kept, the rest is dropped and the line marked Cut; DefaultMaxLine
-	Linger    time.Duration      // how long a renamed file must be idle until it is given up; 5 s
-	Poll      time.Duration      // every path is looked at this often, woken by the system or not; 1 s
+	Whole     func(string) bool  // reports paths that are read from their beginning even without FromStart; nil: none
+	MaxLine   int                // bytes of a line that are kept; of a longer one the rest is dropped, and it is marked Cut; DefaultMaxLine
+	Linger    time.Duration      // how long a renamed file must be idle before it is closed; 5 s
+	Poll      time.Duration      // interval at which every path is checked, besides notifications of the system; 1 s
 	MaxOpen   int                // open descriptors; 256. More files are followed by opening them when they grow
 
 	Open  func(path string) (*os.File, error) // nil: the file system
@@ -140,7 +140,7 @@ func (t *Tailer) Positions() []capture.Position {
 	return t.files.Positions()
 }
 
-// Looked tells whether every file that was there at the start has been found: what is written from then on is read.
+// Looked tells whether every file that existed at the start has been found: everything written from then on is read.
 func (t *Tailer) Looked() bool { return t.files == nil || t.files.Looked() }
 
 // Starts says where reading of each path began: what to store for a path of which no line was dealt with yet, so that what

@@ -72,5 +72,5 @@ func (r *Reader) fill() {
 	}
 }
 
-// Close gives back what decompressing took.
+// Close frees the memory of decompression.
 func (r *Reader) Close() error { return r.src.Close() }

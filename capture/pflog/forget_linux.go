@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// ForgetTables gives back the memory of tables that a library behind live capture fills at the start of the program, 7 MB. The process
+// ForgetTables frees the tables, 7 MB, that a library behind live capture fills when the program starts. The process
 // must not capture: it is for one that only opens files for another.
 func ForgetTables() {
 	forget(layers.EthernetTypeMetadata[:])

@@ -50,7 +50,7 @@ type LiveOptions struct {
 	Snaplen   int           // bytes of each record; 0 is 256
 	Open      Opener        // nil is OpenInterface
 	OnReject  func(Cause)   // called for each record that cannot be decoded; may be nil
-	OnAlarm   func(error)   // called when the capture broke off and for each vain attempt to reopen it, with nil once it is open again; may be nil
+	OnAlarm   func(error)   // called when the capture ends unexpectedly and for each failed attempt to reopen it, with nil once it is open again; may be nil
 	Backoff   time.Duration // wait before the first attempt to reopen, doubled up to 30 s; 0 is 100 ms
 	// Wait waits for d or until the context ends, whose error it then returns; nil is by the system's clock.
 	Wait func(ctx context.Context, d time.Duration) error
@@ -63,7 +63,7 @@ const maxBackoff = 30 * time.Second
 // time-out of the handle.
 const statisticsEvery = 1024
 
-// Live captures from an interface for as long as it is run. It survives that the interface is destroyed and made again.
+// Live captures from an interface while Run runs, even if the interface is destroyed and created again meanwhile.
 type Live struct {
 	options LiveOptions
 	handle  Handle
@@ -76,7 +76,7 @@ type Live struct {
 	alarms uint64
 }
 
-// NewLive opens the capture, so that whoever asks for an interface that cannot be opened learns it at once.
+// NewLive opens the capture; it fails if the interface cannot be opened now.
 func NewLive(ctx context.Context, options LiveOptions) (*Live, error) {
 	if options.Snaplen == 0 {
 		options.Snaplen = 256
@@ -209,7 +209,7 @@ func (l *Live) close() {
 	l.handle = nil
 }
 
-// Close closes a capture that was never run. Run closes it by itself.
+// Close closes a capture on which Run was never called; Run closes it by itself.
 func (l *Live) Close() { l.close() }
 
 // Statistics returns the kernel's counts over all times that the interface was opened, at most a quarter of a second or
@@ -220,7 +220,7 @@ func (l *Live) Statistics() Statistics {
 	return l.counts
 }
 
-// Alarms returns how often the capture broke off or could not be reopened.
+// Alarms returns how often the capture ended unexpectedly or could not be reopened.
 func (l *Live) Alarms() uint64 {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -26,7 +26,7 @@ const (
 	BigEndian
 )
 
-// Rejected tells of a record that could not be decoded.
+// Rejected describes a record that could not be decoded.
 type Rejected struct {
 	Origin string // name of the file
 	Frame  uint64 // number of the record in the file, from 1

@@ -43,7 +43,7 @@ func (s *Set) Examine(line capture.Line, now time.Time) *Examination {
 	return s.exam
 }
 
-// Dates tells how the set's first filter has used its date formats, in their present order.
+// Dates returns how often the set's first filter has used each of its date formats, in their current order.
 func (s *Set) Dates() []date.Use {
 	if len(s.groups) == 0 || s.groups[0].none {
 		return nil

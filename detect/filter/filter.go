@@ -42,9 +42,9 @@ type Options struct {
 	Location     *time.Location // of stamps without zone; nil = time.Local
 	Year         int            // of stamps without year; 0: chosen so that no stamp lies more than a day past the file's modification time (replay) or now
 	Replay       bool           // old files: the phase is Replay and stays it
-	FindTime     time.Duration  // lines older than this are passed over while catching up; 0 = none is
+	FindTime     time.Duration  // lines older than this are skipped while catching up; 0 = none
 	NoFindTime   bool           // fail2ban's test mode: no rule of FindTime or of being in operation applies
-	AllRegex     bool           // go on behind the first match
+	AllRegex     bool           // go on after the first match
 	RawHost      bool           // a host name is its own ID and not resolved (usedns = raw)
 	Fraction     bool           // keep fractions of seconds
 	Bare         bool           // candidates tell which pattern matched and when, and nothing of the line: for whoever only counts
@@ -331,7 +331,7 @@ func (p *pattern) identifies() bool {
 	return false
 }
 
-// NamesOthers tells whether a line may name somebody by something else than an address: by <F-ID>, or by a host's name that is not looked up.
+// NamesOthers tells whether a candidate may be named by something other than an address: by <F-ID>, or by a host name that is not looked up.
 func (f *Filter) NamesOthers() bool {
 	others := func(p *pattern) bool {
 		names := p.Names()
@@ -340,7 +340,7 @@ func (f *Filter) NamesOthers() bool {
 	return f.pre != nil && others(f.pre) || slices.ContainsFunc(f.fail, others)
 }
 
-// Warnings say what is unwise in the definition's patterns, for people.
+// Warnings describes what is unwise in the definition's patterns, for people.
 func (f *Filter) Warnings() []string {
 	var out []string
 	for i, p := range f.fail {

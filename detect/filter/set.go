@@ -150,7 +150,7 @@ func (g *group) build() {
 	g.rules = g.newRules()
 }
 
-// SetPhase says whether the log's end was reached once since the start. A set of filters compiled for replay stays in Replay.
+// SetPhase sets the phase: Operation once the end of the log has been reached. A set of filters compiled for replay stays in Replay.
 func (s *Set) SetPhase(p Phase) {
 	if s.phase != Replay {
 		s.phase = p

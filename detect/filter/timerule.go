@@ -6,13 +6,13 @@ import "time"
 // last time stamp serves for lines without one.
 const skew = 60 * time.Second
 
-// Phase says how the time stamps of a log are to be taken.
+// Phase says how the time stamps of a log are interpreted.
 type Phase uint8
 
-// Phases of reading.
+// The phases of reading a log.
 const (
-	CatchUp   Phase = iota // reading what was written before the start: old lines are passed over
-	Operation              // lines are read as they are written: a time stamp more than a minute off is taken for now
+	CatchUp   Phase = iota // reading what was written before the start: old lines are skipped
+	Operation              // lines are read as they are written: a time stamp that is more than a minute off is replaced by the current time
 	Replay                 // old files: the record's time is the truth
 )
 

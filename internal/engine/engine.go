@@ -1,6 +1,6 @@
-// Package engine is the middle of the house: it takes records (packets and lines) and leads them through classifier or filters, the
-// one detector and the warden, and leads what the warden decided back into the detector. It is the same for the daemon, for the demonstration
-// and for replay; only who calls it, and by which clock, differs. It starts no goroutine and reads no clock.
+// Package engine joins the parts: it takes records (packets and lines), passes them through classifier or filters, the
+// one detector and the warden, and passes what the warden decided back to the detector. It is the same for the daemon, the demo
+// and replay; only its caller and the clock differ. It starts no goroutine and reads no clock.
 package engine
 
 import (

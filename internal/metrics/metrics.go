@@ -1,7 +1,7 @@
 // Package metrics shows what pfwarden does as Prometheus metrics, and serves them over HTTP beside a health page.
 //
-// What the engine knows first (records, verdicts, bans …) it counts in the fields of Metrics. What another room counts for itself
-// (capture, tail, detector, PF …) is asked for at each scrape through Sources, so those rooms need not know Prometheus.
+// The engine counts what it knows first (records, verdicts, bans …) in the fields of Metrics. What another package counts itself
+// (capture, logs, detector, PF …) is read at each scrape through Sources, so that those packages need not know Prometheus.
 //
 // Every label has a bounded set of values: beyond its limit a new value is shown as "other", and that is counted. Nothing is ever
 // registered with client_golang's global registry.

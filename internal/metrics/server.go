@@ -37,7 +37,7 @@ func (m *Metrics) Handler(version string, web *Web, log *slog.Logger) http.Handl
 	mux := http.NewServeMux()
 	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{
 		ErrorLog:            errorLog{log},
-		ErrorHandling:       promhttp.ContinueOnError, // one room's bad sample must not hide all others
+		ErrorHandling:       promhttp.ContinueOnError, // one package's bad sample must not hide all others
 		MaxRequestsInFlight: maxScrapes,
 		Timeout:             scrapeTimeout,
 		EnableOpenMetrics:   true,
