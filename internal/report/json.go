@@ -72,8 +72,21 @@ type guessEvent struct {
 	Last      time.Time `json:"last"`
 }
 
-// End writes the cases of distributed guessing, the scores and the summary.
+// scanEvent is one scan that alone bans nobody.
+type scanEvent struct {
+	Event   string    `json:"event"`
+	Address string    `json:"address"`
+	Scan    string    `json:"scan"`
+	Targets uint64    `json:"targets"`
+	First   time.Time `json:"first"`
+	Last    time.Time `json:"last"`
+}
+
+// End writes scans that alone ban nobody, the cases of distributed guessing, the scores and the summary.
 func (j *JSON) End(r *Report) {
+	for _, s := range r.Scans {
+		j.write(scanEvent{"scan", prefixName(s.Source), s.Kind, s.Targets, s.First.UTC(), s.Last.UTC()})
+	}
 	for _, g := range r.Guesses {
 		line := guessEvent{Event: "guessing", Addresses: g.Addresses, Failures: g.Failures, First: g.First.UTC(), Last: g.Last.UTC()}
 		if g.User != "" {

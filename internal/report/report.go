@@ -42,6 +42,7 @@ type Collector struct {
 	order       []int64
 	unlisted    uint64 // bans beyond Options.Bans
 	guesses     []detect.Guess
+	scans       *scans
 
 	bySource *tally[netip.Addr]
 	byPort   *tally[port]
@@ -68,6 +69,9 @@ func (p port) String() string {
 	name := map[uint8]string{1: "icmp", 6: "tcp", 17: "udp", 58: "icmp6"}[p.protocol]
 	if name == "" {
 		name = fmt.Sprintf("protocol %d", p.protocol)
+	}
+	if p.number == 0 && p.protocol != 6 && p.protocol != 17 {
+		return name // it has no ports
 	}
 	return fmt.Sprintf("%d/%s", p.number, name)
 }
@@ -114,7 +118,7 @@ func New(o Options) *Collector {
 		o: o, sources: newDistinct(1 << 16), banned: make(map[netip.Prefix]struct{}), byID: make(map[int64]*ledger.Ban),
 		bySource: newTally[netip.Addr](o.Bound), byPort: newTally[port](o.Bound), byRule: newTally[rule](o.Bound),
 		byLog: newTally[string](1024), byIface: newTally[string](1024), byJail: newTally[string](1024), byUser: newTally[string](o.Bound),
-		gates: newTally[string](256), refused: newTally[string](256), jails: make(map[string]*JailSum),
+		gates: newTally[string](256), refused: newTally[string](256), jails: make(map[string]*JailSum), scans: newScans(o.Bound),
 	}
 	if o.Labels != nil {
 		c.score = newScorer(o.Labels)
@@ -164,6 +168,7 @@ func (c *Collector) observation(o *detect.Observation) {
 	if c.bySource.add(o.Source, 1) { // what is followed was counted already
 		c.sources.add(o.Source)
 	}
+	c.scans.add(o)
 	if c.score != nil {
 		c.score.record(o.Source)
 	}
@@ -287,6 +292,7 @@ type Report struct {
 	Jails        []JailSum
 	Rankings     []Ranking
 	Guesses      []detect.Guess // distributed guessing, the widest first
+	Scans        []Scan         // of UDP ports, or by echo request, the widest first
 	Timeline     Timeline
 	Scores       []Score
 }
@@ -309,7 +315,7 @@ func (c *Collector) Report() Report {
 			Event: "summary", Records: c.packets + c.lines, Packets: c.packets, Lines: c.lines, Rejected: c.rejected, Sources: n, BanEvents: c.bans,
 			BannedAddresses: len(c.banned), StoppedPackets: c.stopped, First: utc(c.first), Last: utc(c.last),
 		},
-		SourcesExact: exact, Passed: c.passed, Gated: c.gated, Unlisted: c.unlisted, Guesses: c.guesses, Timeline: c.timeline,
+		SourcesExact: exact, Passed: c.passed, Gated: c.gated, Unlisted: c.unlisted, Guesses: c.guesses, Scans: c.scans.list(), Timeline: c.timeline,
 	}
 	r.Timeline.Bins = slices.Clone(c.timeline.Bins)
 	for _, id := range c.order {
@@ -339,6 +345,7 @@ func (c *Collector) Report() Report {
 		{"Top rules", "blocked packets", c.byRule.top(topRows, rule.String), c.byRule.shed},
 		{"Interfaces", "packets", c.byIface.top(topRows, text), c.byIface.shed},
 		{"Evidence", "observations", kinds.top(topRows+5, text), 0},
+		{"Scans that alone ban nobody, since anybody can forge them", "different targets", scanRows(r.Scans), 0},
 		{"Jails that saw something", "observations", c.byJail.top(topRows, text), c.byJail.shed},
 		{"User names tried", "attempts", c.byUser.top(topRows, text), c.byUser.shed},
 		{"Distributed guessing", "addresses, about", c.guessing(), 0},

@@ -60,9 +60,18 @@ func (t *textWriter) head(r *Report) {
 	if !r.SourcesExact {
 		about = "about "
 	}
-	t.line("%s%s sources gave evidence, %s were banned in %s, which stopped %s%s",
-		about, number(r.Sources), number(uint64(r.BannedAddresses)), count(r.BanEvents, "ban"), count(r.StoppedPackets, "later packet"),
-		also(" (%s of them had been let in)", r.Passed))
+	banned := ""
+	switch r.BannedAddresses {
+	case 0:
+	case 1:
+		banned = ", one was banned"
+	default:
+		banned = fmt.Sprintf(", %s were banned", number(uint64(r.BannedAddresses)))
+	}
+	if banned != "" {
+		banned += fmt.Sprintf(" in %s, which stopped %s%s", count(r.BanEvents, "ban"), count(r.StoppedPackets, "later packet"), also(" (%s of them had been let in)", r.Passed))
+	}
+	t.line("%s%s gave evidence%s", about, count(r.Sources, "source"), banned)
 	if r.Gated > 0 {
 		t.line("%s stopped by a gate: see below", count(r.Gated, "verdict"))
 	}
@@ -209,8 +218,11 @@ func (t *textWriter) scores(r *Report) {
 		if !s.Want {
 			want, recall = "no", fmt.Sprintf("harm %.3f", s.Recall)
 		}
-		fmt.Fprintf(tab, "%s\t%s\t%d\t%d\t%s\t%s\t%d\t\n", plain(s.Class), want, s.Sources, s.Banned, recall,
-			span(time.Duration(s.MedianSeconds*float64(time.Second))), s.PacketsBeforeBan)
+		median, before := "–", "–" // of nobody
+		if s.Banned > 0 {
+			median, before = span(time.Duration(s.MedianSeconds*float64(time.Second))), fmt.Sprint(s.PacketsBeforeBan)
+		}
+		fmt.Fprintf(tab, "%s\t%s\t%d\t%d\t%s\t%s\t%s\t\n", plain(s.Class), want, s.Sources, s.Banned, recall, median, before)
 	}
 	tab.Flush()
 }
