@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -18,6 +19,17 @@ import (
 	"pfwarden/internal/screen"
 )
 
+// privileged is the small process with root's rights.
+type privileged struct {
+	cmd     *cobra.Command
+	flags   *runFlags
+	errs    io.Writer
+	program string // this one, which is started again as the worker and others
+	plan    *plan  // replaced by each reload
+	log     *slog.Logger
+	guard   *privsep.Guard
+}
+
 // runPrivileged keeps the small process with root's rights. done is false if the configuration needs no second process.
 func runPrivileged(cmd *cobra.Command, flags *runFlags, streams stdio) (done bool, err error) {
 	ctx, stop := signal.NotifyContext(cmd.Context(), syscall.SIGTERM, syscall.SIGINT)
@@ -25,113 +37,146 @@ func runPrivileged(cmd *cobra.Command, flags *runFlags, streams stdio) (done boo
 	hup := make(chan os.Signal, 1) // from the first on: a reload that is asked for too early must not end us
 	signal.Notify(hup, syscall.SIGHUP)
 	defer signal.Stop(hup)
-	program, err := os.Executable() // now: a confined process could not look at it any more
-	if err != nil {
+	p := &privileged{cmd: cmd, flags: flags, errs: streams.Err}
+	if p.program, err = os.Executable(); err != nil { // now: a confined process could not look at it any more
 		return true, err
 	}
-	p, err := askPlan(ctx, program, cmd, flags, streams.Err)
-	if err != nil {
+	if p.plan, err = askPlan(ctx, p.program, cmd, flags, p.errs); err != nil {
 		return true, err
 	}
-	if p.Alone {
-		if p.Note != "" {
-			fmt.Fprintln(streams.Err, "pfwarden: "+p.Note)
+	if p.plan.Alone {
+		if p.plan.Note != "" {
+			fmt.Fprintln(p.errs, "pfwarden: "+p.plan.Note)
 		}
 		return false, nil
 	}
-	w, isSyslog := logWriter(p.Log, streams.Err)
-	log, err := logTo(p.Log, w, isSyslog, new(slog.LevelVar))
+	return true, p.run(ctx, hup)
+}
+
+// run prepares what only root may, confines the process to what it will still need, and keeps a worker running until ctx ends.
+func (p *privileged) run(ctx context.Context, hup <-chan os.Signal) error {
+	w, isSyslog := logWriter(p.plan.Log, p.errs)
+	log, err := logTo(p.plan.Log, w, isSyslog, new(slog.LevelVar))
 	if err != nil {
-		return true, err
+		return err
 	}
-	log = log.With("process", "privileged")
-	if p.Note != "" {
-		log.Warn(p.Note)
-	}
-	if why := loose(commonOf(cmd).Config); why != "" {
-		log.Warn(why)
-	}
-	store := p.Store
-	if store == "" { // the worker's root must be a folder, all the same, where it can have its copies of resolv.conf and hosts
-		dir, err := os.MkdirTemp("", "pfwarden-")
-		if err != nil {
-			return true, err
-		}
-		defer os.RemoveAll(dir) // OpenBSD: it cannot be seen any more by then, and is left
-		store = filepath.Join(dir, "none")
-	}
-	note, err := privsep.PrepareStore(store, p.UID, p.GID)
+	p.log = log.With("process", "privileged")
+	p.warn(p.plan.Note)
+	p.warn(loose(commonOf(p.cmd).Config))
+	root, removeRoot, err := p.workerRoot()
 	if err != nil {
-		return true, err
+		return err
 	}
-	if note != "" {
-		log.Warn(note)
+	defer removeRoot()
+	role := privsep.Role{UID: p.plan.UID, GID: p.plan.GID, Relay: isSyslog, Chroot: root}
+	o := privsep.ParentOptions{
+		Role: role, Program: p.program, Env: workerEnv(), HooksEnv: os.Environ(), Stderr: w, Log: p.log, Idle: privsep.Shrink,
+		Reload: func() (keep map[string]string, err error) { return p.reload(ctx) },
+		Started: func(pid int) {
+			p.log.Info("the worker runs", "pid", pid, "uid", role.UID, "chroot", role.Chroot)
+			privsep.Shrink()
+		},
 	}
-	role := privsep.Role{UID: p.UID, GID: p.GID, Relay: isSyslog, Chroot: filepath.Dir(store)}
-	o := privsep.ParentOptions{Role: role, Program: program, Env: workerEnv(), Stderr: w, Log: log, Idle: privsep.Shrink}
-	if isSyslog || isDevice(streams.Err) { // what writes to a terminal could read from it, too
+	if isSyslog || isDevice(p.errs) { // what writes to a terminal could read from it, too
 		o.Stderr = &privsep.Lines{W: w}
 	}
-	if p.Stdin {
+	if p.plan.Stdin {
 		o.Stdin = os.Stdin
 	}
-	closeAll, err := listen(ctx, p, &o)
+	closeAll, err := listen(ctx, p.plan, &o)
 	if err != nil {
-		return true, err
+		return err
 	}
 	defer closeAll()
-	if flags.journal != "" {
-		if flags.journal, err = filepath.Abs(flags.journal); err != nil {
-			return true, err
-		}
-		if err := narrowJournal(flags.journal); err != nil { // now: a confined process may not change modes
-			return true, err
-		}
-		o.Journal = func() (*os.File, error) { return openJournal(flags.journal) }
+	if o.Journal, err = p.journal(); err != nil {
+		return err
 	}
-	if o.Guard, err = privsep.NewGuard(privsep.GuardOptions{Settings: p.Settings, Program: program, Log: log, Defaults: screen.System{}.Defaults}); err != nil {
-		return true, err
-	}
-	if o.Args, err = flags.args(cmd, "worker"); err != nil {
-		return true, err
-	}
-	hooksArgs, err := flags.args(cmd, "hooks")
+	p.guard, err = privsep.NewGuard(privsep.GuardOptions{
+		Settings: p.plan.Settings, Program: p.program, Log: p.log, Defaults: screen.System{}.Defaults,
+	})
 	if err != nil {
-		return true, err
+		return err
 	}
-	o.Hooks, o.HooksEnv = func() ([]string, bool) { return hooksArgs, p.Hooks }, os.Environ()
-	o.Reload = func() (map[string]string, error) {
-		said := &firstWords{}
-		fresh, err := askPlan(ctx, program, cmd, flags, said)
-		if text := said.String(); text != "" && err != nil {
-			err = errors.New(text) // into the log, since nobody may read our standard error
-		} else if text != "" {
-			log.Warn(text)
-		}
-		if err != nil {
-			return nil, err
-		}
-		if err := p.moved(fresh); err != nil {
-			return nil, err
-		}
-		if err := o.Guard.Change(fresh.Settings); err != nil {
-			return nil, err
-		}
-		keep := p.keeps(fresh)
-		p = fresh
-		return keep, nil
+	o.Guard = p.guard
+	if o.Args, err = p.flags.args(p.cmd, "worker"); err != nil {
+		return err
 	}
-	o.Started = func(pid int) {
-		log.Info("the worker runs", "pid", pid, "uid", p.UID, "chroot", role.Chroot)
-		privsep.Shrink()
+	hooksArgs, err := p.flags.args(p.cmd, "hooks")
+	if err != nil {
+		return err
 	}
+	o.Hooks = func() (args []string, ok bool) { return hooksArgs, p.plan.Hooks }
 	_ = time.Now().Local().Format("") // reads the zone's file, while it can be seen
 	parent := privsep.NewParent(o)
-	if err := o.Guard.Confine(privsep.GuardNeeds{Program: program, Syslog: isSyslog, Journal: flags.journal, Socket: p.Socket}); err != nil {
-		return true, err
+	needs := privsep.GuardNeeds{Program: p.program, Syslog: isSyslog, Journal: p.flags.journal, Socket: p.plan.Socket}
+	if err := p.guard.Confine(needs); err != nil {
+		return err
 	}
-	err = parent.Run(ctx, hup)
-	return true, silently(err)
+	return silently(parent.Run(ctx, hup))
+}
+
+// warn logs a text, if there is one.
+func (p *privileged) warn(text string) {
+	if text != "" {
+		p.log.Warn(text)
+	}
+}
+
+// workerRoot prepares the folder to which workers are confined: the ledger's, else a temporary one, which remove removes.
+func (p *privileged) workerRoot() (root string, remove func(), err error) {
+	store, remove := p.plan.Store, func() {}
+	if store == "" { // it must be a folder, all the same, where workers can have their copies of resolv.conf and hosts
+		dir, err := os.MkdirTemp("", "pfwarden-")
+		if err != nil {
+			return "", nil, err
+		}
+		remove = func() { _ = os.RemoveAll(dir) } // OpenBSD: it cannot be seen any more by then, and is left
+		store = filepath.Join(dir, "none")
+	}
+	note, err := privsep.PrepareStore(store, p.plan.UID, p.plan.GID)
+	if err != nil {
+		remove()
+		return "", nil, err
+	}
+	p.warn(note)
+	return filepath.Dir(store), remove, nil
+}
+
+// journal says how each worker's flight recorder is opened; nil if none was asked for.
+func (p *privileged) journal() (open func() (*os.File, error), err error) {
+	if p.flags.journal == "" {
+		return nil, nil
+	}
+	if p.flags.journal, err = filepath.Abs(p.flags.journal); err != nil {
+		return nil, err
+	}
+	if err := narrowJournal(p.flags.journal); err != nil { // now: a confined process may not change modes
+		return nil, err
+	}
+	return func() (*os.File, error) { return openJournal(p.flags.journal) }, nil
+}
+
+// reload has the configuration read again. It returns an error if the old plan stays, and else the actions that are the same in the new one.
+func (p *privileged) reload(ctx context.Context) (keep map[string]string, err error) {
+	said := &firstWords{}
+	fresh, err := askPlan(ctx, p.program, p.cmd, p.flags, said)
+	text := said.String()
+	if err != nil && text != "" {
+		return nil, errors.New(text) // into the log, since nobody may read our standard error
+	}
+	if err != nil {
+		return nil, err
+	}
+	p.warn(text)
+	if err := p.plan.moved(fresh); err != nil {
+		return nil, err
+	}
+	if err := p.guard.Change(fresh.Settings); err != nil {
+		return nil, err
+	}
+	keep = p.plan.keeps(fresh)
+	p.plan = fresh
+	return keep, nil
 }
 
 // firstWords keeps the beginning of what a process says on its standard error.

@@ -13,6 +13,7 @@ import (
 	"pfwarden/capture/pflog"
 	"pfwarden/internal/config"
 	"pfwarden/internal/daemon"
+	"pfwarden/internal/fail2ban"
 	"pfwarden/internal/hooks"
 	"pfwarden/internal/privsep"
 )
@@ -55,12 +56,8 @@ func runWorker(ctx context.Context, c *config.Config, flags *runFlags, in *privs
 	if err != nil {
 		return err
 	}
-	if f := x.fail2ban; f != nil {
-		once, cancel := context.WithCancel(ctx)
-		cancel() // files only: names are looked up once the rights are gone
-		for _, l := range f.Lists {
-			l.Refresh(once)
-		}
+	if x.fail2ban != nil {
+		readLists(ctx, x.fail2ban)
 	}
 	level := new(slog.LevelVar)
 	log, err := logTo(c.Log, streams.Err, in.Relay, level)
@@ -88,18 +85,9 @@ func runWorker(ctx context.Context, c *config.Config, flags *runFlags, in *privs
 		log.Error("the privileged process is gone: the worker ends; pf's tables stay as they are")
 		os.Exit(exitFailed)
 	}()
-	refused := 0
 	o := daemon.Options{
 		Config: c, Log: log, Level: level, Version: version, Capture: pflog.CaptureKind(), Runner: client, Reader: client,
-		Load: func() (*config.Config, error) {
-			refused++ // the engine's goroutine alone asks
-			select {
-			case why := <-client.Kept(): // it was sent before the signal
-				return nil, fmt.Errorf("refused (%d so far): %s", refused, why)
-			case <-time.After(time.Second): // somebody else has sent the signal
-				return nil, fmt.Errorf("refused (%d so far); the privileged process has logged why", refused)
-			}
-		},
+		Load: refuseReload(client),
 		Apart: &daemon.Apart{
 			Files: client.Files(), OpenInterface: client.OpenInterface, Control: in.Control, Metrics: in.Metrics,
 			MayRead: p.Settings.MayOpen, GuardNever: client.GuardNever, Root: in.Chroot,
@@ -113,29 +101,58 @@ func runWorker(ctx context.Context, c *config.Config, flags *runFlags, in *privs
 		o.Apart.Faults["worker"] = fmt.Sprintf("the worker was started again (restarts: %d); the one before ended by: %s", in.Restarts, in.Last)
 	}
 	if p.Hooks {
-		o.Apart.Hooks = hooks.NewRemote()
+		connectHooks(o.Apart, client)
 		o.Apart.Succeeds = in.Succeeds
 		if p.Store != "" && in.Chroot != "" {
 			o.Apart.Handover = c.Store.File + ".actions"
 		}
-		o.Apart.Succession = func() (id string, keep map[string]string) {
-			if s := client.Succession(); s != nil {
-				return s.ID, s.Keep
-			}
-			return "", nil
-		}
-		go func() {
-			for {
-				select {
-				case h := <-client.Hooks():
-					o.Apart.Hooks.Attach(h.Socket, h.Restarts, h.Last)
-				case <-client.Gone():
-					return
-				}
-			}
-		}()
 	}
 	return runDaemon(ctx, o)
+}
+
+// readLists reads the ignore lists of a fail2ban set-up while that is allowed: files only, names are looked up once the rights are gone.
+func readLists(ctx context.Context, f *fail2ban.Running) {
+	once, cancel := context.WithCancel(ctx)
+	cancel()
+	for _, l := range f.Lists {
+		l.Refresh(once)
+	}
+}
+
+// refuseReload answers a signal for a reload that reaches the worker: the privileged process reads the configuration, and starts another
+// worker if it takes the new one over. What is returned is for the engine's goroutine alone.
+func refuseReload(client *privsep.Client) func() (*config.Config, error) {
+	refused := 0
+	return func() (*config.Config, error) {
+		refused++
+		select {
+		case why := <-client.Kept(): // it was sent before the signal
+			return nil, fmt.Errorf("refused (%d so far): %s", refused, why)
+		case <-time.After(time.Second): // somebody else has sent the signal
+			return nil, fmt.Errorf("refused (%d so far); the privileged process has logged why", refused)
+		}
+	}
+}
+
+// connectHooks has commands run by the process for them, whose socket the privileged process sends, and sends again with each new one.
+func connectHooks(a *daemon.Apart, client *privsep.Client) {
+	a.Hooks = hooks.NewRemote()
+	a.Succession = func() (id string, keep map[string]string) {
+		if s := client.Succession(); s != nil {
+			return s.ID, s.Keep
+		}
+		return "", nil
+	}
+	go func() {
+		for {
+			select {
+			case h := <-client.Hooks():
+				a.Hooks.Attach(h.Socket, h.Restarts, h.Last)
+			case <-client.Gone():
+				return
+			}
+		}
+	}()
 }
 
 // dataLimit is the most memory that a worker may have: what the detector is told to hold, twice, and two gigabytes.
