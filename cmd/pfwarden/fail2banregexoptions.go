@@ -18,161 +18,143 @@ type regexOptions struct {
 	noMissed, noIgnored, raw, first, verboseDate      bool
 }
 
-// regexSwitches are fail2ban-regex's options: the short names, and whether a value follows.
-var regexSwitches = []struct {
+// regexSwitch is one of fail2ban-regex's options.
+type regexSwitch struct {
 	long  string
-	short byte
-	value bool
-}{
-	{"config", 'c', true}, {"datepattern", 'd', true}, {"timezone", 0, true}, {"TZ", 0, true}, {"encoding", 'e', true}, {"raw", 'r', false},
-	{"usedns", 0, true}, {"maxlines", 'L', true}, {"journalmatch", 'm', true}, {"log-level", 'l', true}, {"machine-version", 'V', false},
-	{"verbose", 'v', false}, {"verbosity", 0, true}, {"verbose-date", 0, false}, {"VD", 0, false}, {"debuggex", 'D', false},
-	{"no-check-all", 0, false}, {"out", 'o', true}, {"print-no-missed", 0, false}, {"print-no-ignored", 0, false},
-	{"print-all-matched", 0, false}, {"print-all-missed", 0, false}, {"print-all-ignored", 0, false}, {"log-traceback", 't', false},
-	{"full-traceback", 0, false}, {"help", 'h', false}, {"version", 0, false},
+	short byte // 0: it has none
+	value bool // a value follows
 }
 
-// switches takes options and their values from wherever they stand among the arguments, as Python's optparse does.
-func switches(args []string) (list [][2]string, rest []string, err error) {
-	for len(args) > 0 {
-		a := args[0]
-		args = args[1:]
-		next := func(name string) (string, error) {
-			if len(args) == 0 {
-				return "", fmt.Errorf("%s option requires 1 argument", name)
-			}
-			v := args[0]
-			args = args[1:]
-			return v, nil
+func regexSwitches() []regexSwitch {
+	return []regexSwitch{
+		{"config", 'c', true}, {"datepattern", 'd', true}, {"timezone", 0, true}, {"TZ", 0, true}, {"encoding", 'e', true}, {"raw", 'r', false},
+		{"usedns", 0, true}, {"maxlines", 'L', true}, {"journalmatch", 'm', true}, {"log-level", 'l', true}, {"machine-version", 'V', false},
+		{"verbose", 'v', false}, {"verbosity", 0, true}, {"verbose-date", 0, false}, {"VD", 0, false}, {"debuggex", 'D', false},
+		{"no-check-all", 0, false}, {"out", 'o', true}, {"print-no-missed", 0, false}, {"print-no-ignored", 0, false},
+		{"print-all-matched", 0, false}, {"print-all-missed", 0, false}, {"print-all-ignored", 0, false}, {"log-traceback", 't', false},
+		{"full-traceback", 0, false}, {"help", 'h', false}, {"version", 0, false},
+	}
+}
+
+// longSwitch finds a switch by its name, or by the beginning of no other's.
+func longSwitch(name string) (regexSwitch, error) {
+	var like []regexSwitch
+	for _, s := range regexSwitches() {
+		if s.long == name {
+			return s, nil
 		}
-		switch {
-		case a == "--":
-			return list, append(rest, args...), nil
-		case strings.HasPrefix(a, "--"):
-			name, v, joined := strings.Cut(a[2:], "=")
-			var like []int
-			for i, s := range regexSwitches {
-				if s.long == name {
-					like = []int{i}
-					break
-				}
-				if strings.HasPrefix(s.long, name) {
-					like = append(like, i)
-				}
-			}
-			if len(like) != 1 {
-				return nil, nil, fmt.Errorf("no such option: %s", "--"+name)
-			}
-			s := regexSwitches[like[0]]
-			if s.value && !joined {
-				if v, err = next("--" + s.long); err != nil {
-					return nil, nil, err
-				}
-			}
-			if !s.value && joined {
-				return nil, nil, fmt.Errorf("--%s option does not take a value", s.long)
-			}
-			list = append(list, [2]string{s.long, v})
-		case strings.HasPrefix(a, "-") && a != "-":
-			for i := 1; i < len(a); i++ {
-				at := -1
-				for j, s := range regexSwitches {
-					if s.short == a[i] {
-						at = j
-					}
-				}
-				if at < 0 {
-					return nil, nil, fmt.Errorf("no such option: -%c", a[i])
-				}
-				s, v := regexSwitches[at], ""
-				if s.value {
-					if v = a[i+1:]; v == "" {
-						if v, err = next("-" + string(a[i])); err != nil {
-							return nil, nil, err
-						}
-					}
-					i = len(a)
-				}
-				list = append(list, [2]string{s.long, v})
-			}
-		default:
-			rest = append(rest, a)
+		if strings.HasPrefix(s.long, name) {
+			like = append(like, s)
 		}
 	}
-	return list, rest, nil
+	if len(like) != 1 {
+		return regexSwitch{}, fmt.Errorf("no such option: --%s", name)
+	}
+	return like[0], nil
+}
+
+func shortSwitch(letter byte) (regexSwitch, error) {
+	for _, s := range regexSwitches() {
+		if s.short == letter {
+			return s, nil
+		}
+	}
+	return regexSwitch{}, fmt.Errorf("no such option: -%c", letter)
+}
+
+// given is a switch on the command line, by its long name.
+type given struct{ name, value string }
+
+// arguments reads a command line as Python's optparse does: switches and their values may stand anywhere in it.
+type arguments struct {
+	left []string
+	list []given
+	rest []string // what is no switch
+}
+
+func parseArguments(args []string) (list []given, rest []string, err error) {
+	a := arguments{left: args}
+	for len(a.left) > 0 && err == nil {
+		word := a.left[0]
+		a.left = a.left[1:]
+		switch {
+		case word == "--":
+			a.rest, a.left = append(a.rest, a.left...), nil
+		case strings.HasPrefix(word, "--"):
+			err = a.long(word[2:])
+		case strings.HasPrefix(word, "-") && word != "-":
+			err = a.short(word[1:])
+		default:
+			a.rest = append(a.rest, word)
+		}
+	}
+	return a.list, a.rest, err
+}
+
+// value takes the next argument as the value of an option.
+func (a *arguments) value(option string) (string, error) {
+	if len(a.left) == 0 {
+		return "", fmt.Errorf("%s option requires 1 argument", option)
+	}
+	v := a.left[0]
+	a.left = a.left[1:]
+	return v, nil
+}
+
+// long reads --NAME, --NAME=VALUE, or --NAME and the next argument.
+func (a *arguments) long(word string) error {
+	name, value, joined := strings.Cut(word, "=")
+	s, err := longSwitch(name)
+	switch {
+	case err != nil:
+		return err
+	case s.value && !joined:
+		if value, err = a.value("--" + s.long); err != nil {
+			return err
+		}
+	case !s.value && joined:
+		return fmt.Errorf("--%s option does not take a value", s.long)
+	}
+	a.list = append(a.list, given{s.long, value})
+	return nil
+}
+
+// short reads letters behind one dash: those of switches, and one that takes a value with the rest of the word or the next argument.
+func (a *arguments) short(letters string) error {
+	for i := range len(letters) {
+		s, err := shortSwitch(letters[i])
+		if err != nil {
+			return err
+		}
+		if !s.value {
+			a.list = append(a.list, given{name: s.long})
+			continue
+		}
+		value := letters[i+1:]
+		if value == "" {
+			if value, err = a.value("-" + letters[i:]); err != nil {
+				return err
+			}
+		}
+		a.list = append(a.list, given{s.long, value})
+		return nil
+	}
+	return nil
 }
 
 // parseRegexOptions reads the command line. done: everything was said.
 func parseRegexOptions(args []string, streams stdio) (o regexOptions, done bool, err error) {
 	o.dir, o.encoding = "/etc/fail2ban", "UTF-8"
-	wrong := func(format string, a ...any) (regexOptions, bool, error) {
-		fmt.Fprintf(streams.Err, "Usage: fail2ban-regex [OPTIONS] <LOG> <REGEX> [IGNOREREGEX]\n\nfail2ban-regex: error: "+format+"\n", a...)
-		return o, true, &fail2banStatus{2}
-	}
-	list, rest, err := switches(args)
-	if err != nil {
-		return wrong("%v", err)
-	}
-	for _, s := range list {
-		switch name, v := s[0], s[1]; name {
-		case "help":
-			regexUsage(streams.Out)
-			return o, true, nil
-		case "machine-version":
-			fmt.Fprintln(streams.Out, daemon.Fail2banVersion+".1")
-			return o, true, nil
-		case "version":
-			fmt.Fprintln(streams.Out, "fail2ban-regex "+daemon.Fail2banVersion)
-			return o, true, nil
-		case "config":
-			o.dir = v
-		case "datepattern":
-			o.datepattern = v
-		case "timezone", "TZ":
-			o.timezone = v
-		case "encoding":
-			o.encoding = v
-		case "raw":
-			o.raw = true
-		case "usedns":
-			o.useDNS = v
-		case "out":
-			o.out = v
-		case "maxlines", "verbosity":
-			n, err := strconv.Atoi(v)
-			if err != nil {
-				return wrong("option %s: invalid integer value: '%s'", "--"+name, v)
-			}
-			if name == "maxlines" {
-				o.maxLines = n
-			} else {
-				o.verbose = n
-			}
-		case "log-level":
-			if !daemon.Fail2banLevel(v) {
-				fmt.Fprintf(streams.Err, "Invalid log level '%s'\n", v)
-				return o, true, &fail2banStatus{1}
-			}
-		case "debuggex":
-			fmt.Fprintln(streams.Out, "ERROR: pfwarden makes no addresses of debuggex.com")
-			return o, true, &fail2banStatus{exitFail2ban}
-		case "verbose":
-			o.verbose++
-		case "verbose-date", "VD":
-			o.verboseDate = true
-		case "no-check-all":
-			o.first = true
-		case "print-no-missed":
-			o.noMissed = true
-		case "print-no-ignored":
-			o.noIgnored = true
-		case "print-all-matched":
-			o.allMatched = true
-		case "print-all-missed":
-			o.allMissed = true
-		case "print-all-ignored":
-			o.allIgnored = true
+	list, rest, err := parseArguments(args)
+	for i := 0; i < len(list) && err == nil; i++ {
+		if done, err := o.tell(list[i], streams); done {
+			return o, true, err
 		}
+		err = o.set(list[i])
+	}
+	if err != nil {
+		fmt.Fprintf(streams.Err, "Usage: fail2ban-regex [OPTIONS] <LOG> <REGEX> [IGNOREREGEX]\n\nfail2ban-regex: error: %v\n", err)
+		return o, true, &fail2banStatus{2}
 	}
 	var faults []string
 	if o.noMissed && o.allMissed {
@@ -194,6 +176,79 @@ func parseRegexOptions(args []string, streams stdio) (o regexOptions, done bool,
 		o.ignore = rest[2]
 	}
 	return o, false, nil
+}
+
+// tell answers the switches after which nothing else is done.
+func (o *regexOptions) tell(s given, streams stdio) (done bool, err error) {
+	switch s.name {
+	case "help":
+		regexUsage(streams.Out)
+	case "machine-version":
+		fmt.Fprintln(streams.Out, daemon.Fail2banVersion+".1")
+	case "version":
+		fmt.Fprintln(streams.Out, "fail2ban-regex "+daemon.Fail2banVersion)
+	case "debuggex":
+		fmt.Fprintln(streams.Out, "ERROR: pfwarden makes no addresses of debuggex.com")
+		return true, &fail2banStatus{exitFail2ban}
+	case "log-level":
+		if daemon.Fail2banLevel(s.value) {
+			return false, nil
+		}
+		fmt.Fprintf(streams.Err, "Invalid log level '%s'\n", s.value)
+		return true, &fail2banStatus{1}
+	default:
+		return false, nil
+	}
+	return true, nil
+}
+
+// set takes a switch over; those that it does not know have no effect.
+func (o *regexOptions) set(s given) (err error) {
+	switch s.name {
+	case "config":
+		o.dir = s.value
+	case "datepattern":
+		o.datepattern = s.value
+	case "timezone", "TZ":
+		o.timezone = s.value
+	case "encoding":
+		o.encoding = s.value
+	case "raw":
+		o.raw = true
+	case "usedns":
+		o.useDNS = s.value
+	case "out":
+		o.out = s.value
+	case "maxlines":
+		o.maxLines, err = s.number()
+	case "verbosity":
+		o.verbose, err = s.number()
+	case "verbose":
+		o.verbose++
+	case "verbose-date", "VD":
+		o.verboseDate = true
+	case "no-check-all":
+		o.first = true
+	case "print-no-missed":
+		o.noMissed = true
+	case "print-no-ignored":
+		o.noIgnored = true
+	case "print-all-matched":
+		o.allMatched = true
+	case "print-all-missed":
+		o.allMissed = true
+	case "print-all-ignored":
+		o.allIgnored = true
+	}
+	return err
+}
+
+func (s given) number() (int, error) {
+	n, err := strconv.Atoi(s.value)
+	if err != nil {
+		return 0, fmt.Errorf("option --%s: invalid integer value: '%s'", s.name, s.value)
+	}
+	return n, nil
 }
 
 func regexUsage(w io.Writer) {

@@ -133,6 +133,9 @@ func runReplay(cmd *cobra.Command, streams stdio, files []string, flags *replayF
 	return play(cmd, streams, o, collect, currentSettings(cmd, streams, flags, files), flags)
 }
 
+// shownRejects is how many rejected records are told each by itself without -v.
+const shownRejects = 10
+
 // play runs the replay and writes what came of it; where current is not nil, beside what comes of those settings.
 func play(cmd *cobra.Command, streams stdio, o replay.Options, collect report.Options, current *config.Config, flags *replayFlags) error {
 	if os.Getenv("GOGC") == "" {
@@ -148,11 +151,13 @@ func play(cmd *cobra.Command, streams stdio, o replay.Options, collect report.Op
 	}
 	out := bufio.NewWriterSize(streams.Out, 64<<10)
 	collector := report.New(collect)
-	lines := report.NewJSON(out)
-	asJSON := commonOf(cmd).json()
+	var lines *report.JSON // nil: text
+	if commonOf(cmd).json() {
+		lines = report.NewJSON(out)
+	}
 	o.OnEvent = func(e warden.Event) {
 		collector.Event(e)
-		if asJSON {
+		if lines != nil {
 			lines.Event(e)
 		}
 	}
@@ -162,7 +167,7 @@ func play(cmd *cobra.Command, streams stdio, o replay.Options, collect report.Op
 	var rejects uint64
 	o.OnReject = func(r pflog.Rejected) {
 		collector.Rejected(1)
-		if rejects++; verbose || rejects <= 10 {
+		if rejects++; verbose || rejects <= shownRejects {
 			fmt.Fprintf(streams.Err, "pfwarden: %v\n", r)
 		}
 	}
@@ -172,19 +177,11 @@ func play(cmd *cobra.Command, streams stdio, o replay.Options, collect report.Op
 	if err != nil {
 		return err
 	}
-	if rejects > 10 && !verbose {
-		fmt.Fprintf(streams.Err, "pfwarden: … and %d more records were rejected (-v tells each)\n", rejects-10)
+	if rejects > shownRejects && !verbose {
+		fmt.Fprintf(streams.Err, "pfwarden: … and %d more records were rejected (-v tells each)\n", rejects-shownRejects)
 	}
-	if totals.Misdated > 0 {
-		fmt.Fprintf(streams.Err, "pfwarden: records dated over an hour ahead of those behind them in their file, and taken to be as old: %d\n", totals.Misdated)
-	}
-	if totals.Back > 0 {
-		fmt.Fprintf(streams.Err, "pfwarden: times that a file went back by over an hour (a clock set back, or files put together): %d\n", totals.Back)
-	}
+	tellFaults(streams.Err, totals)
 	collector.Rejected(uint64(len(totals.Faults)))
-	for _, fault := range totals.Faults {
-		fmt.Fprintf(streams.Err, "pfwarden: %v\n", fault)
-	}
 	collector.Live(totals.Live)
 	collector.Guesses(totals.Guesses)
 	r := collector.Report()
@@ -193,21 +190,13 @@ func play(cmd *cobra.Command, streams stdio, o replay.Options, collect report.Op
 		d := report.Compare(before, &r, flags.set, collect.Labels)
 		changed = &d
 	}
-	text := report.TextOptions{Location: o.Location}
-	if asJSON {
-		if changed != nil {
-			lines.Difference(changed)
-		}
-		lines.End(&r)
-		if err := lines.Err(); err != nil {
-			return err
-		}
-	} else if err := r.Text(out, text); err != nil {
+	if lines != nil {
+		err = endJSON(lines, &r, changed)
+	} else {
+		err = writeText(out, &r, changed, report.TextOptions{Location: o.Location})
+	}
+	if err != nil {
 		return err
-	} else if changed != nil {
-		if err := changed.Text(out, text); err != nil {
-			return err
-		}
 	}
 	if err := out.Flush(); err != nil {
 		return err
@@ -222,6 +211,36 @@ func play(cmd *cobra.Command, streams stdio, o replay.Options, collect report.Op
 		return &silentError{totals.Faults[0]}
 	}
 	return nil
+}
+
+// tellFaults says what was wrong with the files.
+func tellFaults(w io.Writer, totals *replay.Totals) {
+	if totals.Misdated > 0 {
+		fmt.Fprintf(w, "pfwarden: records dated over an hour ahead of those behind them in their file, and taken to be as old: %d\n", totals.Misdated)
+	}
+	if totals.Back > 0 {
+		fmt.Fprintf(w, "pfwarden: times that a file went back by over an hour (a clock set back, or files put together): %d\n", totals.Back)
+	}
+	for _, fault := range totals.Faults {
+		fmt.Fprintf(w, "pfwarden: %v\n", fault)
+	}
+}
+
+// endJSON writes what follows the events; changed may be nil.
+func endJSON(lines *report.JSON, r *report.Report, changed *report.Difference) error {
+	if changed != nil {
+		lines.Difference(changed)
+	}
+	lines.End(r)
+	return lines.Err()
+}
+
+// writeText writes the report for people; changed may be nil.
+func writeText(w io.Writer, r *report.Report, changed *report.Difference, o report.TextOptions) error {
+	if err := r.Text(w, o); err != nil || changed == nil {
+		return err
+	}
+	return changed.Text(w, o)
 }
 
 // writeReport writes one form of the report into a file, if one was asked for.
