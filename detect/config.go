@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -124,10 +125,42 @@ func setDefault[T comparable](p *T, v T) {
 	}
 }
 
+// faults collects what is wrong with a configuration.
+type faults []error
+
+func (f *faults) add(format string, a ...any) { *f = append(*f, fmt.Errorf(format, a...)) }
+
+// addBits reports lengths of prefixes that are out of range.
+func (f *faults) addBits(of string, bits4, bits6 int) {
+	if bits4 < 8 || bits4 > 32 || bits6 < 16 || bits6 > 128 {
+		f.add("%s: prefix lengths %d and %d, expected 8 to 32 for IPv4 and 16 to 128 for IPv6", of, bits4, bits6)
+	}
+}
+
+// fill sets defaults, in a list of jails of its own, and returns all faults joined.
 func (c *Config) fill() error {
-	var errs []error
-	fault := func(format string, a ...any) { errs = append(errs, fmt.Errorf(format, a...)) }
-	p := &c.Portscan
+	var f faults
+	c.Portscan.fill(&f)
+	seen := map[string]bool{c.Portscan.Name: true}
+	c.Jails = slices.Clone(c.Jails)
+	for i := range c.Jails {
+		j := &c.Jails[i]
+		if j.Name == "" {
+			f.add("jail %d has no name", i)
+		}
+		if seen[j.Name] {
+			f.add("jail %s is there twice", j.Name)
+		}
+		seen[j.Name] = true
+		j.fill(&f)
+	}
+	c.Prefix.fill(&f)
+	c.Guess.fill(&f)
+	c.Limits.fill(&f)
+	return errors.Join(f...)
+}
+
+func (p *PortscanConfig) fill(f *faults) {
 	setDefault(&p.Name, "portscan")
 	setDefault(&p.Threshold, 7)
 	setDefault(&p.HalfLife, 24*time.Hour)
@@ -139,62 +172,52 @@ func (c *Config) fill() error {
 		p.TrapPorts = DefaultTrapPorts()
 	}
 	if !(p.Threshold >= 1 && p.Threshold <= MaxDoors) {
-		fault("jail %s: threshold is %v, expected 1 to %d doors", p.Name, p.Threshold, MaxDoors)
+		f.add("jail %s: threshold is %v, expected 1 to %d doors", p.Name, p.Threshold, MaxDoors)
 	}
 	if p.HalfLife < time.Second {
-		fault("jail %s: half-life is %v, expected at least 1s", p.Name, p.HalfLife)
+		f.add("jail %s: half-life is %v, expected at least 1s", p.Name, p.HalfLife)
 	}
 	if p.Slots < 0 || p.Slots > 1<<26 {
-		fault("jail %s: %d slots, expected 1 to 2^26", p.Name, p.Slots)
+		f.add("jail %s: %d slots, expected 1 to 2^26", p.Name, p.Slots)
 	}
 	if p.Doorkeeper < 0 || p.Doorkeeper > 1<<30 {
-		fault("jail %s: doorkeeper of %d bytes, expected at most 2^30", p.Name, p.Doorkeeper)
+		f.add("jail %s: doorkeeper of %d bytes, expected at most 2^30", p.Name, p.Doorkeeper)
 	}
-	checkBits := func(name string, b4, b6 int) {
-		if b4 < 8 || b4 > 32 || b6 < 16 || b6 > 128 {
-			fault("%s: prefix lengths %d and %d, expected 8 to 32 for IPv4 and 16 to 128 for IPv6", name, b4, b6)
-		}
+	f.addBits("jail "+p.Name, p.Prefix4, p.Prefix6)
+}
+
+func (j *JailConfig) fill(f *faults) {
+	if j.Threshold < 1 || j.Threshold > math.MaxInt32 {
+		f.add("jail %s: threshold is %d, expected 1 or more failures", j.Name, j.Threshold)
 	}
-	checkBits("jail "+p.Name, p.Prefix4, p.Prefix6)
-	seen := map[string]bool{p.Name: true}
-	c.Jails = append([]JailConfig(nil), c.Jails...)
-	for i := range c.Jails {
-		j := &c.Jails[i]
-		if j.Name == "" {
-			fault("jail %d has no name", i)
-		}
-		if seen[j.Name] {
-			fault("jail %s is there twice", j.Name)
-		}
-		seen[j.Name] = true
-		if j.Threshold < 1 || j.Threshold > math.MaxInt32 {
-			fault("jail %s: threshold is %d, expected 1 or more failures", j.Name, j.Threshold)
-		}
-		if j.Findtime <= 0 {
-			fault("jail %s: findtime is %v, expected more than 0", j.Name, j.Findtime)
-		}
-		setDefault(&j.KeepMatches, 10)
-		switch j.Strategy {
-		case Window:
-			setDefault(&j.Prefix4, 32)
-			setDefault(&j.Prefix6, 64)
-		case Fail2ban:
-			j.Prefix4, j.Prefix6, j.Combine = 32, 128, false
-		default:
-			fault("jail %s: unknown strategy %d", j.Name, j.Strategy)
-		}
-		checkBits("jail "+j.Name, j.Prefix4, j.Prefix6)
+	if j.Findtime <= 0 {
+		f.add("jail %s: findtime is %v, expected more than 0", j.Name, j.Findtime)
 	}
-	x := &c.Prefix
-	setDefault(&x.Members, 12)
-	setDefault(&x.Window, 6*time.Hour)
-	setDefault(&x.Bits4, 24)
-	setDefault(&x.Bits6, 48)
-	if x.Members < 2 || x.Members > maxMembers || x.Window <= 0 {
-		fault("prefix: %d members within %v, expected 2 to %d and a window above 0", x.Members, x.Window, maxMembers)
+	setDefault(&j.KeepMatches, 10)
+	switch j.Strategy {
+	case Window:
+		setDefault(&j.Prefix4, 32)
+		setDefault(&j.Prefix6, 64)
+	case Fail2ban:
+		j.Prefix4, j.Prefix6, j.Combine = 32, 128, false
+	default:
+		f.add("jail %s: unknown strategy %d", j.Name, j.Strategy)
 	}
-	checkBits("prefix", x.Bits4, x.Bits6)
-	g := &c.Guess
+	f.addBits("jail "+j.Name, j.Prefix4, j.Prefix6)
+}
+
+func (p *PrefixConfig) fill(f *faults) {
+	setDefault(&p.Members, 12)
+	setDefault(&p.Window, 6*time.Hour)
+	setDefault(&p.Bits4, 24)
+	setDefault(&p.Bits6, 48)
+	if p.Members < 2 || p.Members > maxMembers || p.Window <= 0 {
+		f.add("prefix: %d members within %v, expected 2 to %d and a window above 0", p.Members, p.Window, maxMembers)
+	}
+	f.addBits("prefix", p.Bits4, p.Bits6)
+}
+
+func (g *GuessConfig) fill(f *faults) {
 	setDefault(&g.Addresses, 12)
 	setDefault(&g.Failures, 24)
 	setDefault(&g.Window, 6*time.Hour)
@@ -204,13 +227,15 @@ func (c *Config) fill() error {
 		g.TrapNames = DefaultTrapNames()
 	}
 	if g.Names < 0 || g.Names > maxNames || g.NamesWindow <= 0 {
-		fault("guessing: %d user names within %v, expected 0 to %d, and a window above 0", g.Names, g.NamesWindow, maxNames)
+		f.add("guessing: %d user names within %v, expected 0 to %d, and a window above 0", g.Names, g.NamesWindow, maxNames)
 	}
 	if g.Addresses < 2 || g.Addresses > maxMembers || g.Failures < 2 || g.Window <= 0 || g.Weight < 1 {
-		fault("guessing: %d addresses and %d failures within %v that weigh %d, expected 2 to %d addresses, 2 failures or more, a window above 0 and a weight of 1 or more",
+		f.add("guessing: %d addresses and %d failures within %v that weigh %d, expected 2 to %d addresses, 2 failures or more, a window above 0 and a weight of 1 or more",
 			g.Addresses, g.Failures, g.Window, g.Weight, maxMembers)
 	}
-	l := &c.Limits
+}
+
+func (l *Limits) fill(f *faults) {
 	setDefault(&l.Sources, 1<<16)
 	setDefault(&l.EvidenceBytes, 8<<20)
 	setDefault(&l.CountBytes, 16<<20)
@@ -220,8 +245,7 @@ func (c *Config) fill() error {
 	setDefault(&l.Companies, 1<<12)
 	for _, v := range []int{l.Sources, l.EvidenceBytes, l.CountBytes, l.Contacts, l.Bans, l.Trails, l.Companies} {
 		if v < 1 || v > 1<<28 {
-			fault("limits: %d, expected 1 to 2^28", v)
+			f.add("limits: %d, expected 1 to 2^28", v)
 		}
 	}
-	return errors.Join(errs...)
 }

@@ -236,44 +236,11 @@ func nginxReports(line string) bool {
 
 // match runs one group over a line and reports whether any regex was run.
 func (g *group) match(s *Set, line *capture.Line, now time.Time, trace *Trace) bool {
-	text, long := line.Text, line.Cut
-	if g.encoding != nil {
-		text = g.decode(s, text)
-	}
-	for len(text) > 0 && (text[len(text)-1] == '\n' || text[len(text)-1] == '\r') {
-		text = text[:len(text)-1]
-	}
-	whole := text
-	if len(text) > g.options.MaxLine {
-		text, long = text[:g.options.MaxLine], true
-	}
-	ascii := pyre.IsASCII(text)
-	if !ascii {
-		text = g.valid(s, text)
-	}
+	whole, text, ascii := g.text(s, line)
 	if trace != nil {
 		trace.Text = text
 	}
-	if long {
-		for _, f := range g.filters {
-			f.stats.Long++
-		}
-	}
-	p := part{before: text}
-	stamp := timeStamp{}
-	if g.none {
-		stamp = timeStamp{Time: line.Read, Found: !line.Read.IsZero()}
-	} else if m, ok := g.detector.Find(text[:min(len(text), maxDateAt)], now.Unix()); ok {
-		p = part{before: text[:m.Start], stamp: text[m.Start:m.End], after: text[m.End:]}
-		stamp.Empty = m.Empty()
-		stamp.Time, stamp.Found = g.time(&m, line, now)
-		if trace != nil {
-			trace.DateStart, trace.DateEnd, trace.DatePattern = m.Start, m.End, m.Pattern
-			trace.Time, trace.TimeOK, trace.Zoned = stamp.Time, stamp.Found, m.Zoned()
-		}
-	} else {
-		s.stats.Undated++
-	}
+	p, stamp := g.stamp(s, text, line, now, trace)
 	for i := range g.rules {
 		g.rules[i].Phase = s.phase
 	}
@@ -289,7 +256,7 @@ func (g *group) match(s *Set, line *capture.Line, now time.Time, trace *Trace) b
 			g.marked[fi] = true
 		}
 	}
-	any := false
+	ran := false
 	first := g.rules[0].resolve(stamp, now)
 	for fi, f := range g.filters {
 		if fi > 0 {
@@ -299,7 +266,7 @@ func (g *group) match(s *Set, line *capture.Line, now time.Time, trace *Trace) b
 			continue
 		}
 		g.marked[fi] = false
-		any = true
+		ran = true
 		r := first
 		if fi > 0 && f.options.FindTime != g.filters[0].options.FindTime {
 			other := g.rules[fi]
@@ -307,15 +274,7 @@ func (g *group) match(s *Set, line *capture.Line, now time.Time, trace *Trace) b
 		}
 		w := &g.work
 		w.raw, w.part, w.ascii, w.jail, w.when, w.now, w.trace, w.content = whole, p, ascii, g.jails[fi], r, now, trace, 0
-		w.fail, w.login = w.fail[:0], w.login[:0]
-		for len(candidates) > 0 && g.patterns[candidates[0]].filter <= fi {
-			ref := g.patterns[candidates[0]]
-			if candidates = candidates[1:]; ref.login {
-				w.login = append(w.login, ref.index)
-			} else {
-				w.fail = append(w.fail, ref.index)
-			}
-		}
+		candidates = g.assign(fi, candidates)
 		if w.exam = s.exam; w.exam != nil {
 			w.fail = append(w.fail[:0], f.allFails...)
 		}
@@ -323,7 +282,66 @@ func (g *group) match(s *Set, line *capture.Line, now time.Time, trace *Trace) b
 			trace.Ignored[w.jail] = true
 		}
 	}
-	return any
+	return ran
+}
+
+// text makes valid UTF-8 of a line without its end, no longer than the filters look at it; whole is all of it as it was written.
+func (g *group) text(s *Set, line *capture.Line) (whole, text string, ascii bool) {
+	text, long := line.Text, line.Cut
+	if g.encoding != nil {
+		text = g.decode(s, text)
+	}
+	for len(text) > 0 && (text[len(text)-1] == '\n' || text[len(text)-1] == '\r') {
+		text = text[:len(text)-1]
+	}
+	whole = text
+	if len(text) > g.options.MaxLine {
+		text, long = text[:g.options.MaxLine], true
+	}
+	ascii = pyre.IsASCII(text)
+	if !ascii {
+		text = g.valid(s, text)
+	}
+	if long {
+		for _, f := range g.filters {
+			f.stats.Long++
+		}
+	}
+	return whole, text, ascii
+}
+
+// stamp takes the time stamp out of a line's text.
+func (g *group) stamp(s *Set, text string, line *capture.Line, now time.Time, trace *Trace) (part, timeStamp) {
+	if g.none {
+		return part{before: text}, timeStamp{Time: line.Read, Found: !line.Read.IsZero()}
+	}
+	m, ok := g.detector.Find(text[:min(len(text), maxDateAt)], now.Unix())
+	if !ok {
+		s.stats.Undated++
+		return part{before: text}, timeStamp{}
+	}
+	stamp := timeStamp{Empty: m.Empty()}
+	stamp.Time, stamp.Found = g.time(&m, line, now)
+	if trace != nil {
+		trace.DateStart, trace.DateEnd, trace.DatePattern = m.Start, m.End, m.Pattern
+		trace.Time, trace.TimeOK, trace.Zoned = stamp.Time, stamp.Found, m.Zoned()
+	}
+	return part{before: text[:m.Start], stamp: text[m.Start:m.End], after: text[m.End:]}, stamp
+}
+
+// assign sets a filter's candidates to work on, and returns those of the filters after it. candidates are sorted, and none is of a filter before it.
+func (g *group) assign(filter int, candidates []uint32) (rest []uint32) {
+	w := &g.work
+	w.fail, w.login = w.fail[:0], w.login[:0]
+	for len(candidates) > 0 && g.patterns[candidates[0]].filter <= filter {
+		ref := g.patterns[candidates[0]]
+		if candidates = candidates[1:]; ref.login {
+			w.login = append(w.login, ref.index)
+		} else {
+			w.fail = append(w.fail, ref.index)
+		}
+	}
+	return candidates
 }
 
 func (g *group) mark(candidates []uint32) {
