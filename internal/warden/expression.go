@@ -338,12 +338,12 @@ func (p *expressionParser) call(name string, depth int) (node, error) {
 	if err := p.need(")"); err != nil {
 		return nil, err
 	}
-	f, least, most := function(name)
-	if f == nil {
+	f := function(name)
+	if f.call == nil {
 		return nil, fmt.Errorf("expression %q: function %q is not known", p.text, name)
 	}
-	if len(args) < least || len(args) > most {
-		return nil, fmt.Errorf("expression %q: %s takes %d to %d values, not %d", p.text, name, least, most, len(args))
+	if len(args) < f.least || len(args) > f.most {
+		return nil, fmt.Errorf("expression %q: %s takes %d to %d values, not %d", p.text, name, f.least, f.most, len(args))
 	}
 	return func(env map[string]number) (number, error) {
 		values := make([]number, len(args))
@@ -354,6 +354,6 @@ func (p *expressionParser) call(name string, depth int) (node, error) {
 			}
 			values[i] = v
 		}
-		return f(values)
+		return f.call(values)
 	}, nil
 }

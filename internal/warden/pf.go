@@ -15,80 +15,21 @@ import (
 // wanted tells whether PF should hold a place.
 func (w *Warden) wanted(s *spot) bool { return s.refs > 0 && !w.pause.Flushed }
 
-// tellPF brings the touched places to what the bans in force want. Where that has changed while the ledger was written, the ledger knows nothing of
-// it, and it is left to the next Commit. The never-list is asked once more for each addition, and waits for nothing.
-func (w *Warden) tellPF(ctx context.Context, k *work) error {
-	w.mu.Lock()
-	var add, drop []Entry
-	var adding, dropping, settled []*spot
-	for _, wish := range k.touched {
-		s, want := wish.spot, w.wanted(wish.spot)
-		if want != wish.wanted {
-			w.touch(s)
-			continue
-		}
-		if e, bad := w.never.Overlaps(s.prefix); bad && want {
-			w.cfg.Log.Error("a never-listed address was about to be banned", "prefix", short(s.prefix), "entry", e.String())
-			w.during(k, func() { w.endAll(w.now, w.overlapping(s.prefix), "never", byItself) })
-			want = false
-		}
-		switch {
-		case want && (!s.told || s.again):
-			add, adding = append(add, Entry{s.table, s.prefix, s.kill}), append(adding, s)
-			s.told = true // from here on it may be in PF
-		case !want && s.told:
-			drop, dropping = append(drop, Entry{Table: s.table, Prefix: s.prefix}), append(dropping, s)
-		default:
-			settled = append(settled, s)
-		}
-	}
-	w.settle(settled)
-	w.mu.Unlock()
+// changes is what PF is to be told, with the place of each entry.
+type changes struct {
+	entries []Entry
+	spots   []*spot
+}
 
-	var errs []error
-	if len(add) > 0 {
-		err := w.pf.Add(ctx, add...)
-		refusal, partly := errors.AsType[*Refusal](err)
-		w.mu.Lock()
-		if partly {
-			w.during(k, func() { w.refused(refusal) })
-		}
-		for _, s := range adding {
-			if err != nil && !partly {
-				s.again = true
-				w.touch(s)
-			} else {
-				s.again = false
-			}
-		}
-		if err == nil || partly {
-			w.settle(adding)
-		}
-		w.mu.Unlock()
-		if err != nil {
-			errs = append(errs, fmt.Errorf("adding %d entries to PF: %w", len(add), err))
-		}
-	}
-	if len(drop) > 0 {
-		err := w.pf.Delete(ctx, drop...)
-		w.mu.Lock()
-		for _, s := range dropping {
-			if err != nil {
-				w.touch(s)
-			} else {
-				s.told, s.again = false, false
-			}
-		}
-		if err == nil {
-			w.settle(dropping)
-		}
-		w.mu.Unlock()
-		if err != nil {
-			errs = append(errs, fmt.Errorf("deleting %d entries from PF: %w", len(drop), err))
-		}
-	}
-	err := errors.Join(errs...)
-	if len(add)+len(drop) > 0 || err == nil {
+func (c *changes) append(e Entry, s *spot) {
+	c.entries, c.spots = append(c.entries, e), append(c.spots, s)
+}
+
+// tellPF brings the touched places to what the bans in force want. The never-list is asked once more for each addition, and waits for nothing.
+func (w *Warden) tellPF(ctx context.Context, k *work) error {
+	add, drop := w.wishes(k)
+	err := errors.Join(w.addToPF(ctx, k, add), w.deleteFromPF(ctx, drop))
+	if len(add.entries)+len(drop.entries) > 0 || err == nil {
 		w.mu.Lock()
 		switch {
 		case err == nil:
@@ -102,6 +43,86 @@ func (w *Warden) tellPF(ctx context.Context, k *work) error {
 		w.mu.Unlock()
 	}
 	return err
+}
+
+// wishes works out from the touched places what PF lacks and what it should no longer hold. Where what they want has changed while the ledger was
+// written, the ledger knows nothing of it, and it is left to the next Commit.
+func (w *Warden) wishes(k *work) (add, drop changes) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	var settled []*spot
+	for _, wish := range k.touched {
+		s, want := wish.spot, w.wanted(wish.spot)
+		if want != wish.wanted {
+			w.touch(s)
+			continue
+		}
+		if e, bad := w.never.Overlaps(s.prefix); bad && want {
+			w.cfg.Log.Error("a never-listed address was about to be banned", "prefix", short(s.prefix), "entry", e.String())
+			w.during(k, func() { w.endAll(w.now, w.overlapping(s.prefix), "never", byItself) })
+			want = false
+		}
+		switch {
+		case want && (!s.told || s.again):
+			add.append(Entry{s.table, s.prefix, s.kill}, s)
+			s.told = true // from here on it may be in PF
+		case !want && s.told:
+			drop.append(Entry{Table: s.table, Prefix: s.prefix}, s)
+		default:
+			settled = append(settled, s)
+		}
+	}
+	w.settle(settled)
+	return add, drop
+}
+
+// addToPF adds entries. What PF's driver will never take ends its bans; after any other fault all are added again.
+func (w *Warden) addToPF(ctx context.Context, k *work, add changes) error {
+	if len(add.entries) == 0 {
+		return nil
+	}
+	err := w.pf.Add(ctx, add.entries...)
+	refusal, partly := errors.AsType[*Refusal](err)
+	done := err == nil || partly
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if partly {
+		w.during(k, func() { w.refused(refusal) })
+	}
+	for _, s := range add.spots {
+		s.again = !done
+		if !done {
+			w.touch(s)
+		}
+	}
+	if done {
+		w.settle(add.spots)
+	}
+	if err != nil {
+		return fmt.Errorf("adding %d entries to PF: %w", len(add.entries), err)
+	}
+	return nil
+}
+
+// deleteFromPF deletes entries; after a fault all are deleted again.
+func (w *Warden) deleteFromPF(ctx context.Context, drop changes) error {
+	if len(drop.entries) == 0 {
+		return nil
+	}
+	err := w.pf.Delete(ctx, drop.entries...)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err != nil {
+		for _, s := range drop.spots {
+			w.touch(s)
+		}
+		return fmt.Errorf("deleting %d entries from PF: %w", len(drop.entries), err)
+	}
+	for _, s := range drop.spots {
+		s.told, s.again = false, false
+	}
+	w.settle(drop.spots)
+	return nil
 }
 
 // refused ends the bans that PF's driver will never take.

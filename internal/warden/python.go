@@ -148,93 +148,120 @@ func power(a, b number) number {
 	return intNumber(result)
 }
 
-// function finds one of Python's functions of numbers, with how many values it takes.
-func function(name string) (f func([]number) (number, error), least, most int) {
-	one := func(g func(float64) float64) (func([]number) (number, error), int, int) {
-		return func(v []number) (number, error) {
-			r := g(v[0].float())
-			if math.IsNaN(r) && !math.IsNaN(v[0].float()) {
-				return number{}, fmt.Errorf("%s: value outside its domain", name)
-			}
-			return floatNumber(r), nil
-		}, 1, 1
-	}
-	whole := func(g func(float64) float64) (func([]number) (number, error), int, int) {
-		return func(v []number) (number, error) {
-			if !v[0].isFloat {
-				return v[0], nil
-			}
-			r := g(v[0].f)
-			if math.IsNaN(r) || math.Abs(r) >= 1<<63 {
-				return floatNumber(r), nil
-			}
-			return intNumber(int64(r)), nil
-		}, 1, 1
-	}
-	best := func(better func(a, b float64) bool) (func([]number) (number, error), int, int) {
-		return func(v []number) (number, error) {
-			r := v[0]
-			for _, n := range v[1:] {
-				if better(n.float(), r.float()) {
-					r = n
-				}
-			}
-			return r, nil
-		}, 1, 64
-	}
+// pythonFunc is one of Python's functions of numbers, and how many values it takes.
+type pythonFunc struct {
+	call        func([]number) (number, error)
+	least, most int
+}
+
+// function finds one of Python's functions of numbers; its call is nil if there is none of that name.
+func function(name string) pythonFunc {
 	switch name {
 	case "min":
-		return best(func(a, b float64) bool { return a < b })
+		return pythonFunc{best(func(a, b float64) bool { return a < b }), 1, 64}
 	case "max":
-		return best(func(a, b float64) bool { return a > b })
+		return pythonFunc{best(func(a, b float64) bool { return a > b }), 1, 64}
 	case "int", "math.trunc":
-		return whole(math.Trunc)
+		return pythonFunc{whole(math.Trunc), 1, 1}
 	case "math.floor":
-		return whole(math.Floor)
+		return pythonFunc{whole(math.Floor), 1, 1}
 	case "math.ceil":
-		return whole(math.Ceil)
+		return pythonFunc{whole(math.Ceil), 1, 1}
 	case "round":
-		return whole(math.RoundToEven)
+		return pythonFunc{whole(math.RoundToEven), 1, 1}
 	case "float":
-		return func(v []number) (number, error) { return floatNumber(v[0].float()), nil }, 1, 1
+		return pythonFunc{func(v []number) (number, error) { return floatNumber(v[0].float()), nil }, 1, 1}
 	case "abs":
-		return func(v []number) (number, error) {
-			if v[0].truth() && v[0].float() < 0 {
-				return operate("-", intNumber(0), v[0])
-			}
-			return v[0], nil
-		}, 1, 1
+		return pythonFunc{magnitude, 1, 1}
 	case "pow":
-		return func(v []number) (number, error) { return power(v[0], v[1]), nil }, 2, 2
+		return pythonFunc{func(v []number) (number, error) { return power(v[0], v[1]), nil }, 2, 2}
 	case "math.pow":
-		return func(v []number) (number, error) { return floatNumber(math.Pow(v[0].float(), v[1].float())), nil }, 2, 2
+		return pythonFunc{func(v []number) (number, error) { return floatNumber(math.Pow(v[0].float(), v[1].float())), nil }, 2, 2}
 	case "math.log":
-		return func(v []number) (number, error) {
-			r := math.Log(v[0].float())
-			if len(v) == 2 {
-				r /= math.Log(v[1].float())
-			}
-			if math.IsNaN(r) || math.IsInf(r, 0) {
-				return number{}, errors.New("math.log: value outside its domain")
-			}
-			return floatNumber(r), nil
-		}, 1, 2
-	case "math.exp":
-		return one(math.Exp)
-	case "math.sqrt":
-		return one(math.Sqrt)
-	case "math.log2":
-		return one(math.Log2)
-	case "math.log10":
-		return one(math.Log10)
-	case "math.sin":
-		return one(math.Sin)
-	case "math.cos":
-		return one(math.Cos)
-	case "math.tan":
-		return one(math.Tan)
-	case "math.fabs":
-		return one(math.Abs)
+		return pythonFunc{logarithm, 1, 2}
 	}
-	return nil, 0, 0
+	if f := floatFunction(name); f != nil {
+		return pythonFunc{ofFloat(name, f), 1, 1}
+	}
+	return pythonFunc{}
+}
+
+// floatFunction finds a function of the module math that makes a float of a float; nil if there is none of that name.
+func floatFunction(name string) func(float64) float64 {
+	switch name {
+	case "math.exp":
+		return math.Exp
+	case "math.sqrt":
+		return math.Sqrt
+	case "math.log2":
+		return math.Log2
+	case "math.log10":
+		return math.Log10
+	case "math.sin":
+		return math.Sin
+	case "math.cos":
+		return math.Cos
+	case "math.tan":
+		return math.Tan
+	case "math.fabs":
+		return math.Abs
+	}
+	return nil
+}
+
+// ofFloat calls g, and reports where it has no value.
+func ofFloat(name string, g func(float64) float64) func([]number) (number, error) {
+	return func(v []number) (number, error) {
+		r := g(v[0].float())
+		if math.IsNaN(r) && !math.IsNaN(v[0].float()) {
+			return number{}, fmt.Errorf("%s: value outside its domain", name)
+		}
+		return floatNumber(r), nil
+	}
+}
+
+// whole rounds to an int by g; a float that no int can hold stays a float.
+func whole(g func(float64) float64) func([]number) (number, error) {
+	return func(v []number) (number, error) {
+		if !v[0].isFloat {
+			return v[0], nil
+		}
+		r := g(v[0].f)
+		if math.IsNaN(r) || math.Abs(r) >= 1<<63 {
+			return floatNumber(r), nil
+		}
+		return intNumber(int64(r)), nil
+	}
+}
+
+// best gives the first of the values than which no other is better.
+func best(better func(a, b float64) bool) func([]number) (number, error) {
+	return func(v []number) (number, error) {
+		r := v[0]
+		for _, n := range v[1:] {
+			if better(n.float(), r.float()) {
+				r = n
+			}
+		}
+		return r, nil
+	}
+}
+
+func magnitude(v []number) (number, error) {
+	if v[0].truth() && v[0].float() < 0 {
+		return operate("-", intNumber(0), v[0])
+	}
+	return v[0], nil
+}
+
+// logarithm is the natural one, or that to the base of a second value.
+func logarithm(v []number) (number, error) {
+	r := math.Log(v[0].float())
+	if len(v) == 2 {
+		r /= math.Log(v[1].float())
+	}
+	if math.IsNaN(r) || math.IsInf(r, 0) {
+		return number{}, errors.New("math.log: value outside its domain")
+	}
+	return floatNumber(r), nil
 }
