@@ -7,23 +7,14 @@ import (
 	"strings"
 )
 
+// action reads an action as a jail calls it: the name of its file, and options in brackets.
 func (r *reader) action(j *Jail, spec string, vars map[string]string) (*Action, error) {
 	name, given, err := extractOptions(spec)
 	if err != nil {
 		return nil, wrong("Invalid action definition '%s': %v", spec, err)
 	}
-	a := &Action{File: name, Command: make(map[string]string), Init: make(map[string]string)}
 	if strings.HasSuffix(name, ".py") {
-		a.Python, a.File, a.Name = true, filepath.Join(r.dir, "action.d", name), strings.TrimSuffix(filepath.Base(name), ".py")
-		for _, p := range given {
-			if p.key == "actname" {
-				a.Name = p.value
-				continue
-			}
-			a.Init[p.key] = p.value
-			a.Order = append(a.Order, p.key)
-		}
-		return a, nil
+		return pythonAction(filepath.Join(r.dir, "action.d", name), given), nil
 	}
 	t, found, err := readTree(filepath.Join(r.dir, "action.d"), name)
 	if err != nil {
@@ -33,25 +24,8 @@ func (r *reader) action(j *Jail, spec string, vars map[string]string) (*Action, 
 	if !found {
 		return nil, wrong("Unable to read action '%s'", name)
 	}
-	a.Name = name
-	own := func(key string) string {
-		for _, p := range given {
-			if p.key == key {
-				return p.value
-			}
-		}
-		return ""
-	}
-	if v := own("name"); v == "" {
-		given = append(given, pair{"name", j.Name})
-	} else if v != j.Name {
-		a.Name = name + "-" + strings.TrimPrefix(v, j.Name+"-")
-	}
-	if v := own("actname"); v != "" {
-		a.Name = v
-	} else {
-		given = append(given, pair{"actname", a.Name})
-	}
+	a := &Action{File: name, Name: name, Command: make(map[string]string), Init: make(map[string]string)}
+	given = a.named(j, given)
 	d, err := define(t, given, vars, actionOptions)
 	if err != nil {
 		return nil, err
@@ -61,15 +35,12 @@ func (r *reader) action(j *Jail, spec string, vars map[string]string) (*Action, 
 			a.Late = append(a.Late, p.key)
 		}
 	}
-	init := make(map[string]string)
-	for _, option := range d.set.names {
-		if !slices.Contains(actionOptions, option) {
-			init[option] = d.set.values[option]
-			a.Order = append(a.Order, option)
-		}
-	}
 	conditional := make(map[string]bool)
 	for _, option := range d.set.names {
+		if !slices.Contains(actionOptions, option) {
+			a.Init[option] = d.set.values[option]
+			a.Order = append(a.Order, option)
+		}
 		if base, _, ok := strings.Cut(option, "?"); ok {
 			conditional[base] = true
 		}
@@ -90,8 +61,45 @@ func (r *reader) action(j *Jail, spec string, vars map[string]string) (*Action, 
 		}
 		a.Command[command] = v
 	}
-	a.Init = init
 	return a, nil
+}
+
+// pythonAction is an action that fail2ban would load as a module.
+func pythonAction(path string, given []pair) *Action {
+	a := &Action{
+		Python: true, File: path, Name: strings.TrimSuffix(filepath.Base(path), ".py"),
+		Command: make(map[string]string), Init: make(map[string]string),
+	}
+	for _, p := range given {
+		if p.key == "actname" {
+			a.Name = p.value
+			continue
+		}
+		a.Init[p.key] = p.value
+		a.Order = append(a.Order, p.key)
+	}
+	return a
+}
+
+// named gives an action the name that the jail's options say, and returns them with name and actname among them.
+func (a *Action) named(j *Jail, given []pair) []pair {
+	option := func(key string) string {
+		if i := slices.IndexFunc(given, func(p pair) bool { return p.key == key }); i >= 0 {
+			return given[i].value
+		}
+		return ""
+	}
+	if v := option("name"); v == "" {
+		given = append(given, pair{"name", j.Name})
+	} else if v != j.Name {
+		a.Name += "-" + strings.TrimPrefix(v, j.Name+"-")
+	}
+	if v := option("actname"); v != "" {
+		a.Name = v
+	} else {
+		given = append(given, pair{"actname", a.Name})
+	}
+	return given
 }
 
 // dynamicTags are filled in for each ban.

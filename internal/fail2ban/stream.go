@@ -101,23 +101,28 @@ func (j *Jail) stream() (out [][]any) {
 			continue
 		}
 		put("set", j.Name, "addaction", a.Name)
-		pairs := []any{}
-		early := slices.DeleteFunc(slices.Clone(actionOptions), func(name string) bool { return slices.Contains(a.Late, name) })
-		for _, name := range append(early, a.Late...) {
-			switch v, ok := a.Command[name]; {
-			case !ok:
-			case actionBooleans[name]:
-				pairs = append(pairs, []any{name, truth(v)})
-			default:
-				pairs = append(pairs, []any{name, v})
-			}
-		}
-		for _, name := range a.names() {
-			pairs = append(pairs, []any{name, a.Init[name]})
-		}
-		put("multi-set", j.Name, "action", a.Name, pairs)
+		put("multi-set", j.Name, "action", a.Name, a.stream())
 	}
 	return out
+}
+
+// stream lists an action's commands, those of the action's file before those that the jail gives, and the values of its tags.
+func (a *Action) stream() []any {
+	pairs := []any{}
+	early := slices.DeleteFunc(slices.Clone(actionOptions), func(name string) bool { return slices.Contains(a.Late, name) })
+	for _, name := range append(early, a.Late...) {
+		switch v, ok := a.Command[name]; {
+		case !ok:
+		case actionBooleans[name]:
+			pairs = append(pairs, []any{name, truth(v)})
+		default:
+			pairs = append(pairs, []any{name, v})
+		}
+	}
+	for _, name := range a.names() {
+		pairs = append(pairs, []any{name, a.Init[name]})
+	}
+	return pairs
 }
 
 // names lists the options for tags: those of the configuration in its order, then those that were set since.
