@@ -8,6 +8,10 @@ import (
 
 	"pfwarden/detect"
 	"pfwarden/internal/config"
+	"pfwarden/internal/engine"
+	"pfwarden/internal/fail2ban"
+	"pfwarden/internal/metrics"
+	"pfwarden/internal/screen"
 )
 
 // reloadNow takes over a changed configuration as a whole, or keeps the old one if the new one has a fault. Suspicion, bans and log positions
@@ -67,15 +71,7 @@ func (d *Daemon) takeConfig(ctx context.Context, c *config.Config) error {
 	if err != nil {
 		return err
 	}
-	// What the sources have handed over counts by the settings under which it was read, and for the detector that goes on.
-	d.notePositions()
-	d.stopSources()
-	d.drainSources()
-	d.closeGap()
-	d.stopScreen()
-	d.screened()
-	d.engine.Flush(d.now())
-	d.commit(ctx)
+	d.comeToRest(ctx)
 	plan.Warden.OnEvent, plan.Warden.Read, plan.Warden.Log = d.event, d.readAt, d.log
 	detector, err := d.sameDetector(plan.Detector)
 	if err == nil {
@@ -86,31 +82,59 @@ func (d *Daemon) takeConfig(ctx context.Context, c *config.Config) error {
 		d.startSources(ctx) // goes on where they stopped
 		return err
 	}
-	// From here on nothing fails.
-	d.mu.Lock()
-	d.config, d.plan, d.fail2ban = c, plan, f
-	d.mu.Unlock()
-	d.web.Replace(web)
-	d.mark(true)
-	d.hooks.Update(d.hookJails(f), d.liveStories(ctx))
-	d.openNotices(f)
-	d.detector = detector
-	old, waiting := d.neverList, d.screen.Waiting()
-	d.mu.Lock()
-	d.screen, d.neverList = screen, list
-	d.mu.Unlock()
-	d.screen.Refresh(ctx)
-	d.screen.Again(waiting)
-	d.replaceNever(list, old)
-	d.backlog = false
-	if err := d.join(plan); err != nil {
-		d.log.Error("the journal ends here", "error", err)
-		d.o.Journal, d.journal = nil, nil
-		_ = d.join(plan) // fails for the journal only
-	}
+	d.replaceSettings(ctx, settings{c, f, plan, detector, screen, list, web})
 	d.startScreen(ctx)
 	d.startSources(ctx)
 	return nil
+}
+
+// comeToRest stops sources and screening stage. What they have handed over counts by the settings under which it was read, and for the detector
+// that goes on.
+func (d *Daemon) comeToRest(ctx context.Context) {
+	d.notePositions()
+	d.stopSources()
+	d.drainSources()
+	d.closeGap()
+	d.stopScreen()
+	d.screened()
+	d.engine.Flush(d.now())
+	d.commit(ctx)
+}
+
+// settings are a configuration that was accepted, and what was made of it.
+type settings struct {
+	config   *config.Config
+	fail2ban *fail2ban.Running
+	plan     *engine.Plan
+	detector *detect.Detector
+	screen   *screen.Screen
+	never    *screen.List
+	web      *metrics.Web
+}
+
+// replaceSettings replaces the settings of a daemon that is at rest. Nothing of it fails.
+func (d *Daemon) replaceSettings(ctx context.Context, s settings) {
+	d.mu.Lock()
+	d.config, d.plan, d.fail2ban = s.config, s.plan, s.fail2ban
+	d.mu.Unlock()
+	d.web.Replace(s.web)
+	d.mark(true)
+	d.hooks.Update(d.hookJails(s.fail2ban), d.liveStories(ctx))
+	d.openNotices(s.fail2ban)
+	d.detector = s.detector
+	old, waiting := d.neverList, d.screen.Waiting()
+	d.mu.Lock()
+	d.screen, d.neverList = s.screen, s.never
+	d.mu.Unlock()
+	d.screen.Refresh(ctx)
+	d.screen.Again(waiting)
+	d.replaceNever(s.never, old)
+	d.backlog = false
+	if err := d.join(s.plan); err != nil {
+		d.log.Error("the journal ends here", "error", err)
+		d.o.Journal, d.journal = nil, nil
+		_ = d.join(s.plan) // fails for the journal only
+	}
 }
 
 // closeGap has the pflog file fill only what the interface has not given by now. It is called when the sources are stopped and drained.

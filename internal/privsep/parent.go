@@ -6,12 +6,10 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"os"
 	"os/exec"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -282,105 +280,4 @@ func reason(e ended) string {
 		return e.err.Error()
 	}
 	return "exit status 0"
-}
-
-// worker is a running one.
-type worker struct {
-	cmd   *exec.Cmd
-	wire  *wire // to it
-	ended chan ended
-}
-
-func (w *worker) signal(s syscall.Signal) { _ = w.cmd.Process.Signal(s) } // it may have ended: that comes through ended
-
-// program is what is started again in other roles.
-func (p *Parent) program() (string, error) {
-	if p.o.Program != "" {
-		return p.o.Program, nil
-	}
-	return os.Executable()
-}
-
-// start starts a worker and the service of its socket.
-func (p *Parent) start() (started *worker, err error) {
-	program, err := p.program()
-	if err != nil {
-		return nil, err
-	}
-	ours, theirs, err := socketPair()
-	if err != nil {
-		return nil, err
-	}
-	files := []*os.File{theirs, p.o.Control, p.o.Metrics, nil}
-	defer func() { // the worker has its own
-		_ = theirs.Close()
-		if journal := files[3]; journal != nil {
-			_ = journal.Close()
-		}
-	}()
-	link, err := newWire(ours)
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		if started == nil {
-			_ = link.close()
-		}
-	}()
-	role := p.o.Role
-	role.Control, role.Metrics = p.o.Control != nil, p.o.Metrics != nil
-	if p.o.Journal != nil {
-		if files[3], err = p.o.Journal(); err == nil {
-			err = limitRights(files[3], handJournal)
-		}
-		if err != nil {
-			return nil, err
-		}
-		role.Journal = true
-	}
-	text, err := json.Marshal(role)
-	if err != nil {
-		return nil, err
-	}
-	cmd := exec.Command(program, p.o.Args...)
-	cmd.Env = append([]string{"PATH=/usr/bin:/bin", "GODEBUG=netdns=go", envWorker + "=" + string(text)}, p.o.Env...)
-	cmd.Stdout, cmd.Stderr = p.o.Stderr, p.o.Stderr
-	if p.o.Stdin != nil {
-		cmd.Stdin = p.o.Stdin
-	}
-	cmd.ExtraFiles = files
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // a session of its own: it can put no words into our terminal (TIOCSTI), and our terminal's signals come through us
-	cmd.WaitDelay = lingering
-	w := &worker{cmd: cmd, wire: link, ended: make(chan ended, 1)}
-	began := time.Now()
-	forked := make(chan error)
-	go func() {
-		// The thread that forks lives as long as the worker, and passes on to it alone what it can never gain again.
-		runtime.LockOSThread()
-		err := errors.Join(noNewPrivileges(), cmd.Start())
-		forked <- err
-		if err != nil {
-			return // without unlocking: the thread ends with us
-		}
-		serving := make(chan error, 1)
-		go func() {
-			err := p.o.Guard.serve(context.Background(), link)
-			if err != nil {
-				p.o.Log.Error("the worker is ended", "error", err)
-				_ = cmd.Process.Kill()
-			}
-			serving <- err
-		}()
-		err = cmd.Wait()
-		_ = link.close()                                    // whoever it has handed its end to is not served
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) // what it may have left in its session
-		w.ended <- ended{err: err, guard: <-serving, ran: time.Since(began)}
-	}()
-	if err := <-forked; err != nil {
-		return nil, fmt.Errorf("starting the worker: %w", err)
-	}
-	if p.o.Started != nil {
-		p.o.Started(cmd.Process.Pid)
-	}
-	return w, nil
 }

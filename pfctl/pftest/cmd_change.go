@@ -154,8 +154,35 @@ func (c *call) replace(list []address) error {
 	if t.konst {
 		return c.tableError("Operation not permitted")
 	}
+	d := c.compare(t, list)
+	if !c.o.dry {
+		if !c.pf.room(len(d.added)) { // old and new stand side by side for a moment
+			return c.tableError("Cannot allocate memory")
+		}
+		c.apply(t, d)
+	}
+	if len(d.added) > 0 {
+		c.say("%d addresses added", len(d.added))
+	}
+	if len(d.deleted) > 0 {
+		c.say("%d addresses deleted", len(d.deleted))
+	}
+	if len(d.changed) > 0 {
+		c.say("%d addresses changed", len(d.changed))
+	}
+	if len(d.added)+len(d.deleted)+len(d.changed) == 0 {
+		c.say("no changes")
+	}
+	c.feedback(append(list, d.deleted...))
+	return nil
+}
+
+// difference is what replace makes of a table.
+type difference struct{ added, changed, deleted []address }
+
+// compare says what makes a table hold just list, and marks its addresses for the feedback.
+func (c *call) compare(t *table, list []address) (d difference) {
 	seen := map[key]bool{}
-	var added, changed []address
 	for i := range list {
 		a := &list[i]
 		e := t.all()[a.key]
@@ -166,62 +193,46 @@ func (c *call) replace(list []address) error {
 			continue
 		case e == nil:
 			a.fb = 'A'
-			added = append(added, *a)
+			d.added = append(d.added, *a)
 		case e.not != a.not:
 			a.fb = 'C'
-			changed = append(changed, *a)
+			d.changed = append(d.changed, *a)
 		}
 		seen[a.key] = true
 	}
-	var deleted []address
-	if c.o.verbose > 0 {
-		for _, e := range t.sorted() {
-			if !seen[e.key] {
-				deleted = append(deleted, address{key: e.key, not: e.not, fb: 'D'})
-			}
-		}
-		slices.Reverse(deleted)
-	} else {
+	if c.o.verbose == 0 { // in no order, since nothing shows them
 		for k, e := range t.all() {
 			if !seen[k] {
-				deleted = append(deleted, address{key: k, not: e.not})
+				d.deleted = append(d.deleted, address{key: k, not: e.not})
 			}
 		}
+		return d
 	}
-	if !c.o.dry {
-		if !c.pf.room(len(added)) { // old and new stand side by side for a moment
-			return c.tableError("Cannot allocate memory")
+	for _, e := range t.sorted() {
+		if !seen[e.key] {
+			d.deleted = append(d.deleted, address{key: e.key, not: e.not, fb: 'D'})
 		}
-		now := c.pf.now()
-		for _, a := range changed {
-			e := t.all()[a.key]
-			e.not, e.cleared = a.not, now.UnixNano()
-			if e.c != nil {
-				*e.c = counters{}
-			}
+	}
+	slices.Reverse(d.deleted)
+	return d
+}
+
+func (c *call) apply(t *table, d difference) {
+	now := c.pf.now()
+	for _, a := range d.changed {
+		e := t.all()[a.key]
+		e.not, e.cleared = a.not, now.UnixNano()
+		if e.c != nil {
+			*e.c = counters{}
 		}
-		for _, a := range deleted {
-			t.remove(a.key)
-		}
-		for _, a := range added {
-			t.insert(c.pf.newEntry(t, a, now))
-		}
-		c.pf.wake()
 	}
-	if len(added) > 0 {
-		c.say("%d addresses added", len(added))
+	for _, a := range d.deleted {
+		t.remove(a.key)
 	}
-	if len(deleted) > 0 {
-		c.say("%d addresses deleted", len(deleted))
+	for _, a := range d.added {
+		t.insert(c.pf.newEntry(t, a, now))
 	}
-	if len(changed) > 0 {
-		c.say("%d addresses changed", len(changed))
-	}
-	if len(added)+len(deleted)+len(changed) == 0 {
-		c.say("no changes")
-	}
-	c.feedback(append(list, deleted...))
-	return nil
+	c.pf.wake()
 }
 
 func (c *call) test(list []address) error {
