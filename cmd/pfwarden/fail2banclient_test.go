@@ -94,15 +94,7 @@ func words(line string) (out []string) {
 func TestClientBeside(t *testing.T) {
 	real, _ := startReal(t)
 	dir := t.TempDir()
-	for name, text := range besideFiles {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(strings.ReplaceAll(text, "DIR", dir)), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
+	testkit.WriteFiles(t, dir, 0o644, besideFiles)
 	theirs := func(args ...string) answer {
 		return timeless(real.run("fail2ban-client", append([]string{"-c", dir}, args...)...))
 	}

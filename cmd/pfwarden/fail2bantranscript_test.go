@@ -88,15 +88,11 @@ func TestClientTranscript(t *testing.T) {
 		t.Fatalf("%d calls, action %q", len(calls), ban)
 	}
 	ban = strings.ReplaceAll(strings.ReplaceAll(ban, "name=sshd", "name=<name>"), "/tmp/tr", dir)
+	files := make(map[string]string)
 	for name, text := range transcriptFiles {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(strings.ReplaceAll(strings.ReplaceAll(text, "DIR", dir), "BAN", ban)), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		files[name] = strings.ReplaceAll(text, "BAN", ban)
 	}
+	testkit.WriteFiles(t, dir, 0o644, files)
 	log, err := os.Create(filepath.Join(dir, "app.log"))
 	if err != nil {
 		t.Fatal(err)

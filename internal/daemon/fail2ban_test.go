@@ -14,20 +14,6 @@ import (
 	"pfwarden/pfctl"
 )
 
-// write makes the files of a folder.
-func write(t *testing.T, dir string, files map[string]string) {
-	t.Helper()
-	for name, text := range files {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(strings.ReplaceAll(text, "DIR", dir)), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // articleFiles are a set-up as an OpenBSD web server has it: three jails that share one action, which fills a table of an anchor.
 var articleFiles = map[string]string{
 	"pf-anchor.conf": "table <fail2ban> counters\nblock drop log quick from <fail2ban> to any\n",
@@ -72,9 +58,9 @@ filter = nothing
 // broken jail stops nobody.
 func TestFail2banArticle(t *testing.T) {
 	dir := t.TempDir()
-	write(t, dir, articleFiles)
+	testkit.WriteFiles(t, dir, 0o644, articleFiles)
 	logFile := filepath.Join(dir, "error_log")
-	write(t, dir, map[string]string{"error_log": ""})
+	testkit.WriteFiles(t, dir, 0o644, map[string]string{"error_log": ""})
 	pf := gateway.PF(t, "fail2ban")
 	stop := gateway.Start(t, daemon.Options{Config: gateway.Fail2ban(dir, ""), Runner: pf})
 	show := func(args ...string) string {

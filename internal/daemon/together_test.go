@@ -20,7 +20,7 @@ import (
 // the other, and each line is read once after that.
 func TestSetTogether(t *testing.T) {
 	dir := t.TempDir()
-	write(t, dir, map[string]string{
+	testkit.WriteFiles(t, dir, 0o644, map[string]string{
 		"filter.d/web.conf": "[Definition]\nfailregex = [[]<TIME>[]] [[]client <HOST>[]] not found\n",
 		"jail.conf":         "[DEFAULT]\nmaxretry = 1000\nfindtime = 600\nbantime = 600\n[web]\nenabled = true\nfilter = web\nlogpath = DIR/error_log\n",
 		"error_log":         "",

@@ -20,11 +20,7 @@ func fail2banFolder(t *testing.T, files map[string]string) string {
 	dir := debian.Configuration(t, debian.Fail2ban(t))
 	// What Debian's fail2ban.conf names lies outside the folder.
 	files["fail2ban.local"] += "[DEFAULT]\nlogtarget = DIR/fail2ban.log\ndbfile = None\nsocket = DIR/sock\npidfile = DIR/pid\n"
-	for name, text := range files {
-		path := filepath.Join(dir, name)
-		testkit.Must(t, os.MkdirAll(filepath.Dir(path), 0o755))
-		testkit.Must(t, os.WriteFile(path, []byte(strings.ReplaceAll(text, "DIR", dir)), 0o644))
-	}
+	testkit.WriteFiles(t, dir, 0o644, files)
 	return dir
 }
 

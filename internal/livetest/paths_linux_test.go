@@ -84,17 +84,13 @@ func spoils() []spoiled {
 // furnish makes a gateway that reads and writes all the files that spoils names, and returns its configuration.
 func furnish(g *gateway) (config string) {
 	g.t.Helper()
-	for name, text := range map[string]string{
+	testkit.WriteFiles(g.t, g.dir, 0o600, map[string]string{
 		"rules/pf.rules":             "table <banned> persist counters\ntable <suspects> persist counters\nblock drop quick from <banned>\nblock drop in quick from <suspects>\n",
 		"web/web.yml":                "tls_server_config:\n  cert_file: ../keys/cert.pem\n  key_file: ../keys/key.pem\n",
 		"fail2ban/jail.local":        "[own]\nenabled = true\nbackend = polling\nfilter = own\naction = own\nlogpath = " + g.dir + "/own.log\n",
 		"fail2ban/filter.d/own.conf": "[INCLUDES]\nbefore = common.conf\n[Definition]\nfailregex = ^%(__p)s denied <HOST>$\n", "fail2ban/filter.d/common.conf": "[DEFAULT]\n__p = own\n",
 		"fail2ban/action.d/own.conf": "[Definition]\nactionban = true <ip>\n", "own.log": "", "record/journal": "", "run/.keep": "", "etc/.keep": "",
-	} {
-		path := filepath.Join(g.dir, name)
-		testkit.Must(g.t, os.MkdirAll(filepath.Dir(path), 0o755))
-		testkit.Must(g.t, os.WriteFile(path, []byte(text), 0o600))
-	}
+	})
 	makeCertificate(g.t, filepath.Join(g.dir, "keys"))
 	g.config = filepath.Join(g.dir, "etc/pfwarden.toml")
 	g.socket, g.store = g.dir+"/run/s", g.dir+"/db/pfwarden.db"

@@ -79,16 +79,12 @@ func TestSecretsStaySecret(t *testing.T) {
 		roots, hash := g.secureWeb(metricsPassword)
 		key, err := os.ReadFile(g.dir + "/web/key.pem")
 		testkit.Must(t, err)
-		for name, text := range map[string]string{
+		testkit.WriteFiles(t, g.dir, 0o600, map[string]string{
 			"fail2ban/jail.local":           "[own]\nenabled = true\nbackend = polling\nmaxretry = 1\nfilter = own\naction = notify[token=\"" + actionToken + "\"]\nlogpath = " + g.dir + "/own.log\n",
 			"fail2ban/filter.d/own.conf":    "[Definition]\nfailregex = denied <HOST>$\n",
 			"fail2ban/action.d/notify.conf": "[Definition]\nactionban = echo \"posting with <token> and <smtp_password> for <ip>\" >&2; echo \"$HOOK_TOKEN\" >DIR/seen; sleep 0.3; exit 1\nactionunban = echo <token>; exit 1\n[Init]\nsmtp_password = " + smtpPassword + "\n",
 			"own.log":                       "",
-		} {
-			path := filepath.Join(g.dir, name)
-			testkit.Must(t, os.MkdirAll(filepath.Dir(path), 0o755))
-			testkit.Must(t, os.WriteFile(path, []byte(strings.ReplaceAll(text, "DIR", g.dir)), 0o600))
-		}
+		})
 		g.folder, g.head = g.dir+"/fail2ban", "fail2ban = \""+g.dir+"/fail2ban\"\n"
 		_, jail := g.authLog()
 		g.run(jail)
