@@ -15,10 +15,7 @@ import (
 // TestActions runs fail2ban jails with actions of every kind.
 func TestActions(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("runs the daemon several times")
-	}
-	programs := build(t)
+	programs := buildUnlessShort(t)
 	for name, test := range map[string]func(*testing.T, *gateway){
 		"observe": observe, "hostsdeny": hostsDeny, "mail": mail, "hostile logs": hostileLogs, "bad actions": badActions, "recidive": recidive,
 	} {

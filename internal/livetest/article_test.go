@@ -43,11 +43,8 @@ func articleJails(log, more string) string {
 // TestArticle is that set-up from end to end: a real httpd, a fail2ban folder with the files that the article makes, and PF.
 func TestArticle(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("starts real servers")
-	}
 	testkit.Tool(t, "curl")
-	programs := build(t)
+	programs := buildUnlessShort(t)
 	tests := []struct {
 		name, log string
 		byFlag    bool
@@ -93,7 +90,7 @@ func (g *gateway) held() map[string]bool {
 // connect makes a state from an address to our web server and tells whether PF let it through.
 func (g *gateway) connect(from string) bool {
 	g.t.Helper()
-	return g.to("80", from, 1) == "pass=1 drop=0"
+	return g.packetsTo(80, from, 1) == "pass=1 drop=0"
 }
 
 func article(t *testing.T, g *gateway, n network, dir, log string, byFlag bool) {
@@ -120,7 +117,7 @@ func article(t *testing.T, g *gateway, n network, dir, log string, byFlag bool) 
 	if g.held()[good] || !g.connect(good) {
 		t.Error("an innocent address is stopped")
 	}
-	if got := g.to("80", bad, 3); got != "pass=0 drop=3" {
+	if got := g.packetsTo(80, bad, 3); got != "pass=0 drop=3" {
 		t.Errorf("PF lets a banned address through: %s", got)
 	}
 	articleCommands(t, g, dir, log, bad)

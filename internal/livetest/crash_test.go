@@ -28,10 +28,7 @@ func failures(t *testing.T, log *os.File, address string, n int) {
 // TestCrash kills the daemon in the middle of a thousand bans, several times, while the log goes on growing.
 func TestCrash(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("runs the daemon several times")
-	}
-	g := build(t).gateway(t, "openbsd", callUs)
+	g := buildUnlessShort(t).gateway(t, "openbsd", callUs)
 	g.pf = "" // looks at PF as seldom as a user's
 	log, jail := g.authLog()
 	g.run("[defaults]\nladder = [\"1h\"]\n" + jail)

@@ -55,13 +55,8 @@ func (g *gateway) resident() (kib int) {
 // TestMachineFaults brings over a running daemon what happens to machines. Each case says what is lost: nothing, unless it says otherwise.
 func TestMachineFaults(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("runs the daemon several times")
-	}
-	if os.Geteuid() != 0 {
-		t.Skip("mounts, limits and two processes need root")
-	}
-	programs := build(t)
+	needsRoot(t, "mounts, limits and two processes")
+	programs := buildUnlessShort(t)
 	for name, test := range map[string]func(*testing.T, *gateway){
 		"disk full": diskFull, "disk full at the start": diskFullAtStart, "ledger locked": ledgerLocked, "no descriptors left": noDescriptors, "stopped and continued": stopped,
 		"ten thousand logs": manyLogs, "floods of connections": floods, "decompression bomb": bomb, "hostile lines": hostileLines,

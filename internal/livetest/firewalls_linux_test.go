@@ -38,10 +38,7 @@ var firewalls = []firewall{
 // their bans stop real packets, of the banned address only, until they end.
 func TestFirewalls(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("runs the daemon several times")
-	}
-	programs := build(t)
+	programs := buildUnlessShort(t)
 	for _, fw := range firewalls {
 		t.Run(fw.jail, func(t *testing.T) {
 			t.Parallel()

@@ -49,6 +49,23 @@ func build(t *testing.T) built {
 	return built{programs.Build(t, "./cmd/pfwarden", "./pfctl/pftest/pfctl", "./pfctl/pftest/pfpkt")}
 }
 
+// buildUnlessShort builds them for a test that takes longer than a short run may.
+func buildUnlessShort(t *testing.T) built {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("runs the daemon")
+	}
+	return build(t)
+}
+
+// needsRoot skips the test where it does not run as root; why says what for.
+func needsRoot(t *testing.T, why string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: " + why)
+	}
+}
+
 // callUs is a main ruleset that calls our anchor.
 const callUs = "anchor \"pfwarden\"\npass all\n"
 
@@ -98,16 +115,28 @@ func (g *gateway) load(rules string) {
 	}
 }
 
-// packets runs packets through the stand-in's PF.
-func (g *gateway) packets(from string, count int) string {
+// packet runs packets, told as pfpkt takes them, through the stand-in's PF and returns pfpkt's answer.
+func (g *gateway) packet(args string) string {
 	g.t.Helper()
-	cmd := exec.Command(g.pfpkt, "in", "4", from, serverAddress, "6", "40000", "22", "60", "2", fmt.Sprint(count))
+	cmd := exec.Command(g.pfpkt, strings.Fields(args)...)
 	cmd.Env = append(os.Environ(), g.env...)
 	out, err := cmd.Output()
 	if err != nil {
-		g.t.Fatalf("pfpkt: %v", err)
+		g.t.Fatalf("pfpkt %s: %v", args, err)
 	}
 	return strings.TrimSpace(string(out))
+}
+
+// packets runs SYNs to the server's port 22.
+func (g *gateway) packets(from string, count int) string {
+	g.t.Helper()
+	return g.packetsTo(22, from, count)
+}
+
+// packetsTo runs SYNs to a port of the server.
+func (g *gateway) packetsTo(port int, from string, count int) string {
+	g.t.Helper()
+	return g.packet(fmt.Sprintf("in 4 %s %s 6 40000 %d 60 2 %d", from, serverAddress, port, count))
 }
 
 // run starts the daemon.
@@ -220,16 +249,6 @@ func (g *gateway) stop() {
 	g.t.Helper()
 	testkit.Must(g.t, g.daemon.Process.Signal(syscall.SIGTERM))
 	_, _ = g.daemon.Process.Wait()
-}
-
-// to runs packets to a port of the server and returns pfpkt's answer.
-func (g *gateway) to(port, from string, count int) string {
-	g.t.Helper()
-	cmd := exec.Command(g.pfpkt, "in", "4", from, serverAddress, "6", "40000", port, "60", "2", fmt.Sprint(count))
-	cmd.Env = append(os.Environ(), g.env...)
-	out, err := cmd.Output()
-	testkit.Must(g.t, err)
-	return strings.TrimSpace(string(out))
 }
 
 // inBothShapes runs a test in one process and, as root, in two. The option goes to the daemon.

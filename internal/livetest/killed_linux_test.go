@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -19,17 +18,12 @@ import (
 // moments of no choice, while bans are made without pause. Nothing is lost: every ban is in PF's table and, once, in the ledger.
 func TestKilledAtRandom(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("runs the daemon many times")
-	}
-	if os.Geteuid() != 0 {
-		t.Skip("needs two processes, and so root")
-	}
+	needsRoot(t, "two processes")
 	const times = 15
 	seed := uint64(time.Now().UnixNano()) //nolint:gosec // any
 	random := rand.New(rand.NewPCG(seed, 0))
 	t.Logf("seed %d", seed)
-	g := build(t).gateway(t, "openbsd", callUs)
+	g := buildUnlessShort(t).gateway(t, "openbsd", callUs)
 	log, jail := g.authLog()
 	g.store = filepath.Join(g.dir, "db", "pfwarden.db")
 	g.run("[defaults]\nladder = [\"1h\"]\n" + jail)

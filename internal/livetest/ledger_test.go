@@ -14,10 +14,7 @@ import (
 // tables hold.
 func TestDamagedLedger(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("runs the daemon")
-	}
-	g := build(t).gateway(t, "openbsd", callUs)
+	g := buildUnlessShort(t).gateway(t, "openbsd", callUs)
 	g.pf = "" // looks at PF as seldom as a user's
 	log, jail := g.authLog()
 	g.run(jail)

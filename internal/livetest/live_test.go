@@ -12,13 +12,11 @@ import (
 // TestLive is the house as a user runs it: a real httpd and a real sshd attacked over a real network, and a pflog file that grows.
 func TestLive(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("starts real servers")
-	}
+	programs := buildUnlessShort(t)
 	n := newNetwork(t)
 	testkit.Tool(t, "curl")
 	errorLog, authLog := apache(t, n, modernLog), sshd(t, n)
-	g := build(t).gateway(t, "openbsd", callUs)
+	g := programs.gateway(t, "openbsd", callUs)
 	g.pf = "" // looks at PF as seldom as a user's
 	g.run(fmt.Sprintf(`[defaults]
 maxretry = 5

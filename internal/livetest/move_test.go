@@ -24,9 +24,7 @@ func original(t *testing.T, name string, args ...string) *exec.Cmd {
 // with the same folder.
 func TestMove(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("runs fail2ban")
-	}
+	programs := buildUnlessShort(t)
 	log := emptyLog(t)
 	dir := fail2banFolder(t, map[string]string{
 		"action.d/note.conf": "[Definition]\nactionban = echo ban <ip> >> DIR/notes\nactionunban = echo unban <ip> >> DIR/notes\n",
@@ -55,7 +53,7 @@ func TestMove(t *testing.T) {
 			t.Skip("fail2ban itself does not come up here")
 		}
 	}
-	g := build(t).gateway(t, "openbsd", callUs)
+	g := programs.gateway(t, "openbsd", callUs)
 	g.pf = "" // looks at PF as seldom as a user's
 	const before, after, partly = "198.51.100.7", "198.51.100.8", "198.51.100.9"
 	g.fail(log, before)

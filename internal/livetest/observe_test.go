@@ -14,10 +14,7 @@ import (
 // pfctl only commands that read are run.
 func TestObserve(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("runs the daemon")
-	}
-	programs := build(t)
+	programs := buildUnlessShort(t)
 	inBothShapes(t, func(t *testing.T, shape string) {
 		g := programs.gateway(t, "openbsd", callUs)
 		g.more = []string{shape}

@@ -141,13 +141,8 @@ func (g *gateway) refusesToStart() string {
 // after which the daemon goes on as it was.
 func TestSpoiledPaths(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("runs the daemon many times")
-	}
-	if os.Geteuid() != 0 {
-		t.Skip("makes files of other users")
-	}
-	programs := build(t)
+	needsRoot(t, "files of other users")
+	programs := buildUnlessShort(t)
 	inBothShapes(t, func(t *testing.T, option string) {
 		for _, c := range spoils() {
 			t.Run(c.name, func(t *testing.T) {

@@ -18,10 +18,7 @@ import (
 // goes away the bans are in the table and all is well.
 func TestFaults(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("runs the daemon many times")
-	}
-	programs := build(t)
+	programs := buildUnlessShort(t)
 	const kept, during = "198.51.100.7", "198.51.100.8"
 	cases := []struct {
 		name, profile string

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
@@ -17,10 +16,7 @@ import (
 // two processes where we are root. Before the ban the host has connections in both directions; behind it they are gone.
 func TestView(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("runs the daemon")
-	}
-	programs := build(t)
+	programs := buildUnlessShort(t)
 	for _, profile := range pftest.Profiles() {
 		shapes := []string{"--user=nobody"}
 		if os.Getuid() != 0 {
@@ -92,14 +88,4 @@ func TestView(t *testing.T) {
 			})
 		}
 	}
-}
-
-// packet runs packets as pfpkt takes them.
-func (g *gateway) packet(args string) string {
-	g.t.Helper()
-	cmd := exec.Command(g.pfpkt, strings.Fields(args)...)
-	cmd.Env = append(os.Environ(), g.env...)
-	out, err := cmd.Output()
-	testkit.Must(g.t, err)
-	return strings.TrimSpace(string(out))
 }

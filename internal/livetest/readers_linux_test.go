@@ -17,14 +17,9 @@ import (
 // anything, others do not come in, and the worker's own user is one of these.
 func TestReaders(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("runs the daemon")
-	}
-	if os.Geteuid() != 0 {
-		t.Skip("asks as other users")
-	}
+	needsRoot(t, "asks as other users")
 	const group, nobody, nogroup, denied = 54399, 65534, 65534, 3
-	programs := build(t)
+	programs := buildUnlessShort(t)
 	inBothShapes(t, func(t *testing.T, option string) {
 		g := programs.gateway(t, "openbsd", callUs)
 		g.more = []string{option}
@@ -100,14 +95,9 @@ func dialAs(path string, uid, gid int) (c net.Conn, err error) {
 // TestSlowReaders: a reader who takes every place at the socket that he can get, and says what he says slowly and at length, does not keep root out, nor a ban.
 func TestSlowReaders(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("runs the daemon")
-	}
-	if os.Geteuid() != 0 {
-		t.Skip("asks as another user")
-	}
+	needsRoot(t, "asks as another user")
 	const group = 54399
-	g := build(t).gateway(t, "openbsd", callUs)
+	g := buildUnlessShort(t).gateway(t, "openbsd", callUs)
 	log, jail := g.authLog()
 	g.run(jail)
 	testkit.Must(t, os.Chown(g.socket, 0, group))

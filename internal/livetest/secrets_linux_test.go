@@ -65,13 +65,8 @@ func (s *tapped) watch(g *gateway) (stop func()) {
 // the program says: its log at level debug, arguments of its processes, answers of its socket to everybody and of its verbs, its pages, its files.
 func TestSecretsStaySecret(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("runs the daemon")
-	}
-	if os.Geteuid() != 0 {
-		t.Skip("asks as another user")
-	}
-	programs := build(t)
+	needsRoot(t, "asks as another user")
+	programs := buildUnlessShort(t)
 	inBothShapes(t, func(t *testing.T, option string) {
 		g := programs.gateway(t, "openbsd", callUs)
 		g.env = append(g.env, "HOOK_TOKEN="+hookVariable)

@@ -37,9 +37,7 @@ func command(t *testing.T, args ...string) string {
 
 func newNetwork(t *testing.T) network {
 	t.Helper()
-	if os.Geteuid() != 0 {
-		t.Skip("network namespaces need root")
-	}
+	needsRoot(t, "network namespaces")
 	ip := testkit.Tool(t, "ip")
 	name := fmt.Sprintf("%d-%06x", os.Getpid(), rand.IntN(1<<24)) // several tests have one at the same time
 	n := network{server: "pfws" + name, outside: "pfwo" + name}

@@ -2,59 +2,41 @@ package livetest
 
 import (
 	"encoding/json"
-	"os"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	"pfwarden/internal/testkit"
-	"pfwarden/pfctl/pftest"
 )
 
 // TestStates scans from two hosts; with one of them our side has a connection.
 func TestStates(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("runs the daemon")
-	}
-	programs := build(t)
-	for _, profile := range pftest.Profiles() {
-		t.Run(profile, func(t *testing.T) {
-			t.Parallel()
-			g := programs.gateway(t, profile, callUs)
-			const friend, stranger = "198.51.100.21", "198.51.100.22"
-			cmd := exec.Command(g.pfpkt, "out", "4", serverAddress, friend, "6", "40000", "443", "60", "2", "1")
-			cmd.Env = append(os.Environ(), g.env...)
-			if out, err := cmd.CombinedOutput(); err != nil {
-				t.Fatalf("pfpkt: %v\n%s", err, out)
-			}
-			g.run("")
-			// The states are read at the start, beside everything else.
-			testkit.Within(t, 5*time.Second, "the states were read", func() bool {
-				return g.metric(`pfwarden_pfctl_runs_total{operation="show-states"}`) >= 1
-			})
-			ports := []uint16{21, 22, 23, 25, 80, 110, 143, 443, 8080}
-			g.scan(friend, ports...)
-			g.scan(stranger, ports...)
-			testkit.Within(t, 3*time.Second, "the stranger is a suspect", func() bool { return g.table("suspects")[stranger] })
-			if g.table("suspects")[friend] {
-				t.Error("a host that our side talks to was banned for what anybody can forge")
-			}
-			if text := g.cli("explain", friend); !strings.Contains(text, "our side has a connection") {
-				t.Errorf("explain does not say why not:\n%s", text)
-			}
+	eachProfile(t, callUs, func(t *testing.T, g *gateway) {
+		const friend, stranger = "198.51.100.21", "198.51.100.22"
+		g.packet("out 4 " + serverAddress + " " + friend + " 6 40000 443 60 2 1")
+		g.run("")
+		// The states are read at the start, beside everything else.
+		testkit.Within(t, 5*time.Second, "the states were read", func() bool {
+			return g.metric(`pfwarden_pfctl_runs_total{operation="show-states"}`) >= 1
 		})
-	}
+		ports := []uint16{21, 22, 23, 25, 80, 110, 143, 443, 8080}
+		g.scan(friend, ports...)
+		g.scan(stranger, ports...)
+		testkit.Within(t, 3*time.Second, "the stranger is a suspect", func() bool { return g.table("suspects")[stranger] })
+		if g.table("suspects")[friend] {
+			t.Error("a host that our side talks to was banned for what anybody can forge")
+		}
+		if text := g.cli("explain", friend); !strings.Contains(text, "our side has a connection") {
+			t.Errorf("explain does not say why not:\n%s", text)
+		}
+	})
 }
 
 // TestLastCounters looks at what is known of a ban behind its end, and at a proven ban that is still hit when it ends.
 func TestLastCounters(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("runs the daemon")
-	}
-	g := build(t).gateway(t, "openbsd", callUs)
+	g := buildUnlessShort(t).gateway(t, "openbsd", callUs)
 	log, jail := g.authLog()
 	g.run("[defaults]\nladder = [\"12s\", \"1h\"]\n[portscan]\nban = \"12s\"\n" + jail + "prolong = true\n")
 	const hit, quiet, suspect = "198.51.100.31", "198.51.100.32", "198.51.100.33"

@@ -83,11 +83,8 @@ type target struct {
 // nothing and are told why, and a reload takes another password over.
 func TestPrometheus(t *testing.T) {
 	t.Parallel()
-	if testing.Short() {
-		t.Skip("runs the daemon and Prometheus")
-	}
 	prometheus := testkit.Tool(t, "prometheus")
-	programs := build(t)
+	programs := buildUnlessShort(t)
 	inBothShapes(t, func(t *testing.T, option string) {
 		g := programs.gateway(t, "openbsd", callUs)
 		g.more = []string{option}
