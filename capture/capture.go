@@ -9,7 +9,7 @@ import "time"
 type Position struct {
 	Path     string // as configured or found by its glob
 	Identity string // names the file behind the path (device, inode, first bytes), so that a rotated file is not mistaken for it
-	Offset   int64  // bytes from the start of the uncompressed file, always behind a complete record
+	Offset   int64  // bytes from the start of the uncompressed file, always after a complete record
 }
 
 // Line is one line of a text log, without its line end.

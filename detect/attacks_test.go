@@ -145,7 +145,7 @@ func TestForgiven(t *testing.T) {
 	if len(b.verdicts) != 0 {
 		t.Errorf("verdicts: %s", b.told())
 	}
-	// Logs tell whole seconds: what comes behind the unban in the same second looks older, and counts.
+	// Logs tell whole seconds: what comes after the unban in the same second looks older, and counts.
 	b.Notice(Notice{Time: at(30.9), Kind: Forgiven, Source: netip.MustParsePrefix(a + "/32")})
 	for range 5 {
 		b.feed(fail("sshd", a, 30))

@@ -82,7 +82,7 @@ type byteSource interface {
 	io.ByteReader
 }
 
-// decoder reads what an encoder wrote. The first fault sticks; what is read behind it is zero. Lengths are believed only up to left, so that
+// decoder reads what an encoder wrote. The first fault sticks; what is read after it is zero. Lengths are believed only up to left, so that
 // damaged input cannot make it allocate more than it brings.
 type decoder struct {
 	r    byteSource
@@ -102,7 +102,7 @@ func (d *decoder) ReadByte() (byte, error) {
 		return 0, d.err
 	}
 	if d.left <= 0 {
-		d.fail("it goes on behind its end")
+		d.fail("it goes on after its end")
 		return 0, d.err
 	}
 	b, err := d.r.ReadByte()
@@ -157,7 +157,7 @@ func (d *decoder) bytes(b []byte) {
 		return
 	}
 	if len(b) > d.left {
-		d.fail("it goes on behind its end")
+		d.fail("it goes on after its end")
 		clear(b)
 		return
 	}

@@ -131,7 +131,7 @@ func TestVerdicts(t *testing.T) {
 		{name: "five at exactly findtime", records: each(fails("sshd", a, 0, 150, 5)...), want: a + " sshd proven"},
 		{name: "five over more than findtime", records: each(fails("sshd", a, 0, 150.1, 5)...)},
 		{name: "late record counts where it belongs", records: each(fail("sshd", a, 0), fail("sshd", a, 10), fail("sshd", a, 300), fail("sshd", a, 400), fail("sshd", a, 5)), want: a + " sshd proven"},
-		{name: "late record behind its window", records: each(fail("sshd", a, 1000), fail("sshd", a, 1001), fail("sshd", a, 1002), fail("sshd", a, 1003), fail("sshd", a, 5))},
+		{name: "late record after its window", records: each(fail("sshd", a, 1000), fail("sshd", a, 1001), fail("sshd", a, 1002), fail("sshd", a, 1003), fail("sshd", a, 5))},
 		{name: "attempts of one record", records: each(func() Observation { o := fail("sshd", a, 0); o.Count = 5; return o }()), want: a + " sshd proven"},
 		{name: "two sources do not mix", records: each(append(fails("sshd", a, 0, 1, 4), fails("sshd", "192.0.2.8", 0, 1, 4)...)...)},
 		{name: "an IPv6 source is its /64", records: each(fail("web", "2001:db8::1", 0), fail("web", "2001:db8::2", 1), fail("web", "2001:db8::ffff:1", 2)), want: "2001:db8::/64 web proven"},

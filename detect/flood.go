@@ -42,7 +42,7 @@ func (f *flood) first(now uint32) bool {
 
 func (f *flood) limit() uint32 { return max(floodLeast, floodFactor*f.median) }
 
-// close files the minute that ended and the silent ones behind it. A minute of flood is filed as the median, so that a long flood does not
+// close files the minute that ended and the silent ones after it. A minute of flood is filed as the median, so that a long flood does not
 // become the usual.
 func (f *flood) close(passed uint32, flooded bool) {
 	v := f.count

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// wanderers feeds n failures, each of another /24 and with another name, and then cases of distributed guessing, one behind the other, of which
+// wanderers feeds n failures, each of another /24 and with another name, and then cases of distributed guessing, one after the other, of which
 // each has its own name and addresses.
 func wanderers(b *bench, n, cases int) (records int) {
 	from := func(i int) netip.Addr {
@@ -45,7 +45,7 @@ func TestJoinIsPaidFor(t *testing.T) {
 		t.Errorf("%d cases, want %d", n, cases)
 	}
 	if looks := b.guesses.looks; looks < -100 {
-		t.Errorf("%d looks are owed behind %d records", -looks, records)
+		t.Errorf("%d looks are owed after %d records", -looks, records)
 	}
 	part := 0
 	for _, s := range b.logs.sources {

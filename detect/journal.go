@@ -186,7 +186,7 @@ type Input struct {
 	answers      []bool   // of the never-list, while this input was dealt with
 }
 
-// JournalReader reads a journal, or several one behind the other.
+// JournalReader reads a journal, or several one after the other.
 type JournalReader struct {
 	r      *bufio.Reader
 	began  bool
@@ -197,7 +197,7 @@ type JournalReader struct {
 	gap    error
 }
 
-// Gaps returns how often a journal that another one goes on behind could not be read to its end, as after a crash, and why the first time.
+// Gaps returns how often a journal that is followed by another could not be read to its end, as after a crash, and why the first time.
 func (j *JournalReader) Gaps() (int, error) { return j.gaps, j.gap }
 
 // NewJournalReader reads the journal's beginning.
@@ -206,7 +206,7 @@ func NewJournalReader(r io.Reader) *JournalReader {
 }
 
 // record returns the next record's bytes; io.EOF at a clean end. Where a record is damaged, as the last one is after a crash, it goes on with
-// the next journal behind it, if there is one.
+// the next journal after it, if there is one.
 func (j *JournalReader) record() ([]byte, error) {
 	if p := j.peeked; p != nil {
 		j.peeked = nil
@@ -223,7 +223,7 @@ func (j *JournalReader) record() ([]byte, error) {
 		j.began = true
 	}
 	for {
-		if next, err := j.r.Peek(len(JournalMagic)); err == nil && string(next) == JournalMagic { // a journal that goes on behind another
+		if next, err := j.r.Peek(len(JournalMagic)); err == nil && string(next) == JournalMagic { // another journal follows
 			_, _ = j.r.Discard(len(next)) // they are there
 			j.fresh = true
 		}
@@ -238,7 +238,7 @@ func (j *JournalReader) record() ([]byte, error) {
 	}
 }
 
-// skip goes to the beginning of the next journal, of raw, which was read already, or behind it.
+// skip goes to the beginning of the next journal, of raw, which was read already, or after it.
 func (j *JournalReader) skip(raw *bytes.Buffer) bool {
 	if raw.Len() > 0 {
 		j.r = bufio.NewReaderSize(io.MultiReader(raw, j.r), 1<<16)
@@ -268,12 +268,12 @@ func readRecord(r *bufio.Reader, raw *bytes.Buffer) ([]byte, error) {
 		return nil, fmt.Errorf("%w: it ends within a record", ErrJournal)
 	case width <= 0 || n == 0 || n > journalRecord:
 		raw.WriteByte(head[0])
-		_, _ = r.Discard(1) // so that a search goes on behind it
+		_, _ = r.Discard(1) // so that a search goes on after it
 		return nil, fmt.Errorf("%w: a record of %d bytes", ErrJournal, n)
 	}
 	// Grown as bytes come, so that a damaged length costs no memory.
 	if got, err := io.CopyN(raw, r, int64(width)+4+int64(n)); err != nil {
-		return nil, fmt.Errorf("%w: it ends within a record, behind %d of %d bytes", ErrJournal, got, int64(width)+4+int64(n))
+		return nil, fmt.Errorf("%w: it ends within a record, after %d of %d bytes", ErrJournal, got, int64(width)+4+int64(n))
 	}
 	b := raw.Bytes()[width+4:]
 	if crc32.Checksum(b, castagnoli) != binary.LittleEndian.Uint32(raw.Bytes()[width:]) {

@@ -96,7 +96,7 @@ func TestJournalDiverges(t *testing.T) {
 	}
 }
 
-// TestJournalGoesOn: behind a reload the journal goes on in the same file, with the new settings.
+// TestJournalGoesOn: after a reload the journal goes on in the same file, with the new settings.
 func TestJournalGoesOn(t *testing.T) {
 	var file bytes.Buffer
 	var want, got []byte

@@ -161,7 +161,7 @@ func (d *Detector) spend(a netip.Addr, id string, jail int, at int64) {
 }
 
 // forgive clears all suspicion against a source, and what is remembered of its bans. What logs say of the same second counts from then on: their
-// time stamps are whole seconds, and most of it was written behind the administrator's word.
+// time stamps are whole seconds, and most of it was written after the administrator's word.
 func (d *Detector) forgive(a netip.Addr, n *Notice, at int64) {
 	if !a.IsValid() && n.ID == "" {
 		return

@@ -59,7 +59,7 @@ func (d *Detector) Snapshot(w io.Writer) error {
 	return nil
 }
 
-// summed reads through a checksum. It reads byte by byte from a buffer, so that nothing behind the snapshot is summed.
+// summed reads through a checksum. It reads byte by byte from a buffer, so that nothing after the snapshot is summed.
 type summed struct {
 	r   *bufio.Reader
 	sum uint64
@@ -244,7 +244,7 @@ func entries[T any, P entry[T]](d *decoder, place func(i, size int, v *T)) {
 	i := 0
 	for range n {
 		if i += d.n(size); i >= size {
-			d.fail("an entry behind its table")
+			d.fail("an entry after its table")
 		}
 		if d.bytes(b); d.err != nil {
 			return

@@ -113,7 +113,7 @@ func TestSnapshotAnywhere(t *testing.T) {
 	}
 	for i := range good {
 		if err := r.Restore(bytes.NewReader(good[:i]), at(10)); !errors.Is(err, ErrSnapshotDamaged) {
-			t.Fatalf("cut off behind %d of %d bytes: %v", i, len(good), err)
+			t.Fatalf("cut off after %d of %d bytes: %v", i, len(good), err)
 		}
 		bad := bytes.Clone(good)
 		bad[i] ^= 1 << (i % 8)

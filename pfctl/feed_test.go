@@ -72,10 +72,10 @@ func TestFeedFails(t *testing.T) {
 		in := io.MultiReader(strings.NewReader(strings.Repeat("\n", n)), iotest.ErrReader(broken))
 		r := program(t, "cat >/dev/null; echo acted >$0.acted")
 		if _, err := r.Run(context.Background(), Command{Input: in}); !errors.Is(err, broken) {
-			t.Errorf("behind %d bytes: %v", n, err)
+			t.Errorf("after %d bytes: %v", n, err)
 		}
 		if _, err := os.Stat(r.Path + ".acted"); err == nil {
-			t.Errorf("behind %d bytes: it has acted", n)
+			t.Errorf("after %d bytes: it has acted", n)
 		}
 	}
 	if _, err := (&ExecRunner{Path: "/nonexistent/pfctl"}).Run(context.Background(), Command{Stdin: []byte("\n")}); !errors.Is(err, ErrNoProgram) {

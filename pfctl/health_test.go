@@ -53,7 +53,7 @@ func TestHealthWhileARunLasts(t *testing.T) {
 				t.Errorf("while it ran: %+v", during)
 			}
 			if after := r.item("stuck"); !after.OK {
-				t.Errorf("behind it: %+v", after)
+				t.Errorf("after it: %+v", after)
 			}
 		})
 	}

@@ -132,7 +132,7 @@ func (t *Tailer) Run(ctx context.Context, emit func([]capture.Line) error) error
 	return err
 }
 
-// Positions says, for every path, where reading would go on after a restart: behind all lines for which emit returned.
+// Positions says, for every path, where reading would go on after a restart: after all lines for which emit returned.
 func (t *Tailer) Positions() []capture.Position {
 	if t.files == nil {
 		return nil

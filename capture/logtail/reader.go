@@ -40,7 +40,7 @@ func NewReader(r io.Reader, origin string, modified time.Time, maxLine int) (*Re
 	return &Reader{origin: origin, modified: modified, src: src, split: splitter{max: maxLine}, buf: make([]byte, 256<<10)}, nil
 }
 
-// Next gives the next line, or io.EOF behind the last. A compressed file that breaks off gives its lines first and then
+// Next gives the next line, or io.EOF after the last. A compressed file that breaks off gives its lines first and then
 // what is wrong with it.
 func (r *Reader) Next(line *capture.Line) error {
 	for r.next == len(r.lines) {

@@ -19,7 +19,7 @@ type bpfLayout struct {
 
 var errBPFBuffer = errors.New("bpf: a buffer that makes no sense")
 
-// next takes the first packet off a buffer. It returns the rest, which is empty behind the last packet.
+// next takes the first packet off a buffer. It returns the rest, which is empty after the last packet.
 func (l bpfLayout) next(buf []byte) (Record, []byte, error) {
 	least := l.lengths + 10
 	if len(buf) < least {

@@ -19,7 +19,7 @@ var bpfLayouts = map[string]bpfLayout{
 	"freebsd/powerpc64": {secondsSize: 8, microOffset: 8, microSize: 8, lengths: 16, align: 8, bigEndian: true},
 }
 
-// appendTo writes a packet as the kernel does. bh_hdrlen is such that the packet behind a link header is aligned; pflog has none.
+// appendTo writes a packet as the kernel does. bh_hdrlen is such that the packet after a link header is aligned; pflog has none.
 func (l bpfLayout) appendTo(buf []byte, r Record) []byte {
 	for len(buf)%l.align != 0 {
 		buf = append(buf, 0)

@@ -52,7 +52,7 @@ type Decoder struct {
 	names interner
 }
 
-// Decode decodes one record, as it stands behind a pcap record header; wire is the length that the record had before it was cut
+// Decode decodes one record, as it stands after a pcap record header; wire is the length that the record had before it was cut
 // to the snaplen. It sets every field of p except Time, Origin, Frame and Offset, which it leaves to the caller, and keeps no
 // reference to record. If the cause is not Accepted, p holds nothing of use.
 func (d *Decoder) Decode(p *capture.Packet, record []byte, wire uint32) Cause {

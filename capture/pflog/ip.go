@@ -27,7 +27,7 @@ const (
 const maxExtensions = 16
 
 // ip4 reads an IPv4 packet of which b was captured and which had wire bytes. PF logs malformed packets too, so lengths that make
-// no sense cost the fields behind them, not the record.
+// no sense cost the fields after them, not the record.
 func (d *Decoder) ip4(p *capture.Packet, b []byte, wire uint32) Cause {
 	p.Length = wire
 	if len(b) < 20 {
@@ -46,7 +46,7 @@ func (d *Decoder) ip4(p *capture.Packet, b []byte, wire uint32) Cause {
 	p.Destination = netip.AddrFrom4([4]byte(b0[16:20]))
 	p.Fragment = fragment&0x3fff != 0 // more fragments, or an offset
 	header := uint32(b0[0]&15) * 4
-	end := min(p.Length, wire) // of the packet on the wire, without what lies behind it
+	end := min(p.Length, wire) // of the packet on the wire, without what lies after it
 	if fragment&0x1fff != 0 || header < 20 || end <= header {
 		return Accepted
 	}

@@ -69,7 +69,7 @@ func ParseFileHeader(b []byte) (FileHeader, error) {
 // RecordHeader is what the 16 bytes in front of a record say.
 type RecordHeader struct {
 	Time     time.Time // UTC
-	Captured uint32    // bytes of the record in the file, behind this header
+	Captured uint32    // bytes of the record in the file, after this header
 	Wire     uint32    // bytes that the record had before it was cut to the snaplen
 }
 

@@ -223,7 +223,7 @@ func TestSnaplen(t *testing.T) {
 		{"tcp4", pflogwrite.TCPPacket(v4, tcp), 20, 24, 34, 10},
 		{"tcp6", pflogwrite.TCPPacket(v6, tcp), 40, 44, 54, 7},
 		{"udp4", pflogwrite.UDPPacket(v4, 1, 2, []byte("payload")), 20, 24, 24, 10},
-		{"tcp6 behind hop-by-hop", pflogwrite.TCPPacket(hop, tcp), 40, 52, 62, 41},
+		{"tcp6 after hop-by-hop", pflogwrite.TCPPacket(hop, tcp), 40, 52, 62, 41},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

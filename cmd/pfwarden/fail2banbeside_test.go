@@ -134,7 +134,7 @@ func timeless(a answer) answer {
 		*s = moments.ReplaceAllString(*s, "TIME")
 		*s = strings.ReplaceAll(*s, `{1,4}::?|::){1,7}`, `{1,4}::?|:){1,7}`) // so since fail2ban 1.1
 		if usage, _, ok := strings.Cut(*s, "\n"); ok && strings.HasPrefix(usage, "Usage: ") {
-			*s = usage // each has words of its own behind it
+			*s = usage // each has words of its own after it
 		}
 	}
 	return a

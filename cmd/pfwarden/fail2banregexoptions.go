@@ -119,7 +119,7 @@ func (a *arguments) long(word string) error {
 	return nil
 }
 
-// short reads letters behind one dash: those of switches, and one that takes a value with the rest of the word or the next argument.
+// short reads letters after one dash: those of switches, and one that takes a value with the rest of the word or the next argument.
 func (a *arguments) short(letters string) error {
 	for i := range len(letters) {
 		s, err := shortSwitch(letters[i])

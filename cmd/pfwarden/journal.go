@@ -17,7 +17,7 @@ import (
 	"pfwarden/internal/report"
 )
 
-// openJournal opens a flight recorder's file, to write behind what is there: a reload, a crash or a restart costs nothing of what was recorded
+// openJournal opens a flight recorder's file, to write after what is there: a reload, a crash or a restart costs nothing of what was recorded
 // before. Where another file has that name it is left alone.
 func openJournal(name string) (*os.File, error) {
 	if err := mayJournal(name); err != nil {
@@ -109,7 +109,7 @@ func replayJournal(cmd *cobra.Command, streams stdio, name string) error {
 		return fmt.Errorf("replaying %s: %w", name, err)
 	}
 	if totals.Gaps > 0 {
-		fmt.Fprintf(streams.Err, "pfwarden: %s: %d times a recorded run has no end, as after a crash; the next one behind it is played on: %v\n", name, totals.Gaps, totals.Gap)
+		fmt.Fprintf(streams.Err, "pfwarden: %s: %d times a recorded run has no end, as after a crash; the next one after it is played on: %v\n", name, totals.Gaps, totals.Gap)
 	}
 	if totals.Fault != nil {
 		fmt.Fprintf(streams.Err, "pfwarden: %s is read as far as it goes: %v\n", name, totals.Fault)

@@ -216,7 +216,7 @@ func play(cmd *cobra.Command, streams stdio, o replay.Options, collect report.Op
 // tellFaults says what was wrong with the files.
 func tellFaults(w io.Writer, totals *replay.Totals) {
 	if totals.Misdated > 0 {
-		fmt.Fprintf(w, "pfwarden: records dated over an hour ahead of those behind them in their file, and taken to be as old: %d\n", totals.Misdated)
+		fmt.Fprintf(w, "pfwarden: records dated over an hour ahead of those after them in their file, and taken to be as old: %d\n", totals.Misdated)
 	}
 	if totals.Back > 0 {
 		fmt.Fprintf(w, "pfwarden: times that a file went back by over an hour (a clock set back, or files put together): %d\n", totals.Back)

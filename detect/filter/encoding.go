@@ -22,11 +22,11 @@ import (
 type decoder struct {
 	name  string
 	from  encoding.Encoding
-	ascii bool // bytes below 0x80 are ASCII, and mean nothing else behind other bytes
-	// A log is cut at bytes 0x0A. Where a character has several bytes, what a newline has before that byte stands at the end of its line, what
-	// it has behind at the beginning of the next.
+	ascii bool // bytes below 0x80 are ASCII, and mean nothing else after other bytes
+	// A log is cut at bytes 0x0A. Where a character has several bytes, what a newline has before that byte stands at the end of its line, and what
+	// it has after it at the beginning of the next.
 	width int // bytes of a newline
-	tail  int // of these behind the 0x0A
+	tail  int // of these after the 0x0A
 }
 
 // errEncoding is the fault of a log encoding that nobody knows.

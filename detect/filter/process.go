@@ -195,7 +195,7 @@ func (f *Filter) find(p *pattern, index int, text string, ascii bool) ([]int, er
 	return m, err
 }
 
-// content is what failregexes see behind a prefregex: the group F-CONTENT, or all of it if that is empty.
+// content is what failregexes see after a prefregex: the group F-CONTENT, or all of it if that is empty.
 func (f *Filter) content(w *work, text string, m []int) string {
 	if f.pre.content == 0 || m[f.pre.content] >= m[f.pre.content+1] {
 		return text

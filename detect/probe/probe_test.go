@@ -164,7 +164,7 @@ func TestEvidence(t *testing.T) {
 		{name: "IPv6 SYN", bytes: func(n int) []byte {
 			return pflogwrite.TCPPacket(pflogwrite.IP{Source: six, Destination: six2}, pflogwrite.TCP{SourcePort: 4, DestinationPort: uint16(n), Flags: syn})
 		}, sent: 6, want: detect.Probe, doors: 6},
-		{name: "IPv6 SYN behind extension headers", bytes: func(n int) []byte {
+		{name: "IPv6 SYN after extension headers", bytes: func(n int) []byte {
 			return pflogwrite.TCPPacket(pflogwrite.IP{Source: six, Destination: six2, Extensions: []pflogwrite.Extension{{Protocol: 60, Data: make([]byte, 8)}}},
 				pflogwrite.TCP{SourcePort: 4, DestinationPort: uint16(n), Flags: syn})
 		}, sent: 6, want: detect.Probe, doors: 6},

@@ -141,7 +141,7 @@ func TestNoInit(t *testing.T) {
 	}
 }
 
-// TestUses makes sure that the finder finds, also behind another name.
+// TestUses makes sure that the finder finds, also under another name.
 func TestUses(t *testing.T) {
 	for _, c := range []struct {
 		name, source string

@@ -87,7 +87,7 @@ func parseSet(s string, number int) (entry, error) {
 	return entry{key: key, value: setValue(strings.TrimSpace(text), number), place: place{setFile, number}}, nil
 }
 
-// setValue reads what stands behind the = of a --set: a value as in the file, or just its letters without quotes.
+// setValue reads what stands after the = of a --set: a value as in the file, or just its letters without quotes.
 func setValue(text string, number int) value {
 	loose := value{kind: looseValue, text: text, line: number}
 	entries, _, err := parseOnce(setFile, []byte("x = "+text))

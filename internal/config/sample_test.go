@@ -44,7 +44,7 @@ func jailDocs(c *Config) []KeyDoc {
 	return out
 }
 
-// Sample writes a configuration file that lists every key with its default on the given operating system, each behind a #,
+// Sample writes a configuration file that lists every key with its default on the given operating system, each after a #,
 // so that it changes nothing as it stands.
 func Sample(goos string) string {
 	c := Default(goos)

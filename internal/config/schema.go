@@ -142,7 +142,7 @@ func ruleKeys() []key[Rule] {
 	}
 }
 
-// jailKeys are the keys of a [jail.NAME], those of [defaults] behind its own.
+// jailKeys are the keys of a [jail.NAME], those of [defaults] after its own.
 func jailKeys() []key[Jail] {
 	own := []key[Jail]{
 		field("enabled", func(j *Jail) *bool { return &j.Enabled }, boolean(), ""),

@@ -52,7 +52,7 @@ type document struct {
 	faults  Faults
 }
 
-// parseTOML takes a text apart. A line that is no TOML is one fault and is then treated as empty, so that the faults behind
+// parseTOML takes a text apart. A line that is no TOML is one fault and is then treated as empty, so that the faults after
 // it are found as well; keys below a broken section header are not looked at, since nobody knows whose they are.
 func parseTOML(file string, text []byte) document {
 	var d document

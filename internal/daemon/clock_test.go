@@ -76,7 +76,7 @@ func TestClockSteps(t *testing.T) {
 			testkit.Within(t, 10*time.Second, "a ban before the step", func() bool { return strings.Contains(table(), " 198.51.100.7 ") })
 			offset.Add(int64(c.step))
 			fail("198.51.100.8")
-			testkit.Within(t, 10*time.Second, "a ban behind the step", func() bool {
+			testkit.Within(t, 10*time.Second, "a ban after the step", func() bool {
 				in := table()
 				return strings.Contains(in, " 198.51.100.8 ") && strings.Contains(in, " 198.51.100.7 ") != c.gone
 			})

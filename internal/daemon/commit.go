@@ -77,7 +77,7 @@ func (d *Daemon) crowded(n int) bool {
 	return n > maxStaged || d.bans.Unwritten() > maxWaiting
 }
 
-// commit carries out at once what was decided, behind what is being carried out already. It may be called by any goroutine.
+// commit carries out at once what was decided, after what is being carried out already. It may be called by any goroutine.
 func (d *Daemon) commit(ctx context.Context) {
 	if err := d.bans.Commit(ctx); err != nil {
 		if errors.Is(err, warden.ErrLedger) {

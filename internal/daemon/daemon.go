@@ -105,7 +105,7 @@ type Daemon struct {
 
 	stopping chan struct{} // closed when nobody is served any more
 
-	positions map[string]capture.Position // behind the last line dealt with
+	positions map[string]capture.Position // after the last line dealt with
 	pflogAt   capture.Position
 	caughtUp  bool
 	backlog   bool      // there may be old lines to read

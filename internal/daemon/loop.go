@@ -56,7 +56,7 @@ func (d *Daemon) batch(lines []capture.Line) {
 	for i := range lines {
 		l := &lines[i]
 		d.read = l.Read
-		now := d.now() // before the engine: it may be another one behind it
+		now := d.now() // before the engine: it may be another one after it
 		d.engine.Line(now, l)
 		d.positions[l.Next.Path] = l.Next
 		select {

@@ -16,7 +16,7 @@ type packet struct {
 // together is how many packets are taken from the queue at once.
 const together = 64
 
-// morePackets deals with a packet and with those that wait behind it, so many at a time that the detector can be told of each a while before.
+// morePackets deals with a packet and with those that wait after it, so many at a time that the detector can be told of each a while before.
 func (d *Daemon) morePackets(first packet) {
 	d.taken = append(d.taken[:0], first)
 	for dealt := 0; dealt < drain && d.takePackets(); {

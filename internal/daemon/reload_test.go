@@ -12,7 +12,7 @@ import (
 	"pfwarden/internal/testkit/home"
 )
 
-// What the sources had handed over before a reload counts behind it, be the new configuration taken over or refused.
+// What the sources had handed over before a reload counts after it, be the new configuration taken over or refused.
 func TestReloadDrainsFirst(t *testing.T) {
 	for _, refused := range []bool{false, true} {
 		t.Run(fmt.Sprint("refused ", refused), func(t *testing.T) {
@@ -67,7 +67,7 @@ func TestReloadDrainsFirst(t *testing.T) {
 			d.batch(line(3))
 			d.commit(d.work)
 			if n := d.bans.Len(); n != 1 {
-				t.Errorf("%d bans behind the third failure, want 1", n)
+				t.Errorf("%d bans after the third failure, want 1", n)
 			}
 			d.stopSources()
 			d.stopScreen()

@@ -85,7 +85,7 @@ func TestBansOutliveTheSnapshot(t *testing.T) {
 	}
 }
 
-// TestReplacedWhileRunning: that the ledger was damaged and replaced while it was used is seen on the health page as it is behind a start, and only
+// TestReplacedWhileRunning: that the ledger was damaged and replaced while it was used is seen on the health page as it is after a start, and only
 // that daemon tells it.
 func TestReplacedWhileRunning(t *testing.T) {
 	dir := t.TempDir()

@@ -242,7 +242,7 @@ func (d *Daemon) forgetLogs() {
 	d.engine.Forget(gone)
 }
 
-// pflogPosition is where reading the pflog file goes on after a restart: behind the last record dealt with; beside a live interface at the end
+// pflogPosition is where reading the pflog file goes on after a restart: after the last record dealt with; beside a live interface at the end
 // that the file has now, since what the file still lacks is told from what was dealt with by its time.
 func (d *Daemon) pflogPosition(ctx context.Context) capture.Position {
 	d.mu.Lock()

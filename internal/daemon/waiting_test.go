@@ -26,7 +26,7 @@ func (h held) LookupNetIP(ctx context.Context, _, _ string) ([]netip.Addr, error
 	}
 }
 
-// TestWaitingSurvives has failures wait for a name while the daemon is stopped, killed, or given another configuration behind lines
+// TestWaitingSurvives has failures wait for a name while the daemon is stopped, killed, or given another configuration after lines
 // that it will not read again. Each counts once: the third makes the ban, and not the second.
 func TestWaitingSurvives(t *testing.T) {
 	dir := t.TempDir()
@@ -45,7 +45,7 @@ func TestWaitingSurvives(t *testing.T) {
 			d.finish(d.work)
 			return again()
 		},
-		"crash behind a snapshot": func(t *testing.T, d *Daemon, again func() *Daemon, _ *config.Config) *Daemon {
+		"crash after a snapshot": func(t *testing.T, d *Daemon, again func() *Daemon, _ *config.Config) *Daemon {
 			d.snapshot(d.work, time.Now())
 			d.stopSources()
 			d.stopScreen()

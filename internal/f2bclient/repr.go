@@ -120,7 +120,7 @@ const (
 	prettyIndent = 2
 )
 
-// Pretty writes a list as Python's pprint does with lines of 1000 characters: what is longer is broken behind each item.
+// Pretty writes a list as Python's pprint does with lines of 1000 characters: what is longer is broken after each item.
 func Pretty(v any) string {
 	var b strings.Builder
 	pretty(&b, v, 0, 0)

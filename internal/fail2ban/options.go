@@ -154,7 +154,7 @@ func isSpace(c byte) bool {
 	return c == ' ' || c == '\n' || c == '\t' || c == '\r' || c == '\v' || c == '\f'
 }
 
-// bracketGroup finds the end of one or more option groups that begin, perhaps behind white space, at a position.
+// bracketGroup finds the end of one or more option groups that begin, perhaps after white space, at a position.
 func bracketGroup(s string, at int) (end int, ok bool) {
 	for at < len(s) && isSpace(s[at]) {
 		at++
@@ -184,7 +184,7 @@ func bracketGroup(s string, at int) (end int, ok bool) {
 	return 0, false
 }
 
-// splitWords splits on white space and commas; with comments, "#" and ";" at the start of a line or behind white space begin one.
+// splitWords splits on white space and commas; with comments, "#" and ";" at the start of a line or after white space begin one.
 func splitWords(s string, comments bool) []string {
 	if comments {
 		lines := strings.Split(s, "\n")

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// units are fail2ban's, in the order in which it looks for them; a unit must stand behind a digit or white space.
+// units are fail2ban's, in the order in which it looks for them; a unit must stand after a digit or white space.
 var units = []struct {
 	re     *regexp.Regexp
 	factor string

@@ -35,7 +35,7 @@ func ShellWords(s string) ([]string, error) {
 			}
 		case c == '\\':
 			if i++; i >= len(s) {
-				return nil, fmt.Errorf("no character behind \\ in %s", quoteCut(s))
+				return nil, fmt.Errorf("no character after \\ in %s", quoteCut(s))
 			}
 			open = true
 			word.WriteByte(s[i])

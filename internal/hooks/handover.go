@@ -38,7 +38,7 @@ func (h *Hooks) HandOver(ctx context.Context, live []ledger.Ban, keep map[string
 	}
 	h.mu.Unlock()
 	if err != nil {
-		return nil, err // who comes behind begins anew: its actions' starts, and bans that are made again, do no harm
+		return nil, err // who comes after begins anew: its actions' starts, and bans that are made again, do no harm
 	}
 	var out []State
 	for _, a := range tried {

@@ -128,7 +128,7 @@ func TestRemoteRefuses(t *testing.T) {
 		{"as configured", text, time.Minute, good, nil},
 		{"a log's text of any kind", text, time.Minute, with("matches", "$(reboot) -x\n;"), nil},
 		{"another command", "rm -rf /", time.Minute, nil, ErrRefused},
-		{"the command with more behind it", text + "; reboot", time.Minute, good, ErrRefused},
+		{"the command with more after it", text + "; reboot", time.Minute, good, ErrRefused},
 		{"another time limit", text, time.Hour, good, ErrRefused},
 		{"words for a number", text, time.Minute, with("failures", "3 -j ACCEPT"), ErrRefused},
 		{"no family", text, time.Minute, with("family", "inet5"), ErrRefused},

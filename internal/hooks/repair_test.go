@@ -138,7 +138,7 @@ func TestRebanEnds(t *testing.T) {
 	mu.Unlock()
 }
 
-// TestUnclean has a run behind one that was killed: what that left is flushed before bans are made again.
+// TestUnclean has a run after one that was killed: what that left is flushed before bans are made again.
 func TestUnclean(t *testing.T) {
 	t.Parallel()
 	e := banEvent(warden.EventBan, "192.0.2.1")
@@ -271,7 +271,7 @@ func sorted(m map[string]bool) (out []string) {
 	return out
 }
 
-// TestUncleanHandedOver: a daemon that left its actions to the next one was not killed, and nothing is cleared behind it.
+// TestUncleanHandedOver: a daemon that left its actions to the next one was not killed, and nothing is cleared after it.
 func TestUncleanHandedOver(t *testing.T) {
 	t.Parallel()
 	s := &spy{}

@@ -40,7 +40,7 @@ func (s Salvaged) String() string {
 	return text
 }
 
-// Bounds of salvaging: how long it may take for what is in force and, once more, for the history behind it; how many bans go into one transaction;
+// Bounds of salvaging: how long it may take for what is in force and, once more, for the history after it; how many bans go into one transaction;
 // how long those may be counted that are left.
 const (
 	salvageTime = time.Minute

@@ -253,7 +253,7 @@ func recidive(t *testing.T, g *gateway) {
 	g.stop()
 	g.again()
 	if !g.held()[bad] || g.held()[twice] || !banned("recidive", bad) || banned("ssh", bad) {
-		t.Errorf("behind the end of the jail's own ban, and a restart, the table holds %v", g.held())
+		t.Errorf("after the end of the jail's own ban, and a restart, the table holds %v", g.held())
 	}
 	var bans, unbans int
 	for _, l := range lines(filepath.Join(dir, "fail2ban.log")) {

@@ -149,7 +149,7 @@ func article(t *testing.T, g *gateway, n network, dir, log string, byFlag bool) 
 	g.stop()
 	g.again()
 	if in := g.held(); !in[guesser] || !in[writer] || !in[bad] || in[short] {
-		t.Errorf("behind a restart the table holds %v", in)
+		t.Errorf("after a restart the table holds %v", in)
 	}
 	g.answers("fail2ban-client", []string{"-c", dir, "status", "apache-auth"}, guesser)
 	g.answers("fail2ban-client", []string{"-c", dir, "set", "apache-auth", "unbanip", guesser})

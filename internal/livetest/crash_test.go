@@ -58,7 +58,7 @@ func TestCrash(t *testing.T) {
 		}
 	}
 	if !in[straddler] {
-		t.Error("three failures before the crashes and two behind them are no ban")
+		t.Error("three failures before the crashes and two after them are no ban")
 	}
 	testkit.Must(t, g.daemon.Process.Signal(syscall.SIGTERM))
 	_, _ = g.daemon.Process.Wait()

@@ -100,11 +100,11 @@ func TestFirewalls(t *testing.T) {
 				t.Error("a crash lets a banned address go")
 			}
 			g.again()
-			testkit.Within(t, 5*time.Second, "the bans stand behind a crash", func() bool { return !reaches(t, n, victims[0][0], 80) && !reaches(t, n, victims[0][1], 80) })
+			testkit.Within(t, 5*time.Second, "the bans stand after a crash", func() bool { return !reaches(t, n, victims[0][0], 80) && !reaches(t, n, victims[0][1], 80) })
 			if out, err := g.client("set", fw.jail, "unbanip", victims[0][0]); err != nil {
 				t.Errorf("unbanip: %v\n%s", err, out)
 			}
-			testkit.Within(t, 5*time.Second, "one is let go behind a crash, and one stays stopped", func() bool {
+			testkit.Within(t, 5*time.Second, "one is let go after a crash, and one stays stopped", func() bool {
 				return reaches(t, n, victims[0][0], 80) && !reaches(t, n, victims[0][1], 80)
 			})
 			g.stop()
@@ -112,7 +112,7 @@ func TestFirewalls(t *testing.T) {
 				t.Errorf("stopping left:\n%s", out)
 			}
 			if !reaches(t, n, victims[0][1], 80) {
-				t.Error("still stopped behind the stop")
+				t.Error("still stopped after the stop")
 			}
 		})
 	}

@@ -85,7 +85,7 @@ enabled = false
 	t.Run("unban", func(t *testing.T) {
 		g.cli("unban", attacker(4))
 		if g.table("banned")[attacker(4)] {
-			t.Error("still in the table behind unban")
+			t.Error("still in the table after unban")
 		}
 	})
 }

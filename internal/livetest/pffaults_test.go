@@ -92,7 +92,7 @@ func TestFaults(t *testing.T) {
 				testkit.Within(t, 5*time.Second, "packets are filtered", func() bool { return strings.HasPrefix(g.cli("pf"), "Yes: ") })
 				for _, a := range []string{kept, during} {
 					if got := g.packets(a, 2); got != "pass=0 drop=2" {
-						t.Errorf("behind the fault PF lets %s through: %s", a, got)
+						t.Errorf("after the fault PF lets %s through: %s", a, got)
 					}
 				}
 			})

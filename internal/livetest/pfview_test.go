@@ -13,7 +13,7 @@ import (
 )
 
 // TestView compares all that tells PF's counters with PF itself, at once after packets were stopped: pf, bans, explain and metrics, as
-// two processes where we are root. Before the ban the host has connections in both directions; behind it they are gone.
+// two processes where we are root. Before the ban the host has connections in both directions; after it they are gone.
 func TestView(t *testing.T) {
 	t.Parallel()
 	programs := buildUnlessShort(t)

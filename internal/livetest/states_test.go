@@ -33,7 +33,7 @@ func TestStates(t *testing.T) {
 	})
 }
 
-// TestLastCounters looks at what is known of a ban behind its end, and at a proven ban that is still hit when it ends.
+// TestLastCounters looks at what is known of a ban after its end, and at a proven ban that is still hit when it ends.
 func TestLastCounters(t *testing.T) {
 	t.Parallel()
 	g := buildUnlessShort(t).gateway(t, "openbsd", callUs)
@@ -74,7 +74,7 @@ func TestLastCounters(t *testing.T) {
 		}
 		testkit.Must(t, json.Unmarshal([]byte(g.cli("explain", "-o", "json", a)), &x))
 		if len(x.Bans) != 1 || x.Bans[0].Ended == nil || x.Bans[0].Packets < uint64(hits)/2 || x.Bans[0].Packets == 0 {
-			t.Errorf("%s: behind its end %+v, after %d hits", a, x.Bans, hits)
+			t.Errorf("%s: after its end %+v, after %d hits", a, x.Bans, hits)
 		}
 		if story := strings.Join(x.Story, "\n"); !strings.Contains(story, "this ban stopped ") || !strings.Contains(story, " ago") && !strings.Contains(story, "just now") {
 			t.Errorf("%s: the story is\n%s", a, story)

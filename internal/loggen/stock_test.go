@@ -102,7 +102,7 @@ func TestStockLongLine(t *testing.T) {
 					worst, worstName = spent, name
 				}
 				if spent > most {
-					t.Errorf("%s: %v on a line of %q behind %q", name, spent, filler, head)
+					t.Errorf("%s: %v on a line of %q after %q", name, spent, filler, head)
 				}
 			}
 		}

@@ -40,7 +40,7 @@ func (c *companion) stop() {
 	}
 }
 
-// accompany starts what runs commands for a worker, behind the one of the worker before. It returns nil if there is nothing to run.
+// accompany starts what runs commands for a worker, after the one of the worker before. It returns nil if there is nothing to run.
 func (p *Parent) accompany(w *worker, before *companion) *companion {
 	if p.o.Hooks == nil {
 		return before

@@ -104,7 +104,7 @@ func TestFedLies(t *testing.T) {
 		{"negated", n, append(liarAddress(4, 1, 32, 192, 0, 2, 7), good(n-1)...), false, true},
 		{"family 5", n, append(good(n/2), bytes.Repeat([]byte{5, 0, 32, 1, 2, 3, 4}, n/2)...), false, true},
 		{"text", n, []byte(strings.Repeat("192.0.2.7\n", n)), false, true},
-		{"bits behind the length", n, append(good(n-1), liarAddress(4, 0, 24, 192, 0, 2, 7)...), false, true},
+		{"bits after the length", n, append(good(n-1), liarAddress(4, 0, 24, 192, 0, 2, 7)...), false, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			g, err := NewGuard(GuardOptions{Settings: testSettings(t.TempDir()), Changes: &pfctl.ExecRunner{Path: pf}, Reads: &recorder{}})

@@ -318,7 +318,7 @@ func FuzzGuard(f *testing.F) {
 		if why != "" || c.Args == nil {
 			return
 		}
-		if r.follow > 0 { // the addresses come behind, and FuzzFeed has them
+		if r.follow > 0 { // the addresses come after, and FuzzFeed has them
 			c.Input = nil
 		}
 		c = whole(c)

@@ -221,7 +221,7 @@ func TestReloadedFiles(t *testing.T) {
 	}
 	f, err := c.Open(path)
 	if err != nil {
-		t.Fatalf("behind the reload: %v", err)
+		t.Fatalf("after the reload: %v", err)
 	}
 	f.Close()
 	s.Files = s.Files[:len(s.Files)-1]

@@ -71,7 +71,7 @@ func TestHostileFrames(t *testing.T) {
 		{"way 5: kill the table", liarFrame(kindTable, -1, liarTable(5, 1, pf, "banned", good)), false},
 		{"mapped IPv4", liarFrame(kindTable, -1, liarTable(tableAdd, 1, pf, "banned", liarAddress(6, 0, 128, mapped...))), false},
 		{"all mapped IPv4", liarFrame(kindTable, -1, liarTable(tableAdd, 1, pf, "banned", liarAddress(6, 0, 96, append(mapped[:12:12], 0, 0, 0, 0)...))), false},
-		{"bits behind the length", liarFrame(kindTable, -1, liarTable(tableAdd, 1, pf, "banned", liarAddress(4, 0, 24, 192, 0, 2, 7))), false},
+		{"bits after the length", liarFrame(kindTable, -1, liarTable(tableAdd, 1, pf, "banned", liarAddress(4, 0, 24, 192, 0, 2, 7))), false},
 		{"33 bits", liarFrame(kindTable, -1, liarTable(tableAdd, 1, pf, "banned", liarAddress(4, 0, 33, 192, 0, 2, 7))), false},
 		{"255 bits", liarFrame(kindTable, -1, liarTable(tableAdd, 1, pf, "banned", liarAddress(6, 0, 255, make([]byte, 16)...))), false},
 		{"family 5", liarFrame(kindTable, -1, liarTable(tableAdd, 1, pf, "banned", liarAddress(5, 0, 32, 192, 0, 2, 7))), false},
@@ -122,7 +122,7 @@ func TestHostileFrames(t *testing.T) {
 			if _, err := client.wire.conn.Write(c.frame); err != nil {
 				t.Fatal(err)
 			}
-			if c.refused { // a good request is answered behind it
+			if c.refused { // a good request is answered after it
 				if _, err := client.simple(&request{kind: kindOpen, way: openFile, path: "/none"}); !errors.Is(err, ErrRefused) {
 					t.Errorf("the worker was ended, or served: %v", err)
 				}

@@ -23,7 +23,7 @@ const (
 	// longestGap is how much of the time between two tellings counts for that: a worker that is stopped, or silent, lets nothing lapse.
 	longestGap = 2 * time.Hour
 
-	manyTaught = 64 // entries at once behind which memory is given back
+	manyTaught = 64 // entries at once after which memory is given back
 )
 
 // neverList is the privileged process's own never-list. A worker may add to it, never take from it: what was on it before the worker was taken

@@ -96,7 +96,7 @@ func TestTaughtNever(t *testing.T) {
 		t.Fatal(err)
 	}
 	if got := run(later, "add", list); got != list {
-		t.Errorf("behind a reload: %q went in", got)
+		t.Errorf("after a reload: %q went in", got)
 	}
 }
 
@@ -195,7 +195,7 @@ func TestTaughtLapses(t *testing.T) {
 	guarded("told each hour", name, kept)
 	now = now.Add(30 * 24 * time.Hour) // no worker
 	teach(false)
-	guarded("behind a month without a worker", name, kept)
+	guarded("after a month without a worker", name, kept)
 	now = now.Add(-40 * 24 * time.Hour) // the clock is set back
 	teach(false)
 	for range 22 {
@@ -205,12 +205,12 @@ func TestTaughtLapses(t *testing.T) {
 	guarded("just within a day", name, other, kept)
 	now = now.Add(time.Hour)
 	teach(false) // nothing is left of the names: that is told, too
-	guarded("behind a day", other, kept)
+	guarded("after a day", other, kept)
 	for range 25 {
 		now = now.Add(time.Hour)
 		teach(false)
 	}
-	guarded("behind another", kept)
+	guarded("after another", kept)
 
 	for hour := range 120 { // names that rotate fill nothing
 		now = now.Add(time.Hour)
@@ -221,7 +221,7 @@ func TestTaughtLapses(t *testing.T) {
 		teach(false, list...)
 	}
 	n.set(nil, true)
-	guarded("behind a reload")
+	guarded("after a reload")
 }
 
 // TestAwhileIsForTheNeverList: no table with a name can be told for a while, and only the never-list may be told of nothing.

@@ -56,5 +56,5 @@ func TestNeverShared(t *testing.T) {
 	if err := h.daemon.Process.Signal(syscall.SIGHUP); err != nil {
 		t.Fatal(err)
 	}
-	h.await("it is banned behind the reload", func() bool { return strings.Contains(table(), "203.0.113.7") })
+	h.await("it is banned after the reload", func() bool { return strings.Contains(table(), "203.0.113.7") })
 }

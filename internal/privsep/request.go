@@ -308,7 +308,7 @@ func (p *parser) count() int {
 	return int(n)
 }
 
-// address reads a canonical prefix: no mapped IPv4, no bits behind its length.
+// address reads a canonical prefix: no mapped IPv4, no bits after its length.
 func (p *parser) address() address {
 	family, negated, bits := p.byte(), p.flag(), p.byte()
 	size := 4

@@ -112,7 +112,7 @@ func (h *house) runs() bool {
 	})
 }
 
-// statFields are those of /proc/PID/stat behind the program's name: state, parent, group, session, terminal, ...
+// statFields are those of /proc/PID/stat after the program's name: state, parent, group, session, terminal, ...
 func statFields(pid int) []string {
 	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	_, rest, _ := strings.Cut(string(text), ") ")

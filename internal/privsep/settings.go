@@ -119,7 +119,7 @@ func (a *Anchor) has(table string) bool {
 }
 
 // MayOpen tells whether a path is that of a configured file, or of a log that may be it under the name which rotation gave it:
-// a name in the same folder that begins as the configured one does, with something behind it (authlog.0.gz), or put between it and its
+// a name in the same folder that begins as the configured one does, with something after it (authlog.0.gz), or put between it and its
 // extension (access-20260131.log.gz).
 func (s *Settings) MayOpen(path string) bool {
 	if !filepath.IsAbs(path) || filepath.Clean(path) != path {

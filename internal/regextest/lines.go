@@ -27,7 +27,7 @@ func newLineReader(in io.Reader) *lineReader {
 }
 
 // next is the next line, without its end ("\n" or "\r\n"). It stands in memory that the next call writes over: whoever keeps any of it
-// must clone that. The error is io.EOF behind the last line, else the reader's.
+// must clone that. The error is io.EOF after the last line, else the reader's.
 func (l *lineReader) next() (string, error) {
 	searched := l.from // up to here there is no newline
 	for {
@@ -58,7 +58,7 @@ func (l *lineReader) line(end int) string {
 	return unsafe.String(unsafe.SliceData(l.buffer[from:]), end-from)
 }
 
-// fill reads on, behind what is left.
+// fill reads on, after what is left.
 func (l *lineReader) fill() {
 	l.to = copy(l.buffer, l.buffer[l.from:l.to])
 	if l.from = 0; l.to == len(l.buffer) {

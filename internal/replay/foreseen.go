@@ -7,7 +7,7 @@ const (
 	far     = time.Hour // more than the disorder that flushing, merging and summer time leave in a file
 )
 
-// foreseen reads a file some records further than the one in hand. So a record is known to be wrongly dated, where those behind it are much
+// foreseen reads a file some records further than the one in hand. So a record is known to be wrongly dated, where those after it are much
 // older: it cannot have been written after them, and in a merge of files all the others would have to wait for it.
 type foreseen[R any] struct {
 	read  func(*R) error     // reads one record
@@ -16,7 +16,7 @@ type foreseen[R any] struct {
 	ring     []R // those read further, and the one in hand
 	first, n int // of those read further
 	err      error
-	at       time.Time // of the one in hand; not later than that of those behind it, but for far
+	at       time.Time // of the one in hand; not later than that of those after it, but for far
 	ahead    bool      // its own time is later
 	back     bool      // it is older by more than far than the one before it: the clock was set back, or another file was appended
 }

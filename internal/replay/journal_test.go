@@ -43,7 +43,7 @@ func record(t *testing.T, file *bytes.Buffer, n int) (lines []string) {
 	return lines
 }
 
-// A run that ends by a crash at any byte costs what it had not written, and nothing of the run that records behind it in the same file; no
+// A run that ends by a crash at any byte costs what it had not written, and nothing of the run that records after it in the same file; no
 // verdict is told that was not recorded, and none is taken for a difference.
 func TestJournalOfCrash(t *testing.T) {
 	var first, second bytes.Buffer

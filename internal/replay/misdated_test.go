@@ -40,7 +40,7 @@ func TestMisdated(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		at       []int // records that are dated wrongly
-		lines    int   // behind how many lines a wrong one stands; -1 = nowhere
+		lines    int   // after how many lines a wrong one stands; -1 = nowhere
 		misdated uint64
 	}{
 		{"the first record", []int{0}, -1, 1},
@@ -51,7 +51,7 @@ func TestMisdated(t *testing.T) {
 		{"both", []int{500}, len(auth) / 3, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			// What should come of it: the same record dated as the one behind it.
+			// What should come of it: the same record dated as the one after it.
 			is, should := slices.Clone(all), slices.Clone(all)
 			for _, i := range tt.at {
 				is[i] = wrong(all[i])

@@ -62,7 +62,7 @@ type Totals struct {
 	Faults                            []error   // files that could not be read to their end
 	Detector                          detect.Stats
 	Skipped                           map[string]uint64 // packets that were no evidence, by cause
-	Misdated                          uint64            // records dated over an hour ahead of those behind them in their file, and taken to be as old
+	Misdated                          uint64            // records dated over an hour ahead of those after them in their file, and taken to be as old
 	Back                              uint64            // times that a file went back by over an hour
 	Live                              []ledger.Ban      // in force at the end
 	Guesses                           []detect.Guess    // distributed guessing, the widest first

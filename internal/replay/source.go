@@ -68,7 +68,7 @@ func open(path string, stdin io.Reader, o Options, reject func(pflog.Rejected)) 
 
 func newSource(name string, in io.Reader, closer io.Closer, modified time.Time, o Options, reject func(pflog.Rejected)) (source, error) {
 	bytesRead := &counted{r: in}
-	// What tells packets from text may lie far into a compressed file, behind its first block. So the packets' reader has a try at all of it,
+	// What tells packets from text may lie far into a compressed file, after its first block. So the packets' reader has a try at all of it,
 	// and the text reader begins anew.
 	head := &recorder{r: bytesRead, recording: true}
 	r, err := pflog.NewReader(head, name, pflog.Options{OnReject: reject})
@@ -77,7 +77,7 @@ func newSource(name string, in io.Reader, closer io.Closer, modified time.Time, 
 	case err == nil:
 		return newPackets(r, closer, bytesRead), nil
 	case !errors.Is(err, errHead) && (!errors.Is(err, pflog.ErrFormat) || errors.Is(err, pflog.ErrUnknown)):
-		// Text; or what is compressed is damaged, which the text reader tells behind the lines that it holds.
+		// Text; or what is compressed is damaged, which the text reader tells after the lines that it holds.
 		var text *logtail.Reader
 		if text, err = logtail.NewReader(io.MultiReader(bytes.NewReader(head.kept), bytesRead), name, modified, 0); err == nil {
 			return newLines(text, closer, bytesRead, modified, o)

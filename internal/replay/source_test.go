@@ -75,7 +75,7 @@ func played(t *testing.T, files map[string][]byte, order ...string) (string, *To
 }
 
 // Neither the order in which files are named nor how they are compressed changes what a replay says; where the first bytes that tell packets
-// from text lie behind a long block, they are found there.
+// from text lie after a long block, they are found there.
 func TestInputs(t *testing.T) {
 	files := traffic(t)
 	want, totals := played(t, files, "pflog", "authlog", "error_log")

@@ -16,7 +16,7 @@ type sender struct {
 	ttl     uint8
 }
 
-// ttls draws a hop count behind a usual first value: 64, 128 or 255, 5 to 25 hops away.
+// ttls draws a hop limit as it arrives, from a usual initial value: 64, 128 or 255, 5 to 25 hops away.
 func (s *sender) ttls() uint8 {
 	first := [...]int{64, 64, 64, 128, 255}[s.random.n(5)]
 	return uint8(first - s.random.from(5, 25))

@@ -110,7 +110,7 @@ func TestShape(t *testing.T) {
 		sources := map[netip.Addr]time.Time{}
 		for _, p := range x.packets {
 			if p.Time.Before(last) {
-				t.Fatalf("hosts %d: a packet of %v behind one of %v", hosts, p.Time, last)
+				t.Fatalf("hosts %d: a packet of %v after one of %v", hosts, p.Time, last)
 			}
 			last = p.Time
 			if p.Action == capture.ActionBlock {

@@ -22,11 +22,11 @@ func TestShift(t *testing.T) {
 		h.Tick(now)
 		h.restart(now) // and the ledger has it so
 		if c := h.Clock(); c != (Clock{}) {
-			t.Errorf("%v: behind it the clock is doubted: %+v", step, c)
+			t.Errorf("%v: after it the clock is doubted: %+v", step, c)
 		}
 		after := h.Live()
 		if len(before) != 1 || len(after) != 1 {
-			t.Fatalf("%v: %d bans before, %d behind", step, len(before), len(after))
+			t.Fatalf("%v: %d bans before, %d after", step, len(before), len(after))
 		}
 		if got := after[0].Until.Sub(now); got != before[0].Until.Sub(t0) || !after[0].Since.Equal(now) {
 			t.Errorf("%v: the ban goes on for %v, since %v", step, got, after[0].Since)

@@ -114,7 +114,7 @@ func (m *model) clone() *model {
 }
 
 // TestCrashAnywhere bans, unbans and bans again, while the ledger is written and PF is told too, and ends the process at any moment. PF is told
-// of nothing that the ledger does not say, in either direction; nobody hears of what might not have been; and what is in force behind the crash is
+// of nothing that the ledger does not say, in either direction; nobody hears of what might not have been; and what is in force after the crash is
 // what was decided when the ledger was last written: no ban that had ended by then, and none that had been made missing.
 func TestCrashAnywhere(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
@@ -227,7 +227,7 @@ func TestCrashAnywhere(t *testing.T) {
 				want[b.table+" "+p.String()] = b.until
 			}
 			if !maps.Equal(got, want) {
-				rt.Fatalf("in force behind the crash: %v, want %v", got, want)
+				rt.Fatalf("in force after the crash: %v, want %v", got, want)
 			}
 			known := map[Entry]bool{}
 			for _, e := range slices.Concat(x.Desired(), x.Leaving()) {
@@ -255,7 +255,7 @@ func TestCrashAnywhere(t *testing.T) {
 			}
 			slices.Sort(inPF)
 			if want := w.present.desired(); !slices.Equal(inPF, want) {
-				rt.Fatalf("PF holds %v behind the crash, want %v", inPF, want)
+				rt.Fatalf("PF holds %v after the crash, want %v", inPF, want)
 			}
 		}
 	})

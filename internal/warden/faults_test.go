@@ -76,7 +76,7 @@ func TestStatesFollowAFlood(t *testing.T) {
 	}
 	h.restart(t0)
 	if n := len(h.Desired()); n != bans {
-		t.Errorf("%d desired behind a restart, want %d", n, bans)
+		t.Errorf("%d desired after a restart, want %d", n, bans)
 	}
 	h.commit() // takes note that PF has them all
 	h.commit()

@@ -38,7 +38,7 @@ func TestUnwrittenIsBounded(t *testing.T) {
 			t.Fatal("the ledger was written")
 		}
 		if n := h.Unwritten(); n > room {
-			t.Fatalf("%d bytes wait behind %d bans, want %d at most", n, i+1, room)
+			t.Fatalf("%d bytes wait after %d bans, want %d at most", n, i+1, room)
 		}
 	}
 	for _, e := range h.events { // logs, metrics and actions hear the whole story all the same

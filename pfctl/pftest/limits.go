@@ -61,7 +61,7 @@ func (pf *PF) tableRoom(n int) bool {
 	return !set || pf.kernelTables()+n <= limit
 }
 
-// parseLimits reads "limit NAME N" and "limit { NAME N, … }" behind "set". bad is what was not understood.
+// parseLimits reads "limit NAME N" and "limit { NAME N, … }" after "set". bad is what was not understood.
 func (pf *PF) parseLimits(words []string) (limits []Limit, bad string) {
 	words = words[1:]
 	if len(words) > 2 && words[0] == "{" {

@@ -4,7 +4,7 @@ import (
 	"strconv"
 )
 
-// tail reads everything of a rule behind its action, and expands its lists into rules.
+// tail reads everything of a rule after its action, and expands its lists into rules.
 func (p *parser) tail(r *rule) ([]*rule, error) {
 	if p.word("in") {
 		r.Dir = "in"

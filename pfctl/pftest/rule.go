@@ -124,7 +124,7 @@ func (pf *PF) portText(n uint16, names bool) string {
 	return strconv.Itoa(int(n))
 }
 
-// sideText prints one end of a rule. count gives the number that -vv prints behind a table's name.
+// sideText prints one end of a rule. count gives the number that -vv prints after a table's name.
 func (pf *PF) sideText(s side, names bool, count func(table string) string) string {
 	var b strings.Builder
 	if s.Not {

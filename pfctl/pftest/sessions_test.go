@@ -18,7 +18,7 @@ import (
 // TestSessions runs the commands of testdata/sessions/*.in through the stand-in of each system and compares all that it prints with
 // NAME.PROFILE. The answers were checked against each system's pfctl.c, pfctl_table.c, pfctl_parser.c, parse.y and pf_table.c.
 //
-// A line is a command line of pfctl, with its standard input behind " < " (";" ends a line of it), or "pkt …" and "time …" as
+// A line is a command line of pfctl, with its standard input after " < " (";" ends a line of it), or "pkt …" and "time …" as
 // pfpkt takes them, or "# …". Words in single quotes are one argument.
 func TestSessions(t *testing.T) {
 	ins, err := filepath.Glob("testdata/sessions/*.in")

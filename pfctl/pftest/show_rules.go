@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// tableCount is the number that -vv prints behind a table's name in a rule.
+// tableCount is the number that -vv prints after a table's name in a rule.
 func (c *call) tableCount(anchor string) func(string) string {
 	if !c.numbers() {
 		return nil

@@ -78,7 +78,7 @@ func TestGrown(t *testing.T) {
 		{"a line more", func() error { return add("b\n") }, true, "b\n", 0},
 		{"a line more, and perhaps something else", func() error { return add("c\n") }, false, "c\n", 1},
 		{"begun anew", func() error { return errors.Join(os.Truncate(path, 0), add("d\n")) }, true, "d\n", 1},
-		{"a line more behind that", func() error { return add("e\n") }, true, "e\n", 0},
+		{"a line more after that", func() error { return add("e\n") }, true, "e\n", 0},
 		{"rotated, of which only the write was told", func() error { return errors.Join(add("f\n"), os.Rename(path, path+".1"), add("g\n")) }, true, "f\n", 0},
 		{"rotated", func() error { return nil }, false, "g\n", 1},
 		{"a line more while the file before is still read", func() error { return add("h\n") }, true, "h\n", 1},

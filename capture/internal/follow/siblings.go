@@ -226,7 +226,7 @@ func (p *path) findStored(now time.Time, st os.FileInfo) {
 }
 
 // findMissed finds the files that stood at the path after f and were renamed before they were seen: those that the
-// rotation's numbers or dates place behind f. Files may be renamed on while it looks; it looks again until they stand still.
+// rotation's numbers or dates place after f. Files may be renamed on while it looks; it looks again until they stand still.
 func (p *path) findMissed(f *File, now time.Time) {
 	for range 20 {
 		own, all, ok := p.placeOf(f)

@@ -62,7 +62,7 @@ func (w *Follower) Stats() []Stats {
 	return out
 }
 
-// Positions says where reading would go on after a restart: behind all that the sink has committed. One a path.
+// Positions says where reading would go on after a restart: after all that the sink has committed. One a path.
 func (w *Follower) Positions() []capture.Position {
 	w.mu.Lock()
 	defer w.mu.Unlock()

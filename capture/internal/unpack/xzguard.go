@@ -15,7 +15,7 @@ type xzGuard struct {
 	want  int                  // bytes to gather
 	got   []byte               // gathered
 	skip  int64                // bytes to let pass before gathering
-	check int64                // bytes of the check behind each block
+	check int64                // bytes of the check after each block
 	data  int64                // bytes of the block's data so far
 	count uint64               // numbers of the index that are still to come
 	index int64                // bytes of the index so far

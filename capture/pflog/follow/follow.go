@@ -97,13 +97,13 @@ func (w *Follower) Run(ctx context.Context, emit func(*capture.Packet) error) er
 	return nil
 }
 
-// Next gives the position behind the packet that is being emitted. It may be called from within emit only.
+// Next gives the position after the packet that is being emitted. It may be called from within emit only.
 func (w *Follower) Next() capture.Position { return w.cur.Position(w.pkt.Offset) }
 
 // Looked tells whether the file was looked for: what is written from then on is read.
 func (w *Follower) Looked() bool { return w.files.Looked() }
 
-// Position says where reading would go on after a restart: behind all packets for which emit returned. It is zero before
+// Position says where reading would go on after a restart: after all packets for which emit returned. It is zero before
 // anything was read, unless one was given.
 func (w *Follower) Position() capture.Position {
 	for _, p := range w.files.Positions() {

@@ -107,7 +107,7 @@ func TestRotationWhileStopped(t *testing.T) {
 	}
 }
 
-// The positions given with each packet resume exactly behind it.
+// The positions given with each packet resume exactly after it.
 func TestResumeBehindEveryPacket(t *testing.T) {
 	w := newWorld(t)
 	w.append("pflog", w.file(1, 2, 3))

@@ -52,7 +52,7 @@ func (p *parser) field(t token) (Filter, error) {
 	return nil, nil
 }
 
-// argument takes the primitive's word and the one behind it, whatever it is.
+// argument takes the primitive's word and the one after it, whatever it is.
 func (p *parser) argument(expected string) (string, token, error) {
 	primitive := p.take()
 	t := p.take()
@@ -60,7 +60,7 @@ func (p *parser) argument(expected string) (string, token, error) {
 	case word, quoted:
 		return t.text, t, nil
 	}
-	return "", t, p.fail(t, "expected %s behind %q, found %s", expected, primitive.text, t)
+	return "", t, p.fail(t, "expected %s after %q, found %s", expected, primitive.text, t)
 }
 
 // number takes the primitive's word and a number or the word that stands for a special one.
@@ -79,7 +79,7 @@ func (p *parser) number(special string, value uint32) (uint32, error) {
 	return uint32(n), nil
 }
 
-// parseUint reads decimal, or hexadecimal behind 0x.
+// parseUint reads decimal, or hexadecimal after 0x.
 func parseUint(s string, size int) (uint64, error) {
 	if hex, found := strings.CutPrefix(s, "0x"); found {
 		return strconv.ParseUint(hex, 16, size)
@@ -189,7 +189,7 @@ func (p *parser) flags() (Filter, error) {
 		}
 	}
 	if want&^mask != 0 {
-		return nil, p.fail(t, "%s can never match: flags in front of the slash are missing behind it", t)
+		return nil, p.fail(t, "%s can never match: flags in front of the slash are missing after it", t)
 	}
 	return func(p *capture.Packet) bool { return p.Has&capture.HasTCPFlags != 0 && p.TCPFlags&mask == want }, nil
 }

@@ -5,7 +5,7 @@
 // tightest, and "and" and "or" are equal and associate to the left. As there too, a value alone after "and" or "or" repeats
 // the qualifiers before it: "tcp dst port 22 or 23".
 //
-//	ip ip6 tcp udp icmp icmp6         version or transport protocol, behind IPv6 extension headers
+//	ip ip6 tcp udp icmp icmp6         version or transport protocol, after IPv6 extension headers
 //	proto NAME|NUMBER                 IP protocol
 //	[src|dst] host ADDR               also without "host", and "src or dst", "src and dst"
 //	[src|dst] net PREFIX              10.0.0.0/8, 10/8, 10, 192.168, 2001:db8::/32, 10.0.0.0 mask 255.0.0.0

@@ -195,11 +195,11 @@ func (q *qualifiers) fits(text string) bool {
 	return isAddress(text)
 }
 
-// value parses the value behind the qualifiers.
+// value parses the value after the qualifiers.
 func (p *parser) value(q qualifiers) (Filter, error) {
 	t := p.take()
 	if t.kind != word && t.kind != quoted {
-		return nil, p.fail(t, "expected a value behind %q, found %s", q.kind, t)
+		return nil, p.fail(t, "expected a value after %q, found %s", q.kind, t)
 	}
 	p.last = &q
 	switch q.kind {

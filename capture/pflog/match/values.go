@@ -44,7 +44,7 @@ func parseNet(s string) (netip.Prefix, error) {
 	}
 	prefix := netip.PrefixFrom(address, bits)
 	if prefix != prefix.Masked() {
-		return netip.Prefix{}, fmt.Errorf("%q has bits set behind its length; did you mean %s?", s, prefix.Masked())
+		return netip.Prefix{}, fmt.Errorf("%q has bits set after its length; did you mean %s?", s, prefix.Masked())
 	}
 	return prefix, nil
 }

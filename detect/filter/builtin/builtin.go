@@ -148,7 +148,7 @@ func syslogPrefix(daemon string) string {
 
 const (
 	syslogHead = `(?:<\d{1,3}>(?:1 )?)? ?(?:<\w+\.\w+> )?(?:[^\s<>\[\]]+ )?` // before a daemon's name
-	syslogBare = ` (?:\d+|-) \S+ (?:-|\[[^\]]*\])`                           // behind it, in RFC 5424
+	syslogBare = ` (?:\d+|-) \S+ (?:-|\[[^\]]*\])`                           // after it, in RFC 5424
 )
 
 const content = `<F-CONTENT>.+</F-CONTENT>$`

@@ -81,7 +81,7 @@ func servers() map[string]server {
 }
 
 // texts are what a client may choose to be taken for somebody else: every run of words of every line that his server may write about the innocent, with and
-// without what closes the field that he fills, and whole lines behind whatever could end one.
+// without what closes the field that he fills, and whole lines after whatever could end one.
 func (s server) texts() (list []string) {
 	closers := []string{"", "'", `"`, `">`, ">", "]", ")", "`", `', `, `", `, `\`, ` `}
 	for _, m := range s.messages {

@@ -109,7 +109,7 @@ func TestInjection(t *testing.T) {
 		{"vsftpd: name of a file", "vsftpd", `Sun Nov 22 15:00:00 2026 [pid 1] [ftp] FAIL MKDIR: Client "1.2.3.4", "/x] FAIL LOGIN: Client "5.6.7.8"`, true},
 		{"vsftpd: credit by the name of a file", "vsftpd", `Sun Nov 22 15:00:00 2026 [pid 1] [ftp] OK DELETE: Client "1.2.3.4", "/x] OK LOGIN: Client "5.6.7.8"`, true},
 		{"vsftpd: forged credit", "vsftpd", `Sun Nov 22 15:00:00 2026 [pid 1] [x] OK LOGIN: Client "5.6.7.8"] FAIL LOGIN: Client "1.2.3.4"`, false},
-		{"ftpd: name behind the address", "ftpd", "Nov 22 15:20:08 vm ftpd[1]: FTP LOGIN FAILED FROM 1.2.3.4, FTP LOGIN FAILED FROM 5.6.7.8", false},
+		{"ftpd: name after the address", "ftpd", "Nov 22 15:20:08 vm ftpd[1]: FTP LOGIN FAILED FROM 1.2.3.4, FTP LOGIN FAILED FROM 5.6.7.8", false},
 		{"smtpd: command names an address", "smtpd", `Nov 22 15:20:08 vm smtpd[1]: 0123456789abcdef smtp event=failed-command address=1.2.3.4 host=x command="AUTH PLAIN address=5.6.7.8 host=y command=" result="535 Authentication failed"`, false},
 		{"named: queried name", "named", "22-Nov-2026 15:00:00.000 security: info: client @0x7f 1.2.3.4#4242 (5.6.7.8#1): query (cache) 'client 5.6.7.8#1 (x): query 'a' denied/A/IN' denied", false},
 		{"escaped line end", "sshd", sys + `Failed password for invalid user x\nNov 22 15:20:08 vm sshd[1]: Failed password for root from 5.6.7.8 port 22 ssh2 from 1.2.3.4 port 50 ssh2`, false},

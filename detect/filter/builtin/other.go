@@ -22,7 +22,7 @@ func ftpd(o *Options) filter.Definition {
 }
 
 // vsftpd reads its own log and what PAM says of it. The user's name stands before the address in both. It may hold quotes, but not one with a comma
-// behind it: so ends the address in all other lines of that log, in which a client's text follows (the password of an anonymous log-in, a file's name).
+// after it: so ends the address in all other lines of that log, in which a client's text follows (the password of an anonymous log-in, a file's name).
 func vsftpd(o *Options) filter.Definition {
 	const user = `<F-USER>(?:[^"]|"+[^",])*"*</F-USER>`
 	return filter.Definition{

@@ -19,7 +19,7 @@ const (
 	daysLong         = `monday|tuesday|wednesday|thursday|friday|saturday|sunday`
 )
 
-// directive expands what stands behind a percent sign. fold says that it holds words, so that case must not matter.
+// directive expands what stands after a percent sign. fold says that it holds words, so that case must not matter.
 func directive(name string, decades string) (regex string, fold, ok bool) {
 	group := func(name, body string) string { return "(?P<" + name + ">" + body + ")" }
 	switch name {

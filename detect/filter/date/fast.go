@@ -86,7 +86,7 @@ func (p *scanner) year() (int, verdict) {
 	return 2000 + 10*int(p.s[p.i-2]-'0') + int(p.s[p.i-1]-'0'), yes
 }
 
-// clock reads H:M:S and a fraction behind one of the bytes in points. It is unsure where a word goes on behind it.
+// clock reads H:M:S and a fraction after one of the bytes in points. It is unsure where a word goes on after it.
 func (p *scanner) clock(f *stamp, maxHour int, points string) verdict {
 	var ok [3]bool
 	f.hour, ok[0] = p.number()
@@ -212,7 +212,7 @@ func matchISO(s string, i int) (found, verdict) {
 	return found{start: i, end: p.i, cut: i, cutEnd: p.i, stamp: f, valid: true}, yes
 }
 
-// matchSyslog reads "Jan  2 15:04:05", with a weekday before and a fraction and a year behind it.
+// matchSyslog reads "Jan  2 15:04:05", with a weekday before and a fraction and a year after it.
 func matchSyslog(s string, i int) (found, verdict) {
 	p := scanner{s, i}
 	var f stamp

@@ -14,7 +14,7 @@ type steady struct {
 	sameDay  bool   // it was the same but for its clock
 	before   []byte // what stands before the clock, from the beginning of the line
 	point    byte   // between the clock and the fraction
-	fraction int    // digits behind the point; 0: there is no fraction
+	fraction int    // digits after the point; 0: there is no fraction
 	behind   []byte // what of the stamp stands behind those: a year, a zone
 }
 

@@ -112,7 +112,7 @@ func FuzzSteady(f *testing.F) {
 			want, wantOK := slow.Find(line, 0)
 			got.Repeated, got.SameDay = false, false
 			if gotOK != wantOK || gotOK && (fmt.Sprint(*got.stamp) != fmt.Sprint(*want.stamp) || got.Start != want.Start || got.End != want.End || got.Valid != want.Valid || got.Pattern != want.Pattern) {
-				t.Fatalf("%q behind %q: remembered %+v, read %+v", line, first, got, want)
+				t.Fatalf("%q after %q: remembered %+v, read %+v", line, first, got, want)
 			}
 		}
 	})

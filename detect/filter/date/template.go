@@ -262,7 +262,7 @@ func (c *compiler) regex(t *template, body string) (regex string, fold bool, err
 	case body == "TAI64N":
 		t.family = tai64n
 		return `(@[0-9a-f]{24})`, false, nil
-	case (body == "EPOCH" || body == "LEPOCH") && t.anchored: // behind {^LN-BEG}
+	case (body == "EPOCH" || body == "LEPOCH") && t.anchored: // after {^LN-BEG}
 		return `((?P<square>(?<=^\[))?` + number + `)(?(square)(?=\]))`, false, nil
 	case body == "EPOCH" || body == "LEPOCH": // at the beginning, in brackets there, or inside of an audit record's stamp
 		return `((?:^|(?P<square>(?<=^\[))|(?P<audit>(?<=\baudit\()))` + number + `)(?:(?(audit)(?=:\d+\)))|(?(square)(?=\])))`, false, nil
@@ -303,7 +303,7 @@ func hasClock(s string) bool {
 	return false
 }
 
-// search finds the template in line[from:to]; what stands before from is seen, what stands behind to is not.
+// search finds the template in line[from:to]; what stands before from is seen, what stands after to is not.
 func (t *template) search(line string, from, to int) (found, bool) {
 	text := line[:to]
 	everywhere := t.fast == nil || t.fastSkip < 0

@@ -109,7 +109,7 @@ func (m *Matcher) build(sets []Set) {
 	for c := 'a'; c <= 'z'; c++ {
 		m.classes[c-'a'+'A'] = m.classes[c]
 	}
-	m.stride = uint32(count) + 1 // behind the classes, an accepting state keeps the number of its outputs
+	m.stride = uint32(count) + 1 // after the classes, an accepting state keeps the number of its outputs
 	m.number(nodes, m.transitions(nodes))
 }
 

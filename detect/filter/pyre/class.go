@@ -6,7 +6,7 @@ import (
 	"unicode/utf8"
 )
 
-// escape parses behind a backslash outside of a class.
+// escape parses after a backslash outside of a class.
 func (p *parser) escape(f flags) (*node, error) {
 	if !p.more() {
 		return nil, p.fail("bad escape (end of pattern)")
@@ -46,7 +46,7 @@ func (p *parser) escape(f flags) (*node, error) {
 	return &node{kind: kLiteral, flags: f, r: it.lo}, nil
 }
 
-// escaped parses what may stand behind a backslash both in and outside of a class.
+// escaped parses what may stand after a backslash both in and outside of a class.
 func (p *parser) escaped() (item, error) {
 	if !p.more() {
 		return item{}, p.fail("bad escape (end of pattern)")
@@ -105,7 +105,7 @@ func (p *parser) hex(n int) (item, error) {
 	return item{lo: rune(v), hi: rune(v)}, nil
 }
 
-// class parses behind an opening bracket.
+// class parses after an opening bracket.
 func (p *parser) class(f flags) (*node, error) {
 	n := &node{kind: kClass, flags: f, negated: p.accept("^")}
 	for first := true; ; first = false {

@@ -1,6 +1,6 @@
 package pyre
 
-// demands notes which text a group calls for: where every match must pass a conditional on the group that lies behind it, and the
+// demands notes which text a group calls for: where every match must pass a conditional on the group that lies after it, and the
 // conditional's first branch is plain text, a group that took part is in vain unless that text is still to come. taken are the
 // groups that lie before, at places where the machine goes on to whatever follows.
 func (a *assembler) demands(n *node, taken map[int]bool) {

@@ -133,13 +133,13 @@ func onlyAtBegin(n *node) bool {
 	return false
 }
 
-// analyser finds which bytes can come first behind each instruction.
+// analyser finds which bytes can come first after each instruction.
 type analyser struct {
 	*assembler
 	known map[int32]*byteSet
 }
 
-// everyByte is the set of an instruction behind which anything may come, or nothing at all.
+// everyByte is the set of an instruction after which anything may come, or nothing at all.
 func everyByte() (s byteSet) {
 	for i := range s {
 		s[i] = true

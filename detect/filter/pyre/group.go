@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// group parses behind an opening parenthesis. It returns nil for what stands for nothing: comments and flags.
+// group parses after an opening parenthesis. It returns nil for what stands for nothing: comments and flags.
 func (p *parser) group(f *flags) (*node, error) {
 	start := p.pos
 	if !p.accept("?") {

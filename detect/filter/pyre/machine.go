@@ -274,7 +274,7 @@ func (in *inst) end(text string, pos int) int {
 	return pos
 }
 
-// choose takes the best end of a span between lo and end behind which the pattern may go on, and remembers the others.
+// choose takes the best end of a span between lo and end after which the pattern may go on, and remembers the others.
 func (in *inst) choose(m *Scratch, pc int32, lo, end int) (pos int, ok bool) {
 	text := m.text
 	switch {

@@ -28,10 +28,10 @@ const (
 	opString           // text
 	opFold             // text, in lower case, compared without case
 	opSet              // one byte of set
-	opSpan             // min to max bytes of set; next and follow say what must come behind them
+	opSpan             // min to max bytes of set; next and follow say what must come after them
 	opJump             // to x
 	opSplit            // x, or else y; set and follow say which bytes can begin them
-	opSave             // slot n; text, if there is one, must come anywhere behind
+	opSave             // slot n; text, if there is one, must come anywhere after
 	opBegin            // \A, and ^ without multi-line mode
 	opLineBegin        // ^ in multi-line mode
 	opEnd              // $ without multi-line mode
@@ -64,7 +64,7 @@ type assembler struct {
 	code  []inst
 	fails bool // the pattern holds something that the machine cannot do
 	sets  map[byteSet]*byteSet
-	later map[int]string // by group: what must come anywhere behind it once it took part
+	later map[int]string // by group: what must come anywhere after it once it took part
 }
 
 // assemble returns nil if the pattern holds something that the machine cannot do.

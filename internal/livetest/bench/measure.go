@@ -185,7 +185,7 @@ func (b *bench) measureRestart() error {
 	}
 	took := time.Since(began).Round(time.Millisecond)
 	if got := h.inTable(); got != b.restart {
-		return fmt.Errorf("behind a restart the table holds %d addresses, want %d", got, b.restart)
+		return fmt.Errorf("after a restart the table holds %d addresses, want %d", got, b.restart)
 	}
 	fmt.Printf("pfwarden: restart with %d bans, PF has them: compared and answering after %v\n", b.restart, took)
 	b.promise("a restart", took, promiseRestart)
@@ -207,7 +207,7 @@ func (b *bench) measureRestart() error {
 		return err
 	}
 	if got := h.inTable(); got != b.restart {
-		return fmt.Errorf("behind a reboot the table holds %d addresses, want %d", got, b.restart)
+		return fmt.Errorf("after a reboot the table holds %d addresses, want %d", got, b.restart)
 	}
 	took = last.Sub(began).Round(time.Millisecond)
 	fmt.Printf("pfwarden: restart with %d bans, PF has lost them: all in the table after %v\n", b.restart, took)

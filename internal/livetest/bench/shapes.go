@@ -46,7 +46,7 @@ func (b *bench) compareShapes() error {
 }
 
 // warmUp is how many bans of each shape do not count; betweenShapes leaves pfctl's budget of four table runs a second untouched, and is long
-// enough for the runs behind a ban, which kill states.
+// enough for the runs after a ban, which kill states.
 const (
 	warmUp        = 5
 	betweenShapes = 150 * time.Millisecond
