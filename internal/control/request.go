@@ -60,6 +60,16 @@ func decode[T any](r *http.Request) (T, error) {
 	return body, nil
 }
 
+// decodeOrder reads a body and what it orders.
+func decodeOrder[B interface{ order() (O, error) }, O any](r *http.Request) (O, error) {
+	b, err := decode[B](r)
+	if err != nil {
+		var none O
+		return none, err
+	}
+	return b.order()
+}
+
 // ParsePrefix reads an address or a prefix as people write it: an IPv4 address inside an IPv6 one is taken out, host bits of a
 // prefix are cleared. Zones are refused, since PF's tables have none.
 func ParsePrefix(s string) (netip.Prefix, error) {

@@ -173,11 +173,7 @@ func (s *Server) Handler() http.Handler {
 }
 
 func (s *Server) ban(ctx context.Context, by string, r *http.Request) (any, error) {
-	b, err := decode[banBody](r)
-	if err != nil {
-		return nil, err
-	}
-	o, err := b.order()
+	o, err := decodeOrder[banBody, BanOrder](r)
 	if err != nil {
 		return nil, err
 	}
@@ -185,11 +181,7 @@ func (s *Server) ban(ctx context.Context, by string, r *http.Request) (any, erro
 }
 
 func (s *Server) unban(ctx context.Context, by string, r *http.Request) (any, error) {
-	b, err := decode[unbanBody](r)
-	if err != nil {
-		return nil, err
-	}
-	o, err := b.order()
+	o, err := decodeOrder[unbanBody, UnbanOrder](r)
 	if err != nil {
 		return nil, err
 	}
