@@ -112,110 +112,57 @@ func (c *fail2banClient) server(ctx context.Context, args []string) error {
 	return c.start(ctx)
 }
 
-// longOptions are fail2ban-client's long options; true wants a value.
-var longOptions = map[string]bool{
-	"loglevel": true, "logtarget": true, "syslogsocket": true, "conf": true, "pidfile": true, "pname": true, "socket": true, "timeout": true,
-	"str2sec": true, "test": false, "async": false, "help": false, "version": false, "dp": false, "dump-pretty": false,
-}
-
-// optionsOf takes options and their values apart, as getopt(3) does: short ones may stand together, long ones may be cut short.
-func optionsOf(args []string) (list [][2]string, rest []string, ok bool) {
-	for len(args) > 0 {
-		a := args[0]
-		args = args[1:]
-		switch {
-		case a == "--":
-			return list, args, true
-		case a == "-" || !strings.HasPrefix(a, "-"):
-			return list, append([]string{a}, args...), true
-		case strings.HasPrefix(a, "--"):
-			name, value, joined := strings.Cut(a[2:], "=")
-			wants, known := longOptions[name]
-			if !known {
-				var like []string
-				for n := range longOptions {
-					if strings.HasPrefix(n, name) {
-						like = append(like, n)
-					}
-				}
-				if len(like) != 1 {
-					return nil, nil, false
-				}
-				name, wants = like[0], longOptions[like[0]]
-			}
-			if !wants && joined {
-				return nil, nil, false
-			}
-			if wants && !joined {
-				if len(args) == 0 {
-					return nil, nil, false
-				}
-				value, args = args[0], args[1:]
-			}
-			list = append(list, [2]string{"--" + name, value})
-		default:
-			for i := 1; i < len(a); i++ {
-				option, value := "-"+a[i:i+1], ""
-				switch {
-				case strings.Contains("csp", a[i:i+1]):
-					if value = a[i+1:]; value == "" {
-						if len(args) == 0 {
-							return nil, nil, false
-						}
-						value, args = args[0], args[1:]
-					}
-					i = len(a)
-				case !strings.Contains("hxfbdtviqV", a[i:i+1]):
-					return nil, nil, false
-				}
-				list = append(list, [2]string{option, value})
-			}
-		}
+// clientOptions are fail2ban-client's options.
+func clientOptions() []option {
+	return []option{
+		{"conf", 'c', true}, {"socket", 's', true}, {"pidfile", 'p', true}, {"pname", 0, true}, {"loglevel", 0, true}, {"logtarget", 0, true},
+		{"syslogsocket", 0, true}, {"timeout", 0, true}, {"str2sec", 0, true}, {"test", 't', false}, {"async", 0, false}, {"help", 'h', false},
+		{"version", 0, false}, {"", 'V', false}, {"", 'd', false}, {"dp", 0, false}, {"dump-pretty", 0, false}, {"", 'f', false}, {"", 'b', false},
+		{"", 'i', false}, {"", 'x', false}, {"", 'v', false}, {"", 'q', false},
 	}
-	return list, nil, true
 }
 
 // options reads the options before the command. done: they were all that was asked.
 func (c *fail2banClient) options(args []string) (rest []string, done bool, err error) {
 	c.dir, c.socket = "/etc/fail2ban", os.Getenv("PFWARDEN_SOCKET")
 	level := ""
-	list, rest, ok := optionsOf(args)
-	if !ok {
+	list, rest, err := getopt(clientOptions(), args)
+	if err != nil {
 		c.usage()
 		return nil, true, c.initFailed("")
 	}
 	for _, o := range list {
-		switch name, v := o[0], o[1]; name {
-		case "-h", "--help":
+		switch v := o.value; o.name {
+		case "help":
 			c.usage()
 			return nil, true, nil
-		case "-V":
+		case "V":
 			fmt.Fprintln(c.streams.Out, daemon.Fail2banVersion+".1")
 			return nil, true, nil
-		case "--version":
+		case "version":
 			fmt.Fprintln(c.streams.Out, "Fail2Ban v"+daemon.Fail2banVersion)
 			return nil, true, nil
-		case "--str2sec":
+		case "str2sec":
 			return nil, true, c.seconds(v)
-		case "--timeout":
+		case "timeout":
 			if _, err := fail2ban.Seconds(v); err != nil {
 				return nil, true, c.initFailed(timeFault(v, err))
 			}
-		case "-c", "--conf":
+		case "conf":
 			c.dir, c.given = v, true
-		case "-s", "--socket":
+		case "socket":
 			c.socket = v
-		case "-d", "--dp", "--dump-pretty":
-			c.dump, c.pretty = true, name != "-d"
-		case "-t", "--test":
+		case "d", "dp", "dump-pretty":
+			c.dump, c.pretty = true, o.name != "d"
+		case "test":
 			c.test = true
-		case "-f":
+		case "f":
 			c.foreground = true
-		case "-b":
+		case "b":
 			c.foreground = false
-		case "-i":
+		case "i":
 			c.interactive = true
-		case "--loglevel":
+		case "loglevel":
 			level = v
 		}
 	}

@@ -18,15 +18,9 @@ type regexOptions struct {
 	noMissed, noIgnored, raw, first, verboseDate      bool
 }
 
-// regexSwitch is one of fail2ban-regex's options.
-type regexSwitch struct {
-	long  string
-	short byte // 0: it has none
-	value bool // a value follows
-}
-
-func regexSwitches() []regexSwitch {
-	return []regexSwitch{
+// regexSwitches are fail2ban-regex's options.
+func regexSwitches() []option {
+	return []option{
 		{"config", 'c', true}, {"datepattern", 'd', true}, {"timezone", 0, true}, {"TZ", 0, true}, {"encoding", 'e', true}, {"raw", 'r', false},
 		{"usedns", 0, true}, {"maxlines", 'L', true}, {"journalmatch", 'm', true}, {"log-level", 'l', true}, {"machine-version", 'V', false},
 		{"verbose", 'v', false}, {"verbosity", 0, true}, {"verbose-date", 0, false}, {"VD", 0, false}, {"debuggex", 'D', false},
@@ -36,116 +30,10 @@ func regexSwitches() []regexSwitch {
 	}
 }
 
-// longSwitch finds a switch by its name, or by the beginning of no other's.
-func longSwitch(name string) (regexSwitch, error) {
-	var like []regexSwitch
-	for _, s := range regexSwitches() {
-		if s.long == name {
-			return s, nil
-		}
-		if strings.HasPrefix(s.long, name) {
-			like = append(like, s)
-		}
-	}
-	if len(like) != 1 {
-		return regexSwitch{}, fmt.Errorf("no such option: --%s", name)
-	}
-	return like[0], nil
-}
-
-func shortSwitch(letter byte) (regexSwitch, error) {
-	for _, s := range regexSwitches() {
-		if s.short == letter {
-			return s, nil
-		}
-	}
-	return regexSwitch{}, fmt.Errorf("no such option: -%c", letter)
-}
-
-// given is a switch on the command line, by its long name.
-type given struct{ name, value string }
-
-// arguments reads a command line as Python's optparse does: switches and their values may stand anywhere in it.
-type arguments struct {
-	left []string
-	list []given
-	rest []string // what is no switch
-}
-
-func parseArguments(args []string) (list []given, rest []string, err error) {
-	a := arguments{left: args}
-	for len(a.left) > 0 && err == nil {
-		word := a.left[0]
-		a.left = a.left[1:]
-		switch {
-		case word == "--":
-			a.rest, a.left = append(a.rest, a.left...), nil
-		case strings.HasPrefix(word, "--"):
-			err = a.long(word[2:])
-		case strings.HasPrefix(word, "-") && word != "-":
-			err = a.short(word[1:])
-		default:
-			a.rest = append(a.rest, word)
-		}
-	}
-	return a.list, a.rest, err
-}
-
-// value takes the next argument as the value of an option.
-func (a *arguments) value(option string) (string, error) {
-	if len(a.left) == 0 {
-		return "", fmt.Errorf("%s option requires 1 argument", option)
-	}
-	v := a.left[0]
-	a.left = a.left[1:]
-	return v, nil
-}
-
-// long reads --NAME, --NAME=VALUE, or --NAME and the next argument.
-func (a *arguments) long(word string) error {
-	name, value, joined := strings.Cut(word, "=")
-	s, err := longSwitch(name)
-	switch {
-	case err != nil:
-		return err
-	case s.value && !joined:
-		if value, err = a.value("--" + s.long); err != nil {
-			return err
-		}
-	case !s.value && joined:
-		return fmt.Errorf("--%s option does not take a value", s.long)
-	}
-	a.list = append(a.list, given{s.long, value})
-	return nil
-}
-
-// short reads letters after one dash: those of switches, and one that takes a value with the rest of the word or the next argument.
-func (a *arguments) short(letters string) error {
-	for i := range len(letters) {
-		s, err := shortSwitch(letters[i])
-		if err != nil {
-			return err
-		}
-		if !s.value {
-			a.list = append(a.list, given{name: s.long})
-			continue
-		}
-		value := letters[i+1:]
-		if value == "" {
-			if value, err = a.value("-" + letters[i:]); err != nil {
-				return err
-			}
-		}
-		a.list = append(a.list, given{s.long, value})
-		return nil
-	}
-	return nil
-}
-
 // parseRegexOptions reads the command line. done: everything was said.
 func parseRegexOptions(args []string, streams stdio) (o regexOptions, done bool, err error) {
 	o.dir, o.encoding = "/etc/fail2ban", "UTF-8"
-	list, rest, err := parseArguments(args)
+	list, rest, err := optparse(regexSwitches(), args)
 	for i := 0; i < len(list) && err == nil; i++ {
 		if done, err := o.tell(list[i], streams); done {
 			return o, true, err
