@@ -78,10 +78,18 @@ func TestMayImport(t *testing.T) {
 	}
 }
 
-// TestWhoRunsPrograms: other programs are started by three rooms only. Tests may, and what measures the whole house. The files named here start this program once more: as the
-// worker, as the process that runs commands, to read a configuration, to bind a capture, and as the daemon that fail2ban-client is asked to start.
+// TestWhoRunsPrograms: other programs are started by three rooms only. Tests may, and what measures the whole house. The files named here start
+// this program once more: as the worker, as the process that runs commands, to read a configuration, to bind a capture, and as the daemon that
+// fail2ban-client is asked to start.
 func TestWhoRunsPrograms(t *testing.T) {
-	itself := []string{"internal/privsep/ask.go", "internal/privsep/parent.go", "internal/privsep/companion.go", "internal/privsep/capture.go", "cmd/pfwarden/fail2banclient.go"}
+	itself := []string{
+		"internal/privsep/ask.go",
+		"internal/privsep/parent.go",
+		"internal/privsep/parentstart.go",
+		"internal/privsep/companion.go",
+		"internal/privsep/capture.go",
+		"cmd/pfwarden/fail2banclient.go",
+	}
 	for _, f := range sources(t) {
 		if f.isTest || in(f.folder, "pfctl", "internal/hooks", "internal/screen", "internal/livetest", "internal/testkit") || slices.Contains(itself, f.name) {
 			continue
