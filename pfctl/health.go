@@ -327,9 +327,15 @@ func (d *Driver) callHealth() HealthItem {
 	case d.probe.callErr != nil:
 		return HealthItem{"anchor", false, "the main ruleset cannot be read: " + d.probe.callErr.Error(), ""}
 	case !c.Found:
-		return HealthItem{"anchor", false, "the main ruleset does not call our anchor: everything loads and nothing is filtered", line + "   # in pf.conf, above any \"pass quick\""}
+		return HealthItem{
+			"anchor", false, "the main ruleset does not call our anchor: everything loads and nothing is filtered",
+			line + "   # in pf.conf, above any \"pass quick\"",
+		}
 	case c.Before != "":
-		return HealthItem{"anchor", false, "a quick pass rule stands above our anchor, so packets never reach it: " + c.Before, line + "   # in pf.conf, above that rule"}
+		return HealthItem{
+			"anchor", false, "a quick pass rule stands above our anchor, so packets never reach it: " + c.Before,
+			line + "   # in pf.conf, above that rule",
+		}
 	case c.Narrow != "":
 		return HealthItem{"anchor", true, "our anchor is called for some packets only: " + c.Line, ""}
 	}
@@ -346,9 +352,18 @@ func (d *Driver) limitHealth() HealthItem {
 	fix := fmt.Sprintf("set limit table-entries %d   # in pf.conf", max(400000, 4*desired))
 	switch {
 	case full:
-		return HealthItem{"limit", false, fmt.Sprintf("pf has no room for %d of %d addresses, which it does not block: its limit is %d table entries, of which a twentieth is left to others", over, desired, limit), fix}
+		return HealthItem{
+			"limit", false,
+			fmt.Sprintf("pf has no room for %d of %d addresses, which it does not block: its limit is %d table entries, of which a twentieth is left to others",
+				over, desired, limit),
+			fix,
+		}
 	case limit > 0 && 2*desired > limit:
-		return HealthItem{"limit", false, fmt.Sprintf("%d addresses are more than half of pf's limit of %d table entries; a replace needs room for old and new", desired, limit), fix}
+		return HealthItem{
+			"limit", false,
+			fmt.Sprintf("%d addresses are more than half of pf's limit of %d table entries; a replace needs room for old and new", desired, limit),
+			fix,
+		}
 	case limit == 0:
 		return HealthItem{"limit", true, "pf's limit of table entries is not known", ""}
 	}

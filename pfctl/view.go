@@ -128,7 +128,8 @@ func (d *Driver) verdict(v View, call Call) (bool, string) {
 	case !v.Enabled:
 		return false, "No: pf is disabled, so no packet is filtered. Enable it with: pfctl -e"
 	case !call.Found:
-		return false, fmt.Sprintf("No: the main ruleset does not call our anchor, so its rules are never read. Add to pf.conf, above any \"pass quick\": anchor \"%s\"", v.Anchor)
+		return false, fmt.Sprintf("No: the main ruleset does not call our anchor, so its rules are never read. Add to pf.conf, above any \"pass quick\": anchor \"%s\"",
+			v.Anchor)
 	case call.Before != "":
 		return false, "No: a quick pass rule stands above our anchor, so packets never reach it: " + call.Before
 	case len(v.Rules) == 0:
@@ -142,7 +143,8 @@ func (d *Driver) verdict(v View, call Call) (bool, string) {
 		return true, fmt.Sprintf("In part: pf is enabled, but its main ruleset calls our anchor for some packets only (%s): those of %d %s are dropped, others pass.",
 			call.Narrow, addresses, noun(addresses, "address", "addresses"))
 	}
-	text := fmt.Sprintf("Yes: pf is enabled and its main ruleset calls our anchor; packets of %d %s are dropped", addresses, noun(addresses, "address", "addresses"))
+	text := fmt.Sprintf("Yes: pf is enabled and its main ruleset calls our anchor; packets of %d %s are dropped",
+		addresses, noun(addresses, "address", "addresses"))
 	if asked == 0 {
 		return true, text + ". No packet has been looked up in our tables since they were loaded, so this is not seen at work yet."
 	}

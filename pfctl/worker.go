@@ -350,7 +350,8 @@ func (d *Driver) change(ctx context.Context, t *tableState, verb string, list []
 		t.over, t.full = nil, false
 	}
 	d.mu.Unlock()
-	if tableCreated(res.Stderr) || verb == "add" && !unsure && fewer(res.Stderr) { // it was gone and has come back without its counters, or an address did not go in
+	// It was gone and has come back without its counters, or an address did not go in.
+	if tableCreated(res.Stderr) || verb == "add" && !unsure && fewer(res.Stderr) {
 		d.mu.Lock()
 		d.wanted = true
 		d.mu.Unlock()

@@ -175,7 +175,8 @@ func (c *fail2banClient) start(ctx context.Context) error {
 		return err
 	}
 	defer null.Close()
-	p, err := os.StartProcess(self, append([]string{"pfwarden"}, args...), &os.ProcAttr{Dir: "/", Env: os.Environ(), Files: []*os.File{null, null, null}, Sys: detached()})
+	p, err := os.StartProcess(self, append([]string{"pfwarden"}, args...),
+		&os.ProcAttr{Dir: "/", Env: os.Environ(), Files: []*os.File{null, null, null}, Sys: detached()})
 	if err != nil {
 		return err
 	}

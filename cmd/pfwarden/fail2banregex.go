@@ -58,7 +58,10 @@ func fail2banRegex(ctx context.Context, streams stdio, args []string) error {
 		return failed(err)
 	}
 	defer in.Close()
-	t := &regexRun{o: o, filter: f, def: def, set: filter.NewSet([]*filter.Filter{f}), w: w, hits: make([]regexHits, len(def.Failregex)), connection: make(map[string][]string)}
+	t := &regexRun{
+		o: o, filter: f, def: def, set: filter.NewSet([]*filter.Filter{f}), w: w, hits: make([]regexHits, len(def.Failregex)),
+		connection: make(map[string][]string),
+	}
 	return t.run(ctx, in)
 }
 

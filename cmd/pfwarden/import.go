@@ -46,7 +46,8 @@ for the jails of DIR as they are. The daemon must not be running.`,
 				if err != nil {
 					return err
 				}
-				fmt.Fprintf(streams.Err, "taken over: %s in force, %d of the past, positions in %s; %d passed over\n", plural(done.Live, "ban"), done.History, plural(done.Logs, "log"), done.Skipped)
+				fmt.Fprintf(streams.Err, "taken over: %s in force, %d of the past, positions in %s; %d passed over\n",
+					plural(done.Live, "ban"), done.History, plural(done.Logs, "log"), done.Skipped)
 				for _, n := range done.Notes {
 					fmt.Fprintf(streams.Err, "  %s\n", clean(n))
 				}

@@ -109,7 +109,9 @@ func replayJournal(cmd *cobra.Command, streams stdio, name string) error {
 		return fmt.Errorf("replaying %s: %w", name, err)
 	}
 	if totals.Gaps > 0 {
-		fmt.Fprintf(streams.Err, "pfwarden: %s: %d times a recorded run has no end, as after a crash; the next one after it is played on: %v\n", name, totals.Gaps, totals.Gap)
+		fmt.Fprintf(streams.Err,
+			"pfwarden: %s: %d times a recorded run has no end, as after a crash; the next one after it is played on: %v\n",
+			name, totals.Gaps, totals.Gap)
 	}
 	if totals.Fault != nil {
 		fmt.Fprintf(streams.Err, "pfwarden: %s is read as far as it goes: %v\n", name, totals.Fault)

@@ -45,7 +45,8 @@ reason rnr srnr rset and or not ( ), and in rid, uid, flags, nat and proto. It a
 	}
 	f := cmd.Flags()
 	f.StringVar(&flags.filter, "filter", "", "print only the records that match `expression`")
-	f.StringVar(&flags.dialect, "dialect", "auto", "`system` that wrote the records, where their layout is ambiguous: auto, openbsd, freebsd, netbsd, dragonfly, darwin")
+	f.StringVar(&flags.dialect, "dialect", "auto",
+		"`system` that wrote the records, where their layout is ambiguous: auto, openbsd, freebsd, netbsd, dragonfly, darwin")
 	f.StringVar(&flags.idOrder, "id-order", "file", "byte `order` of uid, pid and tracker: file, little, big")
 	f.StringVar(&flags.oldDirections, "old-direction", "first", "`numbering` of the directions in link type 17: first (0 in, 1 out) or later (1 in, 2 out)")
 	f.StringVar(&flags.timezone, "timezone", "Local", "time `zone` of the text output")

@@ -103,7 +103,10 @@ func printSources(p *painter, h human, sources []control.SourceStatus) {
 		if !s.OK {
 			c = red
 		}
-		rows = append(rows, []cell{{s.Name, plain}, {s.Kind, plain}, {s.State, c}, {count(s.Records), plain}, {count(s.Rejected), plain}, {count(s.Dropped), plain}, {h.ago(s.Last), faint}})
+		rows = append(rows, []cell{
+			{s.Name, plain}, {s.Kind, plain}, {s.State, c}, {count(s.Records), plain}, {count(s.Rejected), plain}, {count(s.Dropped), plain},
+			{h.ago(s.Last), faint},
+		})
 	}
 	p.table([]string{"SOURCE", "KIND", "STATE", ">RECORDS", ">REJECTED", ">DROPPED", "LAST RECORD"}, rows)
 }

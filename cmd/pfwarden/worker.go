@@ -75,7 +75,8 @@ func runWorker(ctx context.Context, c *config.Config, flags *runFlags, in *privs
 		return err
 	}
 	if len(in.Stale) > 0 {
-		log.Warn("the disk of the ledger has no room for copies of files by which names are looked up: those of an earlier start are used, or none", "files", in.Stale)
+		log.Warn("the disk of the ledger has no room for copies of files by which names are looked up: those of an earlier start are used, or none",
+			"files", in.Stale)
 	}
 	if p.Store != "" && in.Chroot != "" {
 		c.Store.File = "/" + filepath.Base(p.Store)

@@ -58,7 +58,10 @@ func checkedEncoding(name string) (*decoder, error) {
 	if from, ok := pythonNames()[n]; ok {
 		return &decoder{name: n, from: from, ascii: true}, nil
 	}
-	for _, try := range []string{n, strings.Replace(n, "iso8859-", "iso-8859-", 1), strings.Replace(n, "cp", "windows-", 1), strings.Replace(n, "cp", "ibm", 1), strings.ReplaceAll(n, "-", "_")} {
+	for _, try := range []string{
+		n, strings.Replace(n, "iso8859-", "iso-8859-", 1), strings.Replace(n, "cp", "windows-", 1), strings.Replace(n, "cp", "ibm", 1),
+		strings.ReplaceAll(n, "-", "_"),
+	} {
 		from, err := ianaindex.IANA.Encoding(try)
 		if err != nil || from == nil {
 			continue

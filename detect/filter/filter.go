@@ -290,7 +290,8 @@ func (p *pattern) takeContent() {
 // findHarmless marks the failregexes of which a match changes nothing unless its multi-line id is known: log-ins and the ends of
 // connections, which are most of a quiet machine's lines.
 func (f *Filter) findHarmless() {
-	if f.pre == nil || f.MaxLines > 1 || f.options.AllRegex || len(f.ignore)+len(f.login) > 0 || !slices.ContainsFunc(f.pre.groups, func(g namedGroup) bool { return g.name == "mlfid" }) {
+	if f.pre == nil || f.MaxLines > 1 || f.options.AllRegex || len(f.ignore)+len(f.login) > 0 ||
+		!slices.ContainsFunc(f.pre.groups, func(g namedGroup) bool { return g.name == "mlfid" }) {
 		return
 	}
 	begins, leads := f.pre.Between("mlfid", "content")

@@ -75,7 +75,10 @@ func (m *memory) put(match *failure, now time.Time) *failure {
 	if m.spare = nil; f == nil {
 		f = &failure{}
 	}
-	*f = failure{fields: match.fields.detached(f.fields[:0]), lists: cloneLists(match.lists), users: f.users[:0], matches: match.matches, seen: now, older: m.newest}
+	*f = failure{
+		fields: match.fields.detached(f.fields[:0]), lists: cloneLists(match.lists), users: f.users[:0], matches: match.matches, seen: now,
+		older: m.newest,
+	}
 	f.id = f.fields.get("mlfid")
 	if m.newest != nil {
 		m.newest.newer = f

@@ -41,7 +41,8 @@ func (c *Config) checkJail(f *Faults, j *Jail, o Options) {
 	if j.Filter != "" && j.PrefRegex != "" {
 		f.addf(c.placeOf(name+".prefregex", name), name+".prefregex", "the jail has a filter; expected failregex = […] beside it, or none")
 	}
-	if o.KnownJail != nil && (j.PrefRegex != "" || j.MaxLines > 1 || len(j.DatePattern) > 0 || j.Encoding != "" || j.Timezone != "") && !f.about(name+".filter") && !f.about(name+".prefregex") {
+	if o.KnownJail != nil && (j.PrefRegex != "" || j.MaxLines > 1 || len(j.DatePattern) > 0 || j.Encoding != "" || j.Timezone != "") &&
+		!f.about(name+".filter") && !f.about(name+".prefregex") {
 		if err := o.KnownJail(j); err != nil {
 			f.add(c.placeOf(name+".prefregex", name+".datepattern", name+".logencoding", name+".logtimezone", name+".failregex", name), name, flat(err))
 			return

@@ -44,7 +44,8 @@ func checkAnchor(s string) error {
 		}
 	}
 	if last := components[len(components)-1]; len(last) > maxLoggedAnchor {
-		errs = append(errs, fmt.Errorf("the last part %q has %d characters; expected at most %d, since PF's log keeps no more of it", last, len(last), maxLoggedAnchor))
+		errs = append(errs,
+			fmt.Errorf("the last part %q has %d characters; expected at most %d, since PF's log keeps no more of it", last, len(last), maxLoggedAnchor))
 	}
 	return errors.Join(errs...)
 }

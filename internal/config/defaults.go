@@ -26,13 +26,16 @@ func Default(goos string) *Config {
 			MaxRetry: 5, FindTime: 10 * time.Minute, Ladder: []time.Duration{10 * time.Minute, time.Hour, day, 7 * day},
 			LadderMemory: 30 * day, Prolong: true, Prefix4: 32, Prefix6: 64, Combine: true,
 		},
-		Prefix:   Prefix{Members: 12, Window: 6 * time.Hour},
-		Guessing: Guessing{Addresses: 12, Failures: 24, Window: 6 * time.Hour, Weight: 2, Names: 6, NamesWindow: 24 * time.Hour, TrapNames: detect.DefaultTrapNames()},
-		Metrics:  Metrics{Listen: "127.0.0.1:9845", Addresses: 100},
-		Store:    Store{File: s.state + "/pfwarden.db", History: 90 * day},
-		Control:  Control{Socket: s.run + "/pfwarden.sock", Group: s.group},
-		Log:      Log{Level: "info", Target: "syslog", Format: "text"},
-		OS:       goos,
+		Prefix: Prefix{Members: 12, Window: 6 * time.Hour},
+		Guessing: Guessing{
+			Addresses: 12, Failures: 24, Window: 6 * time.Hour, Weight: 2, Names: 6, NamesWindow: 24 * time.Hour,
+			TrapNames: detect.DefaultTrapNames(),
+		},
+		Metrics: Metrics{Listen: "127.0.0.1:9845", Addresses: 100},
+		Store:   Store{File: s.state + "/pfwarden.db", History: 90 * day},
+		Control: Control{Socket: s.run + "/pfwarden.sock", Group: s.group},
+		Log:     Log{Level: "info", Target: "syslog", Format: "text"},
+		OS:      goos,
 	}
 	for _, u := range s.usual {
 		for _, name := range u.filters() {
@@ -86,7 +89,10 @@ func systems() map[string]system {
 		}},
 		"freebsd": {"/var/db/pfwarden", "/var/run", "wheel", []usual{
 			{"sshd", []string{"/var/log/auth.log"}},
-			{"httpd", []string{"/var/log/httpd-access.log", "/var/log/nginx/access.log", "/var/log/nginx-access.log", "/var/log/httpd-error.log", "/var/log/nginx/error.log", "/var/log/nginx-error.log"}},
+			{"httpd", []string{
+				"/var/log/httpd-access.log", "/var/log/nginx/access.log", "/var/log/nginx-access.log", "/var/log/httpd-error.log",
+				"/var/log/nginx/error.log", "/var/log/nginx-error.log",
+			}},
 			{"postfix", []string{"/var/log/maillog"}},
 			{"smtpd", []string{"/var/log/maillog"}},
 			{"dovecot", []string{"/var/log/maillog"}},
@@ -96,7 +102,10 @@ func systems() map[string]system {
 		}},
 		"dragonfly": {"/var/db/pfwarden", "/var/run", "wheel", []usual{
 			{"sshd", []string{"/var/log/auth.log"}},
-			{"httpd", []string{"/var/log/httpd-access.log", "/var/log/nginx/access.log", "/var/log/nginx-access.log", "/var/log/httpd-error.log", "/var/log/nginx/error.log", "/var/log/nginx-error.log"}},
+			{"httpd", []string{
+				"/var/log/httpd-access.log", "/var/log/nginx/access.log", "/var/log/nginx-access.log", "/var/log/httpd-error.log",
+				"/var/log/nginx/error.log", "/var/log/nginx-error.log",
+			}},
 			{"postfix", []string{"/var/log/maillog"}},
 			{"dovecot", []string{"/var/log/maillog"}},
 			{"ftpd", []string{"/var/log/xferlog"}},
@@ -114,12 +123,18 @@ func systems() map[string]system {
 		}},
 		"darwin": {"/var/db/pfwarden", "/var/run", "wheel", []usual{
 			{"sshd", []string{"/var/log/system.log"}},
-			{"httpd", []string{"/var/log/apache2/access_log", "/usr/local/var/log/nginx/access.log", "/opt/homebrew/var/log/nginx/access.log", "/var/log/apache2/error_log", "/usr/local/var/log/nginx/error.log", "/opt/homebrew/var/log/nginx/error.log"}},
+			{"httpd", []string{
+				"/var/log/apache2/access_log", "/usr/local/var/log/nginx/access.log", "/opt/homebrew/var/log/nginx/access.log",
+				"/var/log/apache2/error_log", "/usr/local/var/log/nginx/error.log", "/opt/homebrew/var/log/nginx/error.log",
+			}},
 			{"postfix", []string{"/var/log/mail.log"}},
 		}},
 		"linux": {"/var/lib/pfwarden", "/run", "adm", []usual{
 			{"sshd", []string{"/var/log/auth.log", "/var/log/secure"}},
-			{"httpd", []string{"/var/log/apache2/*access.log", "/var/log/httpd/*access_log", "/var/log/nginx/*access.log", "/var/log/apache2/*error.log", "/var/log/httpd/*error_log", "/var/log/nginx/*error.log"}},
+			{"httpd", []string{
+				"/var/log/apache2/*access.log", "/var/log/httpd/*access_log", "/var/log/nginx/*access.log", "/var/log/apache2/*error.log",
+				"/var/log/httpd/*error_log", "/var/log/nginx/*error.log",
+			}},
 			{"postfix", []string{"/var/log/mail.log", "/var/log/maillog"}},
 			{"dovecot", []string{"/var/log/mail.log", "/var/log/maillog"}},
 			{"vsftpd", []string{"/var/log/vsftpd.log"}},

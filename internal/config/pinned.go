@@ -69,5 +69,6 @@ func NeedsRestart(key string, old, fresh Given) error {
 	if place == "" {
 		place, is = cmp.Or(old.Where, "configuration"), ", the default,"
 	}
-	return fmt.Errorf("%s: %s: %s%s instead of %s: this cannot change while pfwarden runs: restart it, or put the old value back", place, key, fresh.Value, is, old.Value)
+	return fmt.Errorf("%s: %s: %s%s instead of %s: this cannot change while pfwarden runs: restart it, or put the old value back",
+		place, key, fresh.Value, is, old.Value)
 }

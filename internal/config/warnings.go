@@ -226,7 +226,8 @@ func (w *warner) rule(name string, r *Rule) {
 		}
 	}
 	if len(r.Ladder) > 1 && r.LadderMemory <= r.Ladder[0] {
-		w.warnf(key("ladder_memory"), "%s is over before the first ban (%s) is: the second step is never reached", FormatDuration(r.LadderMemory), FormatDuration(r.Ladder[0]))
+		w.warnf(key("ladder_memory"), "%s is over before the first ban (%s) is: the second step is never reached",
+			FormatDuration(r.LadderMemory), FormatDuration(r.Ladder[0]))
 	}
 	if len(r.Ladder) > 0 && r.Jitter > r.Ladder[0] {
 		w.warnf(key("jitter"), "%s is more than the first ban (%s) itself", FormatDuration(r.Jitter), FormatDuration(r.Ladder[0]))
@@ -241,8 +242,11 @@ func (w *warner) rule(name string, r *Rule) {
 
 func (w *warner) rest(m Machine) {
 	c := w.c
-	if a, err := netip.ParseAddrPort(c.Metrics.Listen); c.Metrics.WebConfig == "" && (err == nil && !a.Addr().IsLoopback() || strings.HasPrefix(c.Metrics.Listen, ":")) {
-		w.warnf([]string{"metrics.listen"}, "%s can be reached from outside: the metrics name attackers and your ports; TLS and passwords are set up by metrics.web_config", c.Metrics.Listen)
+	if a, err := netip.ParseAddrPort(c.Metrics.Listen); c.Metrics.WebConfig == "" &&
+		(err == nil && !a.Addr().IsLoopback() || strings.HasPrefix(c.Metrics.Listen, ":")) {
+		w.warnf([]string{"metrics.listen"},
+			"%s can be reached from outside: the metrics name attackers and your ports; TLS and passwords are set up by metrics.web_config",
+			c.Metrics.Listen)
 	}
 	if c.Control.Group != "" && m.Group != nil {
 		if err := m.Group(c.Control.Group); err != nil {

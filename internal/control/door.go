@@ -81,7 +81,9 @@ func (d *door) refuse(c *net.UnixConn) {
 
 func sayBusy(c *net.UnixConn) {
 	const body = `{"kind":"busy","text":"the daemon is busy: too many connections to its control socket; try again"}` + "\n"
-	_, _ = fmt.Fprintf(c, "HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s", len(body), body)
+	_, _ = fmt.Fprintf(c,
+		"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s",
+		len(body), body)
 	_ = c.Close() // it is gone either way
 }
 

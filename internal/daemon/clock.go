@@ -70,8 +70,10 @@ func (d *Daemon) stepped(now time.Time, step time.Duration) {
 	}
 	d.metrics.ClockSteps.With(direction).Inc()
 	notices, resumed := d.bans.Shift(now, step)
-	d.log.Warn("the machine's clock was set: bans keep the time that they have left", "by", step, "direction", direction, "now", now.UTC(), "bans", d.bans.Len(), "resumed", resumed)
-	text := fmt.Sprintf("the machine's clock was set %s by %v, to %s: bans keep the time that they have left", direction, step.Abs().Round(time.Second), now.UTC().Format(time.RFC3339))
+	d.log.Warn("the machine's clock was set: bans keep the time that they have left",
+		"by", step, "direction", direction, "now", now.UTC(), "bans", d.bans.Len(), "resumed", resumed)
+	text := fmt.Sprintf("the machine's clock was set %s by %v, to %s: bans keep the time that they have left",
+		direction, step.Abs().Round(time.Second), now.UTC().Format(time.RFC3339))
 	if resumed > 0 {
 		text += fmt.Sprintf("; bans taken up again that had ended by the wrong clock: %d", resumed)
 	}
@@ -135,15 +137,19 @@ func (d *Daemon) clockAtStart() {
 	switch {
 	case c.Behind > 0:
 		d.metrics.ClockSteps.With("back").Inc()
-		d.log.Warn("the machine's clock is behind what the ledger was written by: bans keep at most the time that they had left then", "behind", c.Behind, "bans", d.bans.Len())
-		text := fmt.Sprintf("at the start the machine's clock was %v behind what the ledger was written by: bans keep at most the time that they had left then", c.Behind.Round(time.Second))
+		d.log.Warn("the machine's clock is behind what the ledger was written by: bans keep at most the time that they had left then",
+			"behind", c.Behind, "bans", d.bans.Len())
+		text := fmt.Sprintf("at the start the machine's clock was %v behind what the ledger was written by: bans keep at most the time that they had left then",
+			c.Behind.Round(time.Second))
 		if c.Behind > detectorStep {
 			text += "; what was suspected is forgotten"
 		}
 		d.clockFault(text)
 	case c.Gone > 0:
-		d.log.Warn("nothing was written into the ledger for long: if that is the clock's fault, set it, and bans that it ended are taken up again", "days", int(c.Gone.Hours()/24), "ended", c.Ended)
-		d.clockFault(fmt.Sprintf("at the start nothing had been written into the ledger for %d days; bans that ended by that: %d. If the clock is wrong, set it: these are taken up again while this pfwarden runs", int(c.Gone.Hours()/24), c.Ended))
+		d.log.Warn("nothing was written into the ledger for long: if that is the clock's fault, set it, and bans that it ended are taken up again",
+			"days", int(c.Gone.Hours()/24), "ended", c.Ended)
+		d.clockFault(fmt.Sprintf("at the start nothing had been written into the ledger for %d days; bans that ended by that: %d. If the clock is wrong, set it: these are taken up again while this pfwarden runs",
+			int(c.Gone.Hours()/24), c.Ended))
 	}
 }
 

@@ -114,7 +114,10 @@ func verdictOf(s *ledger.Story) *control.Verdict {
 	if s.Empty() {
 		return nil
 	}
-	return &control.Verdict{Score: s.Score, Failures: s.Failures, Shares: sharesOf(s.Shares), Gates: gatesOf(s.Gates), Evidence: allEvidence(s.Evidence), Lost: s.Lost}
+	return &control.Verdict{
+		Score: s.Score, Failures: s.Failures, Shares: sharesOf(s.Shares), Gates: gatesOf(s.Gates), Evidence: allEvidence(s.Evidence),
+		Lost: s.Lost,
+	}
 }
 
 func sharesOf(shares []detect.Share) []control.Share {

@@ -161,7 +161,8 @@ next:
 				continue next
 			}
 		}
-		if e.Table == pfctl.Banned || e.Table == pfctl.Suspects || slices.ContainsFunc(d.plan.Ports, func(t pfctl.PortTable) bool { return t.Name == string(e.Table) }) {
+		if e.Table == pfctl.Banned || e.Table == pfctl.Suspects ||
+			slices.ContainsFunc(d.plan.Ports, func(t pfctl.PortTable) bool { return t.Name == string(e.Table) }) {
 			out[d.driver] = append(out[d.driver], e)
 			continue
 		}

@@ -21,7 +21,10 @@ func (d *Daemon) newScreen(c *config.Config, f *fail2ban.Running) (*screen.Scree
 		return nil, nil, fmt.Errorf("never-list: %w", err)
 	}
 	jails, lists := screenJails(f)
-	o := screen.Options{Jails: jails, Refresh: append([]*screen.List{list}, lists...), NameOf: reverseName, Resolver: d.o.Resolver, Now: d.o.Now, Log: d.log.With("part", "screen")}
+	o := screen.Options{
+		Jails: jails, Refresh: append([]*screen.List{list}, lists...), NameOf: reverseName, Resolver: d.o.Resolver, Now: d.o.Now,
+		Log: d.log.With("part", "screen"),
+	}
 	if c.NeverDefaults {
 		o.Defaults = list
 	}

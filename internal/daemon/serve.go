@@ -139,7 +139,10 @@ func (d *Daemon) logMetrics() []metrics.LogStats {
 	var out []metrics.LogStats
 	waiting := d.watcher.waiting.Load()
 	for i, s := range d.logStats() {
-		m := metrics.LogStats{File: s.Path, Readable: s.Present && s.Open, Lines: s.Lines, Cut: s.Cut, LagBytes: s.Behind, Renamed: s.Rotations, Truncated: s.Truncations}
+		m := metrics.LogStats{
+			File: s.Path, Readable: s.Present && s.Open, Lines: s.Lines, Cut: s.Cut, LagBytes: s.Behind, Renamed: s.Rotations,
+			Truncated: s.Truncations,
+		}
 		if i == 0 {
 			m.LagLines = waiting // of all logs: they wait in one queue
 		}

@@ -63,7 +63,10 @@ func (s *service) Status(ctx context.Context, jail string) (control.Status, erro
 	}
 	for _, j := range plan.Jails {
 		if x := f.Jail(j.Name); x != nil {
-			add(control.JailStatus{Name: j.Name, Filter: x.Jail.Filter.Name, Logs: j.Logs, Threshold: float64(x.Detect.Threshold), Window: config.FormatDuration(x.Detect.Findtime)})
+			add(control.JailStatus{
+				Name: j.Name, Filter: x.Jail.Filter.Name, Logs: j.Logs, Threshold: float64(x.Detect.Threshold),
+				Window: config.FormatDuration(x.Detect.Findtime),
+			})
 			continue
 		}
 		x := c.Jail(j.Name)
@@ -125,7 +128,10 @@ func (d *Daemon) sourceStatus() []control.SourceStatus {
 		if !s.up {
 			state = "gone, tried again"
 		}
-		out = append(out, control.SourceStatus{Name: d.settings().Pflog.Interface, Kind: "pflog", State: state, OK: s.up, Records: d.watcher.packetCount.Load(), Dropped: n.Dropped, Last: last(d.watcher.packetTime.Load())})
+		out = append(out, control.SourceStatus{
+			Name: d.settings().Pflog.Interface, Kind: "pflog", State: state, OK: s.up, Records: d.watcher.packetCount.Load(),
+			Dropped: n.Dropped, Last: last(d.watcher.packetTime.Load()),
+		})
 	}
 	if s.live == nil && s.follower != nil {
 		f := s.follower.Stats()
@@ -139,7 +145,10 @@ func (d *Daemon) sourceStatus() []control.SourceStatus {
 		for _, n := range f.Rejects {
 			rejected += n
 		}
-		out = append(out, control.SourceStatus{Name: f.Path, Kind: "pflog", State: state, OK: f.Present && !f.Broken, Records: f.Packets, Rejected: rejected, Last: last(d.watcher.packetTime.Load())})
+		out = append(out, control.SourceStatus{
+			Name: f.Path, Kind: "pflog", State: state, OK: f.Present && !f.Broken, Records: f.Packets, Rejected: rejected,
+			Last: last(d.watcher.packetTime.Load()),
+		})
 	}
 	for _, l := range d.logStats() {
 		state := "following"

@@ -82,7 +82,10 @@ func (d *Daemon) newTailer(paths []string) *logtail.Tailer {
 	for _, p := range d.positions {
 		positions = append(positions, p)
 	}
-	tail, err := logtail.New(logtail.Options{Paths: paths, Positions: positions, Whole: d.fail2ban.FromStart, Open: d.o.Open, Files: d.o.Apart.files(), Log: d.log.With("part", "logs"), Now: d.o.Now})
+	tail, err := logtail.New(logtail.Options{
+		Paths: paths, Positions: positions, Whole: d.fail2ban.FromStart, Open: d.o.Open, Files: d.o.Apart.files(),
+		Log: d.log.With("part", "logs"), Now: d.o.Now,
+	})
 	if err != nil {
 		d.log.Error("the logs cannot be followed", "error", err)
 		d.fault("logs", err.Error())

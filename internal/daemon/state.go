@@ -60,7 +60,9 @@ func (d *Daemon) quarantined() {
 	d.adopt = true
 	d.log.Error("the ledger was damaged: it is put aside and a new one begun with what can be read of it; other bans are taken over from pf's tables",
 		"file", d.o.Apart.outside(q.Path), "kept", q.Kept.String(), "error", q.Cause)
-	d.fault("ledger_replaced", fmt.Sprintf("the ledger was damaged (%v) and is kept as %s; the new one has of it: %s; other bans were taken over from pf's tables", q.Cause, d.o.Apart.outside(q.Path), q.Kept))
+	d.fault("ledger_replaced",
+		fmt.Sprintf("the ledger was damaged (%v) and is kept as %s; the new one has of it: %s; other bans were taken over from pf's tables",
+			q.Cause, d.o.Apart.outside(q.Path), q.Kept))
 }
 
 // settled lets the ledger forget that it has replaced a damaged one, once all that PF's tables had to add to it is in it. Until then each start does
@@ -88,8 +90,11 @@ func (d *Daemon) recovered(ctx context.Context) {
 	if !yes {
 		return
 	}
-	d.log.Error("the ledger was damaged: it was replaced by what can be read of it and what is in force", "file", d.o.Apart.outside(q.Path), "kept", q.Kept.String(), "error", q.Cause)
-	d.fault("ledger_replaced", fmt.Sprintf("the ledger was damaged (%v) and is kept as %s; the new one has of it: %s; all bans in force were written into it", q.Cause, d.o.Apart.outside(q.Path), q.Kept))
+	d.log.Error("the ledger was damaged: it was replaced by what can be read of it and what is in force",
+		"file", d.o.Apart.outside(q.Path), "kept", q.Kept.String(), "error", q.Cause)
+	d.fault("ledger_replaced",
+		fmt.Sprintf("the ledger was damaged (%v) and is kept as %s; the new one has of it: %s; all bans in force were written into it",
+			q.Cause, d.o.Apart.outside(q.Path), q.Kept))
 	d.settled(ctx)
 }
 

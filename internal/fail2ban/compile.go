@@ -314,7 +314,8 @@ func (c *RunningJail) actions(o RunOptions) {
 			if p.RulesFile != "" {
 				text, err := o.ReadFile(p.RulesFile)
 				if err != nil {
-					c.Warnings = append(c.Warnings, fmt.Sprintf("action %s: the rules that it loads cannot be read (%v): those that block everything from <%s> take their place", a.Name, err, p.Table))
+					c.Warnings = append(c.Warnings,
+						fmt.Sprintf("action %s: the rules that it loads cannot be read (%v): those that block everything from <%s> take their place", a.Name, err, p.Table))
 					text = []byte(defaultRules(p.Table))
 				}
 				p.Rules = string(text)

@@ -157,7 +157,9 @@ func Load(dir string, o Options) (*Setup, error) {
 	s := &Setup{Dir: dir, Main: make(map[string]string)}
 	for _, section := range []string{"DEFAULT", "Definition", "Thread"} {
 		in := scope{tree: main, section: section}
-		for _, name := range []string{"loglevel", "logtarget", "syslogsocket", "socket", "pidfile", "allowipv6", "dbfile", "dbmaxmatches", "dbpurgeage", "stacksize"} {
+		for _, name := range []string{
+			"loglevel", "logtarget", "syslogsocket", "socket", "pidfile", "allowipv6", "dbfile", "dbmaxmatches", "dbpurgeage", "stacksize",
+		} {
 			v, ok, err := in.value(name)
 			if err != nil {
 				return nil, err

@@ -78,7 +78,8 @@ func (t *tagSet) resolveWith(name, value, condition string, keep func(string) bo
 			continue
 		}
 		if tag == name || counts[tag] > maxReplacements {
-			return "", &Error{Kind: "ValueError", Text: fmt.Sprintf("properties contain self referencing definitions and cannot be resolved, fail tag: %s, found: %s", name, tag)}
+			return "", &Error{Kind: "ValueError", Text: fmt.Sprintf("properties contain self referencing definitions and cannot be resolved, fail tag: %s, found: %s",
+				name, tag)}
 		}
 		with, ok := t.values[tag+"?"+condition]
 		if !ok || condition == "" {

@@ -262,7 +262,9 @@ func (s scope) expand(out *strings.Builder, lookups *int, name string, from opti
 			rest = rest[end+2:]
 			v, ok := s.lookup(variable)
 			if !ok {
-				return fail("InterpolationMissingOptionError", "option '%s' in section '%s' contains an interpolation key '%s' which is not a valid option name", name, s.section, variable)
+				return fail("InterpolationMissingOptionError",
+					"option '%s' in section '%s' contains an interpolation key '%s' which is not a valid option name",
+					name, s.section, variable)
 			}
 			if *lookups++; *lookups > maxLookups {
 				return fail("InterpolationDepthError", "option '%s' in section '%s' interpolates more than %d values", name, s.section, maxLookups)

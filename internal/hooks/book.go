@@ -125,7 +125,10 @@ type Book struct {
 
 // verbs are the commands of an action.
 func verbs() []string {
-	return []string{"actionstart", "actionstop", "actionflush", "actioncheck", "actionrepair", "actionban", "actionreban", "actionunban", "actionprolong", "actionreload"}
+	return []string{
+		"actionstart", "actionstop", "actionflush", "actioncheck", "actionrepair", "actionban", "actionreban", "actionunban",
+		"actionprolong", "actionreload",
+	}
 }
 
 // NewBook lists the commands of the jails' actions, the ignore commands, and the path of fail2ban's log if somebody reads it ("" if not).

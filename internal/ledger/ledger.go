@@ -156,7 +156,8 @@ type Forgiven struct {
 
 // Empty tells whether there is nothing to store.
 func (b *Batch) Empty() bool {
-	return len(b.Bans) == 0 && len(b.Transitions) == 0 && len(b.Counters) == 0 && len(b.NeverAdd) == 0 && len(b.NeverRemove) == 0 && b.NeverOnly == nil && len(b.Forgiven) == 0 && b.Pause == nil
+	return len(b.Bans) == 0 && len(b.Transitions) == 0 && len(b.Counters) == 0 && len(b.NeverAdd) == 0 && len(b.NeverRemove) == 0 &&
+		b.NeverOnly == nil && len(b.Forgiven) == 0 && b.Pause == nil
 }
 
 // Start is what a warden needs to know when it begins.

@@ -251,7 +251,8 @@ func (db *DB) sweep() {
 	base := filepath.Base(db.path)
 	for _, e := range list {
 		name := e.Name()
-		if rest, ok := strings.CutPrefix(name, base); ok && e.Type().IsRegular() && (strings.HasPrefix(rest, readInfix) || strings.HasPrefix(rest, ".corrupt-") && strings.Contains(rest, readInfix)) {
+		if rest, ok := strings.CutPrefix(name, base); ok && e.Type().IsRegular() &&
+			(strings.HasPrefix(rest, readInfix) || strings.HasPrefix(rest, ".corrupt-") && strings.Contains(rest, readInfix)) {
 			_ = os.Remove(filepath.Join(filepath.Dir(db.path), name))
 		}
 	}

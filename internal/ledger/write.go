@@ -201,7 +201,9 @@ func (db *DB) Purge(ctx context.Context, before time.Time) (int, error) {
 	for {
 		var n int64
 		err := db.transact(ctx, func(tx *sql.Tx) error {
-			r, err := tx.ExecContext(ctx, "DELETE FROM bans WHERE id IN (SELECT id FROM bans WHERE state = 3 AND ended < ? ORDER BY ended LIMIT ?)", micros(before), purgeStep)
+			r, err := tx.ExecContext(ctx,
+				"DELETE FROM bans WHERE id IN (SELECT id FROM bans WHERE state = 3 AND ended < ? ORDER BY ended LIMIT ?)",
+				micros(before), purgeStep)
 			if err != nil {
 				return err
 			}

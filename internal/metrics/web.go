@@ -136,7 +136,8 @@ func readWeb(path string, may func(string) error) (*web.Config, error) {
 			return nil, fmt.Errorf("basic_auth_users: %q: it is no bcrypt hash of a password; make one by htpasswd -nB", name)
 		}
 		if cost > maxBcrypt {
-			return nil, fmt.Errorf("basic_auth_users: %q: the password's hash has cost %d, %d at most: each guess of a stranger's would take seconds", name, cost, maxBcrypt)
+			return nil, fmt.Errorf("basic_auth_users: %q: the password's hash has cost %d, %d at most: each guess of a stranger's would take seconds",
+				name, cost, maxBcrypt)
 		}
 	}
 	c.TLSConfig.SetDirectory(filepath.Dir(path))

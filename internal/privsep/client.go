@@ -42,7 +42,10 @@ func NewClient(socket *os.File, settings *Settings) (*Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Client{wire: w, rules: map[string][]string{}, gone: make(chan struct{}), hooks: make(chan HooksProcess, 1), kept: make(chan string, 1), calls: map[uint32]chan frame{}}
+	c := &Client{
+		wire: w, rules: map[string][]string{}, gone: make(chan struct{}), hooks: make(chan HooksProcess, 1), kept: make(chan string, 1),
+		calls: map[uint32]chan frame{},
+	}
 	for _, a := range settings.Anchors {
 		c.rules[a.Path] = a.Rules
 	}

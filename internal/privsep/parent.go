@@ -161,7 +161,8 @@ func (p *Parent) Run(ctx context.Context, hup <-chan os.Signal) error {
 		p.o.Role.Restarts++
 		p.o.Role.Succeeds = ""
 		p.o.Role.Last = reason(end)
-		p.o.Log.Error("the worker ended; pf's tables stay as they are, and a new one is started", "cause", p.o.Role.Last, "ran", end.ran, "restarts", p.o.Role.Restarts, "in", wait)
+		p.o.Log.Error("the worker ended; pf's tables stay as they are, and a new one is started",
+			"cause", p.o.Role.Last, "ran", end.ran, "restarts", p.o.Role.Restarts, "in", wait)
 		select {
 		case <-p.o.After(wait):
 			wait = min(2*wait, MaxBackoff)

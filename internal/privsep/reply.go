@@ -76,7 +76,10 @@ func decodeFailure(b []byte) error {
 		return errProtocol
 	}
 	text := string(b[1:])
-	kinds := map[byte]error{failStuck: pfctl.ErrStuck, failKilled: pfctl.ErrKilled, failNoPF: pfctl.ErrNoPF, failNoProgram: pfctl.ErrNoProgram, failNotGuarded: ErrNotGuarded}
+	kinds := map[byte]error{
+		failStuck: pfctl.ErrStuck, failKilled: pfctl.ErrKilled, failNoPF: pfctl.ErrNoPF, failNoProgram: pfctl.ErrNoProgram,
+		failNotGuarded: ErrNotGuarded,
+	}
 	if kind := kinds[b[0]]; kind != nil {
 		return &childFailure{text, kind}
 	}

@@ -364,7 +364,10 @@ func (r *request) String() string {
 	case kindKill:
 		return "end states of " + r.addresses[0].String()
 	default:
-		what := [...]string{"", "info", "memory", "main rules", "states", "anchors", "anchor call", "rules", "tables", "tables", "entries", "entries", "counters"}[way]
+		what := [...]string{
+			"", "info", "memory", "main rules", "states", "anchors", "anchor call", "rules", "tables", "tables", "entries", "entries",
+			"counters",
+		}[way]
 		return fmt.Sprintf("read %s, anchor %.100q, table %.100q", what, r.anchor, r.table)
 	}
 }

@@ -91,7 +91,10 @@ func Run(ctx context.Context, w io.Writer, o Options) error {
 	if o.Stopwatch == nil {
 		o.Stopwatch = time.Now
 	}
-	options := filter.Options{Location: o.Location, Year: o.Year, AllRegex: o.AllRegex, Replay: o.Now.IsZero(), NoFindTime: o.NoFind, FindTime: o.FindTime, Bare: !o.JSON}
+	options := filter.Options{
+		Location: o.Location, Year: o.Year, AllRegex: o.AllRegex, Replay: o.Now.IsZero(), NoFindTime: o.NoFind, FindTime: o.FindTime,
+		Bare: !o.JSON,
+	}
 	f, err := filter.Compile(def, options)
 	if err != nil {
 		return fmt.Errorf("%w: filter %s: %w", ErrUsage, def.Name, err)
@@ -101,7 +104,10 @@ func Run(ctx context.Context, w io.Writer, o Options) error {
 		return err
 	}
 	defer in.Close()
-	t := &tester{o: o, filter: f, set: filter.NewSet([]*filter.Filter{f}), modified: modified, out: bufio.NewWriterSize(w, 64<<10), hits: make([]hit, len(def.Failregex))}
+	t := &tester{
+		o: o, filter: f, set: filter.NewSet([]*filter.Filter{f}), modified: modified, out: bufio.NewWriterSize(w, 64<<10),
+		hits: make([]hit, len(def.Failregex)),
+	}
 	if !o.JSON {
 		f.Profile(o.Stopwatch)
 	}

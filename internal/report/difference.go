@@ -206,7 +206,8 @@ func (d *Difference) Text(w io.Writer, o TextOptions) error {
 	t.title("Beside the current settings: " + plain(strings.Join(d.Settings, ", ")))
 	t.line("%s more banned, %s no longer, %s as before", count(uint64(d.More), "source"), number(uint64(d.NoLonger)), number(uint64(d.Same)))
 	if d.Sooner+d.Later+d.OtherTable > 0 {
-		t.line("of those banned as before %s sooner, %s later, %s into another table", number(uint64(d.Sooner)), number(uint64(d.Later)), number(uint64(d.OtherTable)))
+		t.line("of those banned as before %s sooner, %s later, %s into another table",
+			number(uint64(d.Sooner)), number(uint64(d.Later)), number(uint64(d.OtherTable)))
 	}
 	t.line("%s instead of %s; they would have stopped %s instead of %s", count(d.BansAfter, "ban"), number(d.BansBefore),
 		count(d.StoppedAfter, "later packet"), number(d.StoppedBefore))

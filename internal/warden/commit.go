@@ -146,7 +146,9 @@ func (w *Warden) take() work {
 		k.batch.Transitions = w.takeMoved()
 		for _, id := range slices.Sorted(maps.Keys(w.counted)) {
 			h := w.counted[id]
-			k.batch.Counters = append(k.batch.Counters, ledger.Counters{ID: id, Packets: h.Packets, Bytes: h.Bytes, LastHit: h.LastHit, BasePackets: h.BasePackets, BaseBytes: h.BaseBytes})
+			k.batch.Counters = append(k.batch.Counters, ledger.Counters{
+				ID: id, Packets: h.Packets, Bytes: h.Bytes, LastHit: h.LastHit, BasePackets: h.BasePackets, BaseBytes: h.BaseBytes,
+			})
 			k.counted = append(k.counted, h)
 		}
 		clear(w.counted)

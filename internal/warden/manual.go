@@ -164,7 +164,9 @@ func (w *Warden) AddNever(now time.Time, p netip.Prefix, by, comment string) ([]
 	}
 	w.never.change(OriginRuntime, []netip.Prefix{p}, nil)
 	w.staged.NeverRemove = slices.DeleteFunc(w.staged.NeverRemove, func(o netip.Prefix) bool { return o == p })
-	w.staged.NeverAdd = append(w.staged.NeverAdd, ledger.Never{Prefix: p, Since: now.Truncate(time.Microsecond), By: clean(by, maxText), Comment: clean(comment, maxText)})
+	w.staged.NeverAdd = append(w.staged.NeverAdd, ledger.Never{
+		Prefix: p, Since: now.Truncate(time.Microsecond), By: clean(by, maxText), Comment: clean(comment, maxText),
+	})
 	return append(notices, w.letGo(now)...), nil
 }
 

@@ -125,7 +125,8 @@ func (b *bench) restart(n int) func(context.Context) error {
 			return err
 		}
 		defer stop()
-		fmt.Printf("%s: start again with %d bans, 1,000 of them new: right after %v (runs %v)\n", b.profile, n, time.Since(begin).Round(time.Millisecond), d.Stats().Runs)
+		fmt.Printf("%s: start again with %d bans, 1,000 of them new: right after %v (runs %v)\n",
+			b.profile, n, time.Since(begin).Round(time.Millisecond), d.Stats().Runs)
 		return nil
 	}
 }

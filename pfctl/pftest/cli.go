@@ -121,7 +121,8 @@ func reads(args []string) bool {
 func PfctlMain(args []string, env Getenv, stdin io.Reader, stdout, stderr io.Writer, killSelf func()) int {
 	var input []byte
 	for i, a := range args {
-		if a == "-f" && i+1 < len(args) && args[i+1] == "-" || strings.HasPrefix(a, "-") && strings.HasSuffix(a, "f-") || a == "-nf" && i+1 < len(args) && args[i+1] == "-" {
+		if a == "-f" && i+1 < len(args) && args[i+1] == "-" || strings.HasPrefix(a, "-") && strings.HasSuffix(a, "f-") ||
+			a == "-nf" && i+1 < len(args) && args[i+1] == "-" {
 			data, err := io.ReadAll(stdin)
 			if err != nil {
 				fmt.Fprintf(stderr, "pfctl: %v\n", err)

@@ -213,7 +213,10 @@ func (c *call) option(ch byte, v string) error {
 		o.flushSet = true
 		o.flush, err = c.keyword(v, "flush modifier", words)
 	case 's':
-		words := []string{"nat", "queue", "rules", "Anchors", "Sources", "states", "info", "Interfaces", "labels", "timeouts", "memory", "Tables", "osfp", "Running", "all"}
+		words := []string{
+			"nat", "queue", "rules", "Anchors", "Sources", "states", "info", "Interfaces", "labels", "timeouts", "memory", "Tables", "osfp",
+			"Running", "all",
+		}
 		if p.OpenBSD {
 			words = []string{"queue", "rules", "Anchors", "Sources", "states", "info", "Interfaces", "labels", "timeouts", "memory", "Tables", "osfp", "all"}
 		}
@@ -322,7 +325,8 @@ func (c *call) check() error {
 		c.warn("unknown command line argument: %s ...", o.args[0])
 		return c.usage()
 	}
-	writes := o.enable || o.disable || o.zero || o.debugLevel != "" || o.fileSet && !o.cmdSet || o.flushSet || len(o.kill)+len(o.killNodes) > 0 || o.cmdSet && o.cmd != "show" && o.cmd != "test"
+	writes := o.enable || o.disable || o.zero || o.debugLevel != "" || o.fileSet && !o.cmdSet || o.flushSet ||
+		len(o.kill)+len(o.killNodes) > 0 || o.cmdSet && o.cmd != "show" && o.cmd != "test"
 	if !o.anchorSet {
 		return nil
 	}

@@ -106,7 +106,10 @@ func NewGateway(profile, anchor string, opts ...Option) (*PF, error) {
 }
 
 func (pf *PF) emptyState() state {
-	s := state{sets: map[string]*ruleset{"": {tables: map[string]*table{}}}, faults: map[Fault]int{}, requestMax: pf.prof.RequestMax, index: map[stateKey]*connState{}}
+	s := state{
+		sets: map[string]*ruleset{"": {tables: map[string]*table{}}}, faults: map[Fault]int{}, requestMax: pf.prof.RequestMax,
+		index: map[stateKey]*connState{},
+	}
 	for _, l := range pf.prof.Limits {
 		if l.Name == "table-entries" {
 			s.limit = l.Max

@@ -89,7 +89,10 @@ func (r *rule) tables() []string {
 	return out
 }
 
-var protoNumbers = map[string]int{"icmp": 1, "igmp": 2, "tcp": 6, "udp": 17, "gre": 47, "esp": 50, "ah": 51, "icmp6": 58, "ipv6-icmp": 58, "carp": 112, "pfsync": 240, "sctp": 132}
+var protoNumbers = map[string]int{
+	"icmp": 1, "igmp": 2, "tcp": 6, "udp": 17, "gre": 47, "esp": 50, "ah": 51, "icmp6": 58, "ipv6-icmp": 58, "carp": 112, "pfsync": 240,
+	"sctp": 132,
+}
 
 func protoName(n int) string {
 	switch n {

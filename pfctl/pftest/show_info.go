@@ -125,7 +125,10 @@ func (c *call) showInfo() {
 	}
 	if c.o.verbose > 0 {
 		c.out.WriteString("Limit Counters\n")
-		for _, s := range []string{"max states per rule", "max-src-states", "max-src-nodes", "max-src-conn", "max-src-conn-rate", "overload table insertion", "overload flush states"} {
+		for _, s := range []string{
+			"max states per rule", "max-src-states", "max-src-nodes", "max-src-conn", "max-src-conn-rate", "overload table insertion",
+			"overload flush states",
+		} {
 			line(s, 0)
 		}
 		if pf.prof.Name == "openbsd" || pf.prof.Name == "openbsd-old" {

@@ -257,7 +257,10 @@ func (s *session) act(ctx context.Context) {
 
 func (s *session) packets() {
 	for range 20 {
-		s.pf.Packet(pftest.Packet{Out: s.rng.IntN(4) == 0, Src: s.prefix().Addr(), Dst: netip.MustParseAddr("192.0.2.1"), Proto: 6, SPort: uint16(s.rng.IntN(60000)), DPort: 22, Length: 60, Flags: 2})
+		s.pf.Packet(pftest.Packet{
+			Out: s.rng.IntN(4) == 0, Src: s.prefix().Addr(), Dst: netip.MustParseAddr("192.0.2.1"), Proto: 6,
+			SPort: uint16(s.rng.IntN(60000)), DPort: 22, Length: 60, Flags: 2,
+		})
 	}
 }
 

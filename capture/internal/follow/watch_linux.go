@@ -28,7 +28,10 @@ func newWatcher(log *slog.Logger) (Watcher, error) {
 	if err != nil {
 		return nil, err
 	}
-	n := &inotify{changes: newChanges(), w: w, log: log, paths: map[string][]string{}, targets: map[string]string{}, globs: map[string]bool{}, refused: map[string]bool{}}
+	n := &inotify{
+		changes: newChanges(), w: w, log: log, paths: map[string][]string{}, targets: map[string]string{}, globs: map[string]bool{},
+		refused: map[string]bool{},
+	}
 	go n.run()
 	return n, nil
 }

@@ -74,7 +74,8 @@ action = pf[name=sshd, pfctl="%s -a f2b/sshd", actiontype=<allports>]
 		return err
 	}
 	common := []string{"-c", conf, "-s", filepath.Join(h.dir, "s"), "-p", filepath.Join(h.dir, "pid")}
-	h.daemon = exec.Command("python3", append(append([]string{filepath.Join(b.fail2ban, "usr/bin/fail2ban-server")}, common...), "--logtarget", filepath.Join(h.dir, "f2b.log"), "-f", "start")...)
+	h.daemon = exec.Command("python3", append(append([]string{filepath.Join(b.fail2ban, "usr/bin/fail2ban-server")}, common...),
+		"--logtarget", filepath.Join(h.dir, "f2b.log"), "-f", "start")...)
 	h.daemon.Env = h.env()
 	if err := h.daemon.Start(); err != nil {
 		return err
