@@ -61,7 +61,7 @@ func runHooks(ctx context.Context, cmd *cobra.Command, flags *runFlags, in *priv
 	if err != nil {
 		return err
 	}
-	x, err := readAround(c)
+	x, err := readReferences(c)
 	if err != nil {
 		return err
 	}

@@ -26,7 +26,7 @@ func listen(ctx context.Context, p *plan, o *privsep.ParentOptions) (closeAll fu
 		}
 	}
 	if p.Socket != "" {
-		if o.Control, err = patiently(ctx, func() (*os.File, error) {
+		if o.Control, err = openRetrying(ctx, func() (*os.File, error) {
 			l, err := control.Listen(p.Socket, p.Group)
 			if err != nil {
 				return nil, err
@@ -39,7 +39,7 @@ func listen(ctx context.Context, p *plan, o *privsep.ParentOptions) (closeAll fu
 		files = append(files, o.Control)
 	}
 	if p.Metrics != "" {
-		if o.Metrics, err = patiently(ctx, func() (*os.File, error) {
+		if o.Metrics, err = openRetrying(ctx, func() (*os.File, error) {
 			l, err := metrics.ListenRaw(ctx, p.Metrics)
 			if err != nil {
 				return nil, err
@@ -55,8 +55,8 @@ func listen(ctx context.Context, p *plan, o *privsep.ParentOptions) (closeAll fu
 	return closeAll, nil
 }
 
-// patiently tries again for two seconds what somebody else is about to let go of.
-func patiently(ctx context.Context, open func() (*os.File, error)) (*os.File, error) {
+// openRetrying tries for two seconds to open what somebody else is about to close.
+func openRetrying(ctx context.Context, open func() (*os.File, error)) (*os.File, error) {
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
 	for {

@@ -9,7 +9,7 @@ import (
 
 // safePaths says which of the files that decide what the daemon does, or that it writes, everybody may change, or are reached by somebody else's
 // symbolic link. It is asked at the start, at each reload and by check. users may own what the daemon writes, beside root.
-func safePaths(c *config.Config, x *around, journal string, users ...int) error {
+func safePaths(c *config.Config, x *references, journal string, users ...int) error {
 	read := []struct{ what, path string }{{"configuration", c.Path}, {"pf.rules_file", c.PF.RulesFile}, {"pf.pfctl", c.PF.Pfctl}}
 	for _, path := range fail2banFiles(c, x) {
 		read = append(read, struct{ what, path string }{"fail2ban folder " + c.Fail2ban, path})
@@ -34,7 +34,7 @@ func safePaths(c *config.Config, x *around, journal string, users ...int) error 
 }
 
 // fail2banFiles are the files of the fail2ban folder that is run.
-func fail2banFiles(c *config.Config, x *around) []string {
+func fail2banFiles(c *config.Config, x *references) []string {
 	switch {
 	case c.Fail2ban == "":
 		return nil

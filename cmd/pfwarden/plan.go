@@ -83,14 +83,14 @@ func newPlanCommand(streams stdio) *cobra.Command {
 	return cmd
 }
 
-// around is what a configuration refers to.
-type around struct {
+// references is what a configuration refers to.
+type references struct {
 	fail2ban *fail2ban.Running // nil = none
 	rules    string            // of pf.rules_file
 	web      *metrics.Web      // of metrics.web_config; nil = none
 }
 
-func makePlan(c *config.Config, userName string) (*plan, *around, error) {
+func makePlan(c *config.Config, userName string) (*plan, *references, error) {
 	if err := daemon.Absolute(c); err != nil {
 		return nil, nil, err
 	}
@@ -104,7 +104,7 @@ func makePlan(c *config.Config, userName string) (*plan, *around, error) {
 	for i := range c.Jails {
 		p.Stdin = p.Stdin || c.Jails[i].Enabled && slices.Contains(c.Jails[i].Logs, logtail.Stdin)
 	}
-	x, err := readAround(c)
+	x, err := readReferences(c)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -130,8 +130,8 @@ func makePlan(c *config.Config, userName string) (*plan, *around, error) {
 	return p, x, p.Settings.Validate()
 }
 
-func readAround(c *config.Config) (x *around, err error) {
-	x = &around{}
+func readReferences(c *config.Config) (x *references, err error) {
+	x = &references{}
 	if c.Fail2ban != "" {
 		if x.fail2ban, err = daemon.ReadFail2ban(c, ownAddresses()); err != nil {
 			return nil, fmt.Errorf("fail2ban folder %s: %w", c.Fail2ban, err)

@@ -62,7 +62,7 @@ func (p *privileged) run(ctx context.Context, hup <-chan os.Signal) error {
 	}
 	p.log = log.With("process", "privileged")
 	p.warn(p.plan.Note)
-	p.warn(loose(commonOf(p.cmd).Config))
+	p.warn(foreignOwner(commonOf(p.cmd).Config))
 	root, removeRoot, err := p.workerRoot()
 	if err != nil {
 		return err

@@ -81,7 +81,7 @@ func property(a *fail2ban.Action, name string) value {
 
 // setAction adds, removes or changes an action of a jail. Its commands are those of the next ban; an action that changes is stopped
 // and started, as at a reload.
-func (q *asked) setAction(x *fail2ban.Jail, what string, args []string) value {
+func (q *question) setAction(x *fail2ban.Jail, what string, args []string) value {
 	if len(args) == 0 || what == "action" && len(args) < 2 {
 		return tooFew()
 	}

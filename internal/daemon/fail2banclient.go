@@ -20,8 +20,8 @@ const Fail2banVersion = "1.1.0"
 
 var _ control.Fail2banService = (*service)(nil)
 
-// asked is one question of fail2ban-client's.
-type asked struct {
+// question is one of fail2ban-client's.
+type question struct {
 	s      *service
 	ctx    context.Context
 	by     string
@@ -49,7 +49,7 @@ func noJail(name string) value {
 
 // Fail2ban implements control.Fail2banService.
 func (s *service) Fail2ban(ctx context.Context, by string, change bool, argv []string) control.Fail2banAnswer {
-	q := &asked{s, ctx, by, change, argv}
+	q := &question{s, ctx, by, change, argv}
 	switch argv[0] {
 	case "ping":
 		return value{Value: "pong"}
@@ -88,21 +88,21 @@ func (s *service) Fail2ban(ctx context.Context, by string, change bool, argv []s
 	return failed("Invalid command")
 }
 
-func (q *asked) arg(i int) string {
+func (q *question) arg(i int) string {
 	if i < len(q.argv) {
 		return q.argv[i]
 	}
 	return ""
 }
 
-func (q *asked) running() *fail2ban.Running {
+func (q *question) running() *fail2ban.Running {
 	q.s.d.mu.Lock()
 	defer q.s.d.mu.Unlock()
 	return q.s.d.fail2ban
 }
 
 // jails lists the names of the jails in the order of the configuration.
-func (q *asked) jails() (names []string) {
+func (q *question) jails() (names []string) {
 	if r := q.running(); r != nil {
 		for _, j := range r.Jails {
 			names = append(names, j.Engine.Name)
@@ -111,7 +111,7 @@ func (q *asked) jails() (names []string) {
 	return names
 }
 
-func (q *asked) jail(i int) (*fail2ban.RunningJail, value) {
+func (q *question) jail(i int) (*fail2ban.RunningJail, value) {
 	if j := q.running().Jail(q.arg(i)); j != nil {
 		return j, value{}
 	}
@@ -119,7 +119,7 @@ func (q *asked) jail(i int) (*fail2ban.RunningJail, value) {
 }
 
 // bans are a jail's bans in force in the order in which they were made.
-func (q *asked) bans(jail string) (list []ledger.Ban) {
+func (q *question) bans(jail string) (list []ledger.Ban) {
 	for _, b := range q.s.d.bans.Live() {
 		if b.Jail == jail {
 			list = append(list, b)
@@ -129,7 +129,7 @@ func (q *asked) bans(jail string) (list []ledger.Ban) {
 }
 
 // bansByEnd are the same in the order of their ends.
-func (q *asked) bansByEnd(jail string) []ledger.Ban {
+func (q *question) bansByEnd(jail string) []ledger.Ban {
 	list := q.bans(jail)
 	slices.SortStableFunc(list, func(a, b ledger.Ban) int {
 		if a.Permanent() != b.Permanent() {
@@ -158,12 +158,12 @@ func ids(bans []ledger.Ban) []any {
 	return out
 }
 
-func (q *asked) isBanned(jail, id string) bool {
+func (q *question) isBanned(jail, id string) bool {
 	id = canonicalID(id)
 	return slices.ContainsFunc(q.bans(jail), func(b ledger.Ban) bool { return banID(&b) == id })
 }
 
-func (q *asked) banned() value {
+func (q *question) banned() value {
 	out := []any{}
 	if len(q.argv) == 1 {
 		for _, n := range q.jails() {
@@ -203,7 +203,7 @@ func identify(text string) (p netip.Prefix, ident string) {
 }
 
 // ban bans in a jail, whatever its filter says, and counts what is new.
-func (q *asked) ban(jail string, list []string) value {
+func (q *question) ban(jail string, list []string) value {
 	n := 0
 	err := q.s.change(q.ctx, func(now time.Time) {
 		for _, text := range list {
@@ -228,8 +228,8 @@ func (q *asked) ban(jail string, list []string) value {
 	return value{Value: n}
 }
 
-// letGo ends bans of jails and counts them. A network that is not banned as such stands for all banned addresses in it.
-func (q *asked) letGo(jails, list []string, all bool) (n int, absent []string, err error) {
+// release ends bans of jails and counts them. A network that is not banned as such stands for all banned addresses in it.
+func (q *question) release(jails, list []string, all bool) (n int, absent []string, err error) {
 	err = q.s.change(q.ctx, func(now time.Time) {
 		end := func(jail string, p netip.Prefix, ident string) int {
 			bans, notices := q.s.d.bans.UnbanJail(now, jail, p, ident, q.by)
@@ -263,7 +263,7 @@ func (q *asked) letGo(jails, list []string, all bool) (n int, absent []string, e
 	return n, absent, err
 }
 
-func (q *asked) unban() value {
+func (q *question) unban() value {
 	list := q.argv[1:]
 	all := len(list) == 1 && list[0] == "--all"
 	if all {
@@ -271,19 +271,19 @@ func (q *asked) unban() value {
 	} else if len(list) == 0 {
 		return failed("Invalid command")
 	}
-	n, _, err := q.letGo(q.jails(), list, all)
+	n, _, err := q.release(q.jails(), list, all)
 	if err != nil {
 		return failed("%v", err)
 	}
 	return value{Value: n}
 }
 
-func (q *asked) unbanIn(jail string, list []string) value {
+func (q *question) unbanIn(jail string, list []string) value {
 	report := len(list) > 0 && list[0] == "--report-absent"
 	if report {
 		list = list[1:]
 	}
-	n, absent, err := q.letGo([]string{jail}, list, false)
+	n, absent, err := q.release([]string{jail}, list, false)
 	if err != nil {
 		return failed("%v", err)
 	}

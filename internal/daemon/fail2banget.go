@@ -11,7 +11,7 @@ import (
 )
 
 // get answers "get NAME" and "get JAIL NAME …".
-func (q *asked) get() value {
+func (q *question) get() value {
 	switch {
 	case len(q.argv) < 2:
 		return tooFew()
@@ -184,7 +184,7 @@ func expanded(list []string, useDNS string) []any {
 }
 
 // bannedIn answers "get JAIL banned [ADDRESS…]".
-func (q *asked) bannedIn(jail string, list []string) value {
+func (q *question) bannedIn(jail string, list []string) value {
 	if len(list) == 0 {
 		return value{Value: ids(q.bans(jail))}
 	}
@@ -203,7 +203,7 @@ func (q *asked) bannedIn(jail string, list []string) value {
 }
 
 // banip answers "get JAIL banip [SEPARATOR|--with-time]".
-func (q *asked) banip(jail, how string) value {
+func (q *question) banip(jail, how string) value {
 	bans := q.bansByEnd(jail)
 	var parts []string
 	for i := range bans {

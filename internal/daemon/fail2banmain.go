@@ -15,7 +15,7 @@ import (
 var mainOptions = []string{"loglevel", "logtarget", "syslogsocket", "dbfile", "dbmaxmatches", "dbpurgeage"}
 
 // main reads an option of fail2ban.conf with what was set at run time.
-func (q *asked) main(key, def string) string {
+func (q *question) main(key, def string) string {
 	if r := q.running(); r != nil && r.Setup.Main[key] != "" {
 		return r.Setup.Main[key]
 	}
@@ -23,7 +23,7 @@ func (q *asked) main(key, def string) string {
 }
 
 // mainOption answers about the server itself.
-func (q *asked) mainOption(name string) value {
+func (q *question) mainOption(name string) value {
 	switch name {
 	case "loglevel":
 		return value{Value: strings.ToUpper(q.main("loglevel", "INFO"))}
@@ -45,7 +45,7 @@ func (q *asked) mainOption(name string) value {
 }
 
 // setMain changes an option of the server itself, where pfwarden has the like. What is set already may be set again.
-func (q *asked) setMain(name string) value {
+func (q *question) setMain(name string) value {
 	if len(q.argv) < 3 {
 		return tooFew()
 	}
@@ -114,7 +114,7 @@ func Fail2banLevel(text string) bool {
 }
 
 // setLevel changes how much pfwarden's own log says, until the next reload.
-func (q *asked) setLevel(text string) value {
+func (q *question) setLevel(text string) value {
 	d := q.s.d
 	text = strings.ToUpper(text)
 	level, ok := levelOf(text)
@@ -146,7 +146,7 @@ func (d *Daemon) resetLevel() {
 
 // flushLogs has nothing to do: pfwarden keeps no log of its own open but the file that recidive jails read, which is opened anew
 // by the first line after it was rotated away.
-func (q *asked) flushLogs() value {
+func (q *question) flushLogs() value {
 	if slices.Contains([]string{"STDERR", "STDOUT", "SYSLOG", "SYSTEMD-JOURNAL"}, q.main("logtarget", "SYSLOG")) || !filepath.IsAbs(q.main("logtarget", "")) {
 		return value{Value: "flushed"}
 	}

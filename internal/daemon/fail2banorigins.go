@@ -27,7 +27,7 @@ type origin struct{ asn, country, registry string }
 
 // origins are the rows of the flavor "cymru": the origin of each banned address, as Team Cymru's name service tells it
 // (https://www.team-cymru.com/ip-asn-mapping). Where the service cannot be asked, "error" stands.
-func (q *asked) origins(bans []ledger.Ban) []any {
+func (q *question) origins(bans []ledger.Ban) []any {
 	ctx, cancel := context.WithTimeout(q.ctx, originsTime)
 	defer cancel()
 	var asns, countries, registries []any

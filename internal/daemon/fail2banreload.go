@@ -52,7 +52,7 @@ func overlay(s *fail2ban.Setup, over []override) {
 
 // again makes a change to what is set at run time and takes the configuration over anew. Nothing is changed if that fails, or if jail,
 // where it is named, could not run any more.
-func (q *asked) again(jail string, f func() error) error {
+func (q *question) again(jail string, f func() error) error {
 	d := q.s.d
 	var err error
 	if asking := d.ask(q.ctx, func(time.Time) {
@@ -96,7 +96,7 @@ func (d *Daemon) wouldRun(jail string) error {
 }
 
 // reload reads everything again, or one jail; what was set at run time is forgotten.
-func (q *asked) reload() value {
+func (q *question) reload() value {
 	jail, unban, ifExists, restart := "", false, false, false
 	for _, a := range q.argv[1:] {
 		switch {
@@ -128,7 +128,7 @@ func (q *asked) reload() value {
 		jails = []string{jail}
 	}
 	if unban {
-		if _, _, err := q.letGo(jails, nil, true); err != nil {
+		if _, _, err := q.release(jails, nil, true); err != nil {
 			return failed("%v", err)
 		}
 	}
@@ -148,7 +148,7 @@ func (q *asked) reload() value {
 }
 
 // configured tells whether the folder has such a jail, enabled or not left out for a fault.
-func (q *asked) configured(jail string) (bool, error) {
+func (q *question) configured(jail string) (bool, error) {
 	if q.s.d.o.Apart != nil { // the folder cannot be read any more
 		setup := q.running().Setup
 		return slices.ContainsFunc(setup.Jails, func(j fail2ban.Jail) bool { return j.Name == jail }) ||
@@ -166,7 +166,7 @@ func (q *asked) configured(jail string) (bool, error) {
 const stopDelay = 200 * time.Millisecond
 
 // startStop stops the server or a jail, or wakes an idle jail. A jail that was stopped is gone until the next reload.
-func (q *asked) startStop() value {
+func (q *question) startStop() value {
 	switch {
 	case len(q.argv) == 1 && q.argv[0] == "start":
 		return tooFew()
@@ -189,7 +189,7 @@ func (q *asked) startStop() value {
 		return value{}
 	}
 	if stopped {
-		if _, _, err := q.letGo(jails, nil, true); err != nil {
+		if _, _, err := q.release(jails, nil, true); err != nil {
 			return failed("%v", err)
 		}
 	}

@@ -18,7 +18,7 @@ import (
 )
 
 // set answers "set NAME VALUE" and "set JAIL NAME VALUE…".
-func (q *asked) set() value {
+func (q *question) set() value {
 	switch {
 	case len(q.argv) < 2:
 		return tooFew()
@@ -71,7 +71,7 @@ func (q *asked) set() value {
 	if name == "idle" {
 		return value{Value: args[0] == "on"}
 	}
-	again := &asked{q.s, q.ctx, q.by, false, []string{"get", jail, c.key}}
+	again := &question{q.s, q.ctx, q.by, false, []string{"get", jail, c.key}}
 	return again.get()
 }
 
@@ -297,7 +297,7 @@ func noFile(path string, open opener) value {
 }
 
 // attempt counts failures of a source, as "set JAIL attempt ADDRESS LINE…" asks.
-func (q *asked) attempt(jail string, args []string) value {
+func (q *question) attempt(jail string, args []string) value {
 	if len(args) == 0 {
 		return failed("Filter.addAttempt() missing 1 required positional argument: 'ip'")
 	}

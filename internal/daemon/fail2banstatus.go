@@ -12,7 +12,7 @@ import (
 func row(k string, v any) any { return []any{k, v} }
 
 // logs are the files that a jail reads: those that were there when its configuration was read, and those found since.
-func (q *asked) logs(j *fail2ban.RunningJail) []any {
+func (q *question) logs(j *fail2ban.RunningJail) []any {
 	files := []any{}
 	for _, l := range j.Jail.Logs {
 		if !slices.Contains(files, any(l.Path)) {
@@ -28,7 +28,7 @@ func (q *asked) logs(j *fail2ban.RunningJail) []any {
 }
 
 // counts are what status shows of a jail.
-func (q *asked) counts(j *fail2ban.RunningJail) (failing, total, banned, bannedTotal int) {
+func (q *question) counts(j *fail2ban.RunningJail) (failing, total, banned, bannedTotal int) {
 	name := j.Engine.Name
 	_ = q.s.d.ask(q.ctx, func(time.Time) { failing = q.s.d.detector.Failing(name) })
 	c := q.s.d.jailCounts(name)
@@ -36,7 +36,7 @@ func (q *asked) counts(j *fail2ban.RunningJail) (failing, total, banned, bannedT
 }
 
 // jailStatus is a jail's status in one of fail2ban's flavors; one that fail2ban does not know is "basic".
-func (q *asked) jailStatus(j *fail2ban.RunningJail, flavor string) any {
+func (q *question) jailStatus(j *fail2ban.RunningJail, flavor string) any {
 	failing, total, banned, bannedTotal := q.counts(j)
 	if flavor == "stats" {
 		return []any{q.backend(j), []any{failing, total}, []any{banned, bannedTotal}}
@@ -54,14 +54,14 @@ func (q *asked) jailStatus(j *fail2ban.RunningJail, flavor string) any {
 }
 
 // backend names how logs are read, in fail2ban's words.
-func (q *asked) backend(j *fail2ban.RunningJail) string {
+func (q *question) backend(j *fail2ban.RunningJail) string {
 	if b := j.Jail.Backend; b != "auto" {
 		return b
 	}
 	return "polling"
 }
 
-func (q *asked) status() value {
+func (q *question) status() value {
 	all := q.arg(1) == "--all"
 	switch {
 	case len(q.argv) > 3:
@@ -93,7 +93,7 @@ func (q *asked) status() value {
 	return value{Value: out}
 }
 
-func (q *asked) stats() any {
+func (q *question) stats() any {
 	names := q.jails()
 	slices.Sort(names)
 	out := option{}

@@ -6,9 +6,9 @@ import (
 	"syscall"
 )
 
-// loose says whose a configuration is that root acts by, "" if it is root's, or is not there. It names programs that are run as root: whoever may
+// foreignOwner says whose a configuration is that root acts by, "" if it is root's, or is not there. It names programs that are run as root: whoever may
 // change it may do anything. One that everybody may change is refused (safePaths).
-func loose(path string) string {
+func foreignOwner(path string) string {
 	info, err := os.Stat(path)
 	if err != nil {
 		return ""

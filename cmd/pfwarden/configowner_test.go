@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-func TestLoose(t *testing.T) {
+func TestForeignOwner(t *testing.T) {
 	t.Parallel()
 	if os.Geteuid() != 0 {
 		t.Skip("makes files of root's and of others")
@@ -27,11 +27,11 @@ func TestLoose(t *testing.T) {
 		if err := os.Chmod(path, c.mode); err != nil {
 			t.Fatal(err)
 		}
-		if got := loose(path); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
+		if got := foreignOwner(path); (got == "") != (c.want == "") || !strings.Contains(got, c.want) {
 			t.Errorf("%o of %d: %q, want %q", c.mode, c.uid, got, c.want)
 		}
 	}
-	if got := loose(filepath.Join(t.TempDir(), "none")); got != "" {
+	if got := foreignOwner(filepath.Join(t.TempDir(), "none")); got != "" {
 		t.Errorf("a missing one: %q", got)
 	}
 }
