@@ -15,9 +15,9 @@ func mayImport(from, to string) bool {
 	case in(to, "cmd"):
 		return false // nobody imports the command
 	case in(to, "internal/testkit"):
-		return in(from, "internal/testkit", "internal/livetest") // only tests, and the commands that measure the house
+		return in(from, "internal/testkit", "internal/livetest") // only tests, and the commands that measure pfwarden
 	case from == "internal/testkit":
-		return false // the tests of every room use it
+		return false // the tests of every package use it
 	case in(from, "capture"):
 		return in(to, "capture")
 	case in(from, "pfctl"):
@@ -30,7 +30,7 @@ func mayImport(from, to string) bool {
 	case in(from, "internal", "cmd"):
 		return true
 	default:
-		return false // a new room: say here what it may import
+		return false // a new folder: say here what it may import
 	}
 }
 
@@ -78,7 +78,7 @@ func TestMayImport(t *testing.T) {
 	}
 }
 
-// TestWhoRunsPrograms: other programs are started by three rooms only. Tests may, and what measures the whole house. The files named here start
+// TestWhoRunsPrograms: other programs are started by three packages only. Tests may, and what measures pfwarden as a whole. The files named here start
 // this program once more: as the worker, as the process that runs commands, to read a configuration, to bind a capture, and as the daemon that
 // fail2ban-client is asked to start.
 func TestWhoRunsPrograms(t *testing.T) {

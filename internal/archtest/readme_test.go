@@ -55,8 +55,8 @@ func TestReadmeIsTrue(t *testing.T) {
 	}
 }
 
-// TestRoomsAreDescribed: docs/architecture.md says of every folder with code what it promises; one beneath another may be told with it.
-func TestRoomsAreDescribed(t *testing.T) {
+// TestPackagesAreDescribed: docs/architecture.md says of every folder with code what it promises; one beneath another may be told with it.
+func TestPackagesAreDescribed(t *testing.T) {
 	page, err := os.ReadFile(filepath.Join(root, "docs", "architecture.md"))
 	if err != nil {
 		t.Fatal(err)

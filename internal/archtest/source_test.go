@@ -106,9 +106,9 @@ func (f file) uses(importPath string, names ...string) []token.Position {
 	return found
 }
 
-// in tells whether a folder is one of the rooms or lies in one of them.
-func in(folder string, rooms ...string) bool {
-	return slices.ContainsFunc(rooms, func(room string) bool { return folder == room || strings.HasPrefix(folder, room+"/") })
+// in tells whether a folder is one of several or lies in one of them.
+func in(folder string, parents ...string) bool {
+	return slices.ContainsFunc(parents, func(parent string) bool { return folder == parent || strings.HasPrefix(folder, parent+"/") })
 }
 
 // functions lists the file's functions that are no methods.

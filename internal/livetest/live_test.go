@@ -9,7 +9,7 @@ import (
 	"pfwarden/internal/testkit"
 )
 
-// TestLive is the house as a user runs it: a real httpd and a real sshd attacked over a real network, and a pflog file that grows.
+// TestLive is pfwarden as a user runs it: a real httpd and a real sshd attacked over a real network, and a pflog file that grows.
 func TestLive(t *testing.T) {
 	t.Parallel()
 	programs := buildUnlessShort(t)

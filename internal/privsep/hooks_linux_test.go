@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// withActions gives a house a fail2ban folder: a jail whose action and ignore command are programs, and one that reads fail2ban's own log.
+// withActions gives a gateway a fail2ban folder: a jail whose action and ignore command are programs, and one that reads fail2ban's own log.
 func withActions(t *testing.T) func(dir, config string) string {
 	return func(dir, config string) string {
 		files := map[string]string{
@@ -37,7 +37,7 @@ func withActions(t *testing.T) func(dir, config string) string {
 	}
 }
 
-func (h *house) attack(user, from string) {
+func (h *gateway) attack(user, from string) {
 	h.t.Helper()
 	f, err := os.OpenFile(h.dir+"/auth.log", os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
@@ -49,7 +49,7 @@ func (h *house) attack(user, from string) {
 	}
 }
 
-func (h *house) text(name string) string {
+func (h *gateway) text(name string) string {
 	b, _ := os.ReadFile(h.dir + "/" + name)
 	return string(b)
 }
@@ -57,7 +57,7 @@ func (h *house) text(name string) string {
 // TestThreeProcesses: actions and ignore commands are run by a process of their own, with its commands and the worker's values; it is started
 // again when it ends, and ends with the others.
 func TestThreeProcesses(t *testing.T) {
-	h := newHouse(t, withActions(t))
+	h := newGateway(t, withActions(t))
 	h.await("a process for commands", func() bool { return h.child("hooks") != 0 })
 	if uid := field(h.child("hooks"), "Uid"); !strings.HasPrefix(uid, "0 ") {
 		t.Errorf("commands are run as %q", uid)
@@ -99,7 +99,7 @@ func TestThreeProcesses(t *testing.T) {
 
 // TestHooksStop: a stop in order lets actions go of their bans before the process for commands ends.
 func TestHooksStop(t *testing.T) {
-	h := newHouse(t, withActions(t))
+	h := newGateway(t, withActions(t))
 	h.attack("root", "203.0.113.5")
 	h.await("the action bans", func() bool { return strings.Contains(h.text("done"), "ban 203.0.113.5") })
 	if err := h.daemon.Process.Signal(syscall.SIGTERM); err != nil {
@@ -116,7 +116,7 @@ func TestHooksStop(t *testing.T) {
 // TestReloadKeepsActions: a reload replaces the worker and the process for commands; actions that are the same in the new configuration are
 // neither stopped nor started, changed ones are; a faulty configuration changes nothing.
 func TestReloadKeepsActions(t *testing.T) {
-	h := newHouse(t, withActions(t))
+	h := newGateway(t, withActions(t))
 	h.attack("root", "203.0.113.5")
 	h.await("the action bans", func() bool { return strings.Contains(h.text("done"), "ban 203.0.113.5") })
 	h.await("the other action bans", func() bool { return strings.Contains(h.text("again"), "ban 203.0.113.5") })
@@ -173,7 +173,7 @@ func TestReloadKeepsActions(t *testing.T) {
 
 // TestFail2banClient: what fail2ban-client changes at run time is changed in the worker; a reload and a stop are the privileged process's work.
 func TestFail2banClient(t *testing.T) {
-	h := newHouse(t, withActions(t))
+	h := newGateway(t, withActions(t))
 	if out, err := h.client("set", "t", "maxretry", "2"); err != nil || strings.TrimSpace(out) != "2" {
 		t.Errorf("set maxretry: %q, %v", out, err)
 	}
@@ -206,7 +206,7 @@ func TestFail2banClient(t *testing.T) {
 	}
 }
 
-func (h *house) client(args ...string) (string, error) {
+func (h *gateway) client(args ...string) (string, error) {
 	out, err := exec.Command(h.bin, append([]string{"fail2ban-client", "-c", h.dir + "/f2b", "-s", h.dir + "/s"}, args...)...).CombinedOutput()
 	return string(out), err
 }

@@ -12,7 +12,7 @@ import (
 // TestNeverShared: what an administrator puts on the never-list while the daemon runs reaches the privileged process, also from the next worker; taking
 // it off says from when on it counts.
 func TestNeverShared(t *testing.T) {
-	h := newHouse(t)
+	h := newGateway(t)
 	table := func() string {
 		cmd := exec.Command(filepath.Join(h.dir, "pfctl"), "-a", "pfwarden", "-t", "banned", "-T", "show")
 		cmd.Env = append(os.Environ(), "PFTEST_STATE="+h.dir+"/state", "PFTEST_PROFILE=openbsd")

@@ -14,7 +14,7 @@ import (
 	"pfwarden/internal/testkit"
 )
 
-// sshd adds a jail that bans at the first failure and reads the named logs of the house's folder.
+// sshd adds a jail that bans at the first failure and reads the named logs of the gateway's folder.
 func sshd(logs ...string) func(dir, config string) string {
 	return func(dir, config string) string {
 		for i, l := range logs {
@@ -24,8 +24,8 @@ func sshd(logs ...string) func(dir, config string) string {
 	}
 }
 
-// fails appends failures of log-ins from addresses to a log of the house.
-func (h *house) fails(log string, addresses ...string) {
+// fails appends failures of log-ins from addresses to a log of the gateway.
+func (h *gateway) fails(log string, addresses ...string) {
 	h.t.Helper()
 	f, err := os.OpenFile(filepath.Join(h.dir, log), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	testkit.Must(h.t, err)
@@ -39,19 +39,19 @@ func (h *house) fails(log string, addresses ...string) {
 }
 
 // banned tells what stands in the table.
-func (h *house) banned() string {
+func (h *gateway) banned() string {
 	cmd := exec.Command(filepath.Join(h.dir, "pfctl"), "-a", "pfwarden", "-t", "banned", "-T", "show")
 	cmd.Env = append(os.Environ(), "PFTEST_STATE="+h.dir+"/state", "PFTEST_PROFILE=openbsd")
 	out, _ := cmd.Output() // no table yet is an empty one
 	return string(out)
 }
 
-func (h *house) said(text string) bool {
+func (h *gateway) said(text string) bool {
 	log, _ := os.ReadFile(h.log)
 	return strings.Contains(string(log), text)
 }
 
-func (h *house) configure(old, fresh string) {
+func (h *gateway) configure(old, fresh string) {
 	h.t.Helper()
 	path := h.dir + "/c.toml"
 	text, err := os.ReadFile(path)
@@ -65,7 +65,7 @@ func (h *house) configure(old, fresh string) {
 
 // TestReloadAddsLog: a log that a reload brings is opened for the new worker, and failures in it lead to bans.
 func TestReloadAddsLog(t *testing.T) {
-	h := newHouse(t, sshd("one.log"))
+	h := newGateway(t, sshd("one.log"))
 	h.fails("one.log", "203.0.113.1")
 	h.await("a ban by the first log", func() bool { return strings.Contains(h.banned(), "203.0.113.1") })
 	pid, second := h.worker(), filepath.Join(h.dir, "two.log")
@@ -93,7 +93,7 @@ func TestReloadAddsLog(t *testing.T) {
 
 // TestReloadRefusesAnchor: an anchor cannot change while the privileged process runs. It says which, where, and what to do, and all stays as it was.
 func TestReloadRefusesAnchor(t *testing.T) {
-	h := newHouse(t, sshd("one.log"))
+	h := newGateway(t, sshd("one.log"))
 	pid := h.worker()
 	h.configure("[pf]\n", "[pf]\nanchor = \"elsewhere\"\n")
 	h.await("the refusal", func() bool { return h.said("the configuration was not taken over") })
@@ -118,7 +118,7 @@ func TestSmallThroughBans(t *testing.T) {
 	if os.Getenv("PFWARDEN_FULL") != "" {
 		long = 10 * time.Minute
 	}
-	h := newHouse(t, func(dir, config string) string { // no ban ends before the test does
+	h := newGateway(t, func(dir, config string) string { // no ban ends before the test does
 		return strings.Replace(sshd("one.log")(dir, config), "[jail.sshd]\n", "[jail.sshd]\nladder = [\"1h\"]\n", 1)
 	})
 	h.fails("one.log")

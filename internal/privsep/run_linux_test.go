@@ -18,8 +18,8 @@ import (
 	"pfwarden/internal/testkit/programs"
 )
 
-// house is a running pfwarden over the stand-in pfctl.
-type house struct {
+// gateway is a running pfwarden over the stand-in pfctl.
+type gateway struct {
 	t        *testing.T
 	bin, dir string
 	listen   string // where the metrics are asked for
@@ -27,8 +27,8 @@ type house struct {
 	log      string
 }
 
-// newHouse starts one. prepare may change the configuration and add files to the folder.
-func newHouse(t *testing.T, prepare ...func(dir, config string) string) *house {
+// newGateway starts one. prepare may change the configuration and add files to the folder.
+func newGateway(t *testing.T, prepare ...func(dir, config string) string) *gateway {
 	t.Helper()
 	if os.Geteuid() != 0 {
 		t.Skip("only root has rights to divide")
@@ -36,8 +36,8 @@ func newHouse(t *testing.T, prepare ...func(dir, config string) string) *house {
 	if testing.Short() {
 		t.Skip("builds and runs the program")
 	}
-	// Each house has programs of its own, to tell its processes by.
-	h := &house{t: t, dir: programs.Build(t, "./cmd/pfwarden", "./pfctl/pftest/pfctl")}
+	// Each gateway has programs of its own, to tell its processes by.
+	h := &gateway{t: t, dir: programs.Build(t, "./cmd/pfwarden", "./pfctl/pftest/pfctl")}
 	h.bin, h.listen = filepath.Join(h.dir, "pfwarden"), testkit.FreeAddress(t)
 	pfctl := filepath.Join(h.dir, "pfctl")
 	config := fmt.Sprintf("[pf]\npfctl = %q\n", pfctl) + home.Home{Dir: h.dir, Listen: h.listen, Store: h.dir + "/db/pfwarden.db"}.TOML()
@@ -55,37 +55,37 @@ func newHouse(t *testing.T, prepare ...func(dir, config string) string) *house {
 	h.daemon.ExtraFiles = make([]*os.File, 1200)
 	h.daemon.ExtraFiles[0], h.daemon.ExtraFiles[9], h.daemon.ExtraFiles[1199] = leak, leak, leak
 	t.Cleanup(func() { // workers write into the folder that is about to be removed, until they see that their parent is gone
-		testkit.Within(t, 20*time.Second, "the house is empty", func() bool { return !h.runs() })
+		testkit.Within(t, 20*time.Second, "all its processes have ended", func() bool { return !h.runs() })
 	})
 	h.log = programs.Start(t, "pfwarden", h.daemon)
 	h.answers()
 	return h
 }
 
-func (h *house) await(what string, done func() bool) {
+func (h *gateway) await(what string, done func() bool) {
 	h.t.Helper()
 	testkit.Within(h.t, 20*time.Second, what, done)
 }
 
-func (h *house) answers() {
+func (h *gateway) answers() {
 	h.t.Helper()
 	h.await("the daemon answers", func() bool { return h.cli("status") == nil })
 }
 
-func (h *house) cli(args ...string) error {
+func (h *gateway) cli(args ...string) error {
 	return exec.Command(h.bin, append([]string{"--socket", h.dir + "/s"}, args...)...).Run()
 }
 
-func (h *house) output(args ...string) (string, error) {
+func (h *gateway) output(args ...string) (string, error) {
 	out, err := exec.Command(h.bin, append([]string{"--socket", h.dir + "/s"}, args...)...).Output()
 	return string(out), err
 }
 
 // worker finds the process id of the worker, 0 if there is none.
-func (h *house) worker() int { return h.child("worker") }
+func (h *gateway) worker() int { return h.child("worker") }
 
 // child finds the process of a verb that the daemon started.
-func (h *house) child(verb string) int {
+func (h *gateway) child(verb string) int {
 	all, _ := filepath.Glob("/proc/[0-9]*/stat")
 	for _, path := range all {
 		text, _ := os.ReadFile(path)
@@ -103,8 +103,8 @@ func (h *house) child(verb string) int {
 	return 0
 }
 
-// runs says whether any process of the house's program is left.
-func (h *house) runs() bool {
+// runs says whether any process of the gateway's program is left.
+func (h *gateway) runs() bool {
 	all, _ := filepath.Glob("/proc/[0-9]*/cmdline")
 	return slices.ContainsFunc(all, func(path string) bool {
 		line, _ := os.ReadFile(path)
@@ -131,7 +131,7 @@ func field(pid int, name string) string {
 
 // TestTwoProcesses: who runs as whom, what the worker holds open, how large the privileged process is, and what happens when one ends.
 func TestTwoProcesses(t *testing.T) {
-	h := newHouse(t)
+	h := newGateway(t)
 	pid := h.worker()
 	if uid := field(pid, "Uid"); uid == "" || strings.HasPrefix(uid, "0") || strings.Contains(uid, " 0") {
 		t.Errorf("the worker %d runs as %q", pid, uid)
@@ -214,7 +214,7 @@ func TestTwoProcesses(t *testing.T) {
 // TestDamagedLedgerIsFound: what is said of a damaged ledger names it as an administrator finds it, not as the worker in its root does.
 func TestDamagedLedgerIsFound(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, func(dir, config string) string {
+	h := newGateway(t, func(dir, config string) string {
 		testkit.Must(t, os.Mkdir(dir+"/db", 0o700))
 		testkit.Must(t, os.WriteFile(dir+"/db/pfwarden.db", nil, 0o600))
 		return config
@@ -234,7 +234,7 @@ func TestDamagedLedgerIsFound(t *testing.T) {
 // TestWithoutLedger: where nothing is kept (store.file = ":memory:") the worker has a folder for its root all the same, which is gone at the end.
 func TestWithoutLedger(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, func(dir, config string) string {
+	h := newGateway(t, func(dir, config string) string {
 		return strings.Replace(config, fmt.Sprintf("%q", dir+"/db/pfwarden.db"), `":memory:"`, 1)
 	})
 	root, err := os.Readlink(fmt.Sprintf("/proc/%d/root", h.worker()))

@@ -45,7 +45,7 @@ func TestWebConfig(t *testing.T) {
 			}
 		}
 	}
-	h := newHouse(t, func(dir, config string) string {
+	h := newGateway(t, func(dir, config string) string {
 		write(dir, "one")
 		return strings.Replace(config, "[metrics]\n", "[metrics]\nweb_config=\""+dir+"/web.yml\"\n", 1)
 	})

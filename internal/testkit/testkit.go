@@ -1,6 +1,6 @@
-// Package testkit is what tests of several rooms need: finding things, waiting for others, reading what was recorded. It imports nothing of
-// ours, so that the tests of every room can use it; what serves tests of a kind only lies in the packages beneath it. Nothing but tests, and the
-// commands that measure the house, may import any of them; internal/archtest looks after that.
+// Package testkit is what tests of several packages need: finding things, waiting for others, reading what was recorded. It imports nothing of
+// ours, so that the tests of every package can use it; what serves tests of a kind only lies in the packages beneath it. Nothing but tests, and the
+// commands that measure pfwarden, may import any of them; internal/archtest looks after that.
 package testkit
 
 import (

@@ -11,7 +11,7 @@ import (
 func TestShift(t *testing.T) {
 	t.Parallel()
 	for _, step := range []time.Duration{87600 * time.Hour, -87600 * time.Hour, time.Hour, -time.Hour} {
-		h := newHouse(t, Config{})
+		h := newHarness(t, Config{})
 		h.Judge(t0, proven(t0, "198.51.100.7"))
 		h.commit()
 		before, now := h.Live(), t0.Add(step)
@@ -41,7 +41,7 @@ func TestShift(t *testing.T) {
 // remembered is not remembered for years.
 func TestClockBehindLedger(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, Config{})
+	h := newHarness(t, Config{})
 	h.Judge(t0, proven(t0, "198.51.100.7"))
 	h.Judge(t0, proven(t0, "198.51.100.8"))
 	h.Tick(t0.Add(DefaultLadder()[0]))
@@ -70,7 +70,7 @@ func TestClockBehindLedger(t *testing.T) {
 // TestClockAheadAtStart: bans that a start far later has ended are taken up again when the clock is set back, those that have time left by then.
 func TestClockAheadAtStart(t *testing.T) {
 	t.Parallel()
-	h := newHouse(t, Config{})
+	h := newHarness(t, Config{})
 	h.Judge(t0, proven(t0, "198.51.100.7"))
 	h.table("banned 198.51.100.7")
 	h.restart(t0.Add(87600 * time.Hour))
@@ -113,7 +113,7 @@ func TestMisdatedBan(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			h := newHouse(t, Config{Last: c.snapshot})
+			h := newHarness(t, Config{Last: c.snapshot})
 			first, second := ban(1, "198.51.100.7", at(-10), at(20)), ban(2, "198.51.100.8", at(0), at(30))
 			if err := h.store.Record(t.Context(), ledger.Batch{Bans: []ledger.Ban{first, second, c.bad}}); err != nil {
 				t.Fatal(err)
@@ -151,7 +151,7 @@ func TestMisdatedBan(t *testing.T) {
 func TestMisdatedPast(t *testing.T) {
 	t.Parallel()
 	const years = 64 * 365 * 24 * time.Hour
-	h := newHouse(t, Config{})
+	h := newHarness(t, Config{})
 	bad := ledger.Ban{ID: 1, Prefix: pfx("198.51.100.9"), Table: "banned", Jail: "sshd", Proven: true, State: ledger.Ended, Step: 2, Count: 2, By: "pfwarden",
 		Since: t0.Add(years), Until: t0.Add(years + time.Hour), Ended: t0.Add(years + time.Hour), EndWhy: "expired"}
 	if err := h.store.Record(t.Context(), ledger.Batch{Bans: []ledger.Ban{bad}}); err != nil {

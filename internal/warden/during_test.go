@@ -11,7 +11,7 @@ import (
 // TestEndedWhilePFIsTold: a ban that ends while PF is being told to hold it stands in PF until it is deleted, and a crash before that
 // leaves it among those to be deleted, not to strangers.
 func TestEndedWhilePFIsTold(t *testing.T) {
-	h := newHouse(t, Config{})
+	h := newHarness(t, Config{})
 	h.Judge(t0, proven(t0, "192.0.2.7"))
 	h.pf.during = func() {
 		if ended, _, err := h.Unban(t0.Add(time.Second), pfx("192.0.2.7"), "root"); err != nil || len(ended) != 1 {
@@ -33,7 +33,7 @@ func TestEndedWhilePFIsTold(t *testing.T) {
 
 // TestBannedWhilePFIsTold: a ban that begins while PF is being told to let its address go is not noted as carried out before it is.
 func TestBannedWhilePFIsTold(t *testing.T) {
-	h := newHouse(t, Config{})
+	h := newHarness(t, Config{})
 	h.Judge(t0, proven(t0, "192.0.2.7"))
 	h.table("banned 192.0.2.7")
 	at := t0.Add(time.Second)

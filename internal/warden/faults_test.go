@@ -43,7 +43,7 @@ func (s *faultyStore) Recover(context.Context) error {
 
 // In a flood the ledger gets bans first; their states follow, a bounded number at a time, and a restart in between loses none.
 func TestStatesFollowAFlood(t *testing.T) {
-	h := newHouse(t, Config{})
+	h := newHarness(t, Config{})
 	const bans = movedOnce + 2*flood
 	judge := func(from, to int) {
 		for i := from; i < to; i++ {
@@ -89,7 +89,7 @@ func TestStatesFollowAFlood(t *testing.T) {
 func TestLedgerFails(t *testing.T) {
 	for _, cause := range []error{ledger.ErrFull, ledger.ErrLocked} {
 		t.Run(cause.Error(), func(t *testing.T) {
-			h := newHouse(t, Config{})
+			h := newHarness(t, Config{})
 			store := &faultyStore{Store: &ledger.Memory{}, fail: cause}
 			h.store = store
 			h.restart(t0)
@@ -137,7 +137,7 @@ func TestLedgerFails(t *testing.T) {
 }
 
 func TestLedgerCorruptWhileRunning(t *testing.T) {
-	h := newHouse(t, Config{})
+	h := newHarness(t, Config{})
 	store := &faultyStore{Store: &ledger.Memory{}}
 	h.store = store
 	h.restart(t0)
@@ -166,7 +166,7 @@ func TestLedgerCorruptWhileRunning(t *testing.T) {
 
 // PF hears of bans while a corrupt ledger is replaced, which may take minutes, and the new ledger has them in the end.
 func TestPFDoesNotWaitForRecovery(t *testing.T) {
-	h := newHouse(t, Config{})
+	h := newHarness(t, Config{})
 	release := make(chan struct{})
 	store := &faultyStore{Store: &ledger.Memory{}, during: func() { <-release }}
 	h.store = store
@@ -196,7 +196,7 @@ func TestPFDoesNotWaitForRecovery(t *testing.T) {
 
 // A ledger that is corrupt while it is used is replaced with stories, comments and history; of the never-list only what still holds is in it.
 func TestRecoveredIsComplete(t *testing.T) {
-	h := newHouse(t, Config{})
+	h := newHarness(t, Config{})
 	path := filepath.Join(t.TempDir(), "l.db")
 	db, err := ledger.Open(path, ledger.Options{})
 	if err != nil {
@@ -245,7 +245,7 @@ func (s *corruptStore) Record(ctx context.Context, b ledger.Batch) error {
 
 // The ledger was lost while we were down: PF's table teaches the bans again.
 func TestAdopt(t *testing.T) {
-	h := newHouse(t, Config{})
+	h := newHarness(t, Config{})
 	h.Judge(t0, proven(t0, "192.0.2.7"))
 	h.Judge(t0, spoofable(t0, "192.0.2.8"))
 	h.commit()
@@ -264,7 +264,7 @@ func TestAdopt(t *testing.T) {
 }
 
 func TestPFFails(t *testing.T) {
-	h := newHouse(t, Config{})
+	h := newHarness(t, Config{})
 	h.pf.fail = errors.New("pfctl is stuck")
 	h.Judge(t0, proven(t0, "192.0.2.7"))
 	if err := h.Commit(t.Context()); !errors.Is(err, h.pf.fail) {
@@ -290,7 +290,7 @@ func TestPFFails(t *testing.T) {
 }
 
 func TestDriverRefuses(t *testing.T) {
-	h := newHouse(t, Config{})
+	h := newHarness(t, Config{})
 	tables := &fakeTables{refuse: pfx("192.0.2.8")}
 	w, err := New(t.Context(), h.cfg, h.store, Driver{Tables: tables, Banned: "banned", Suspects: "suspects"}, h.never, t0)
 	if err != nil {
@@ -352,7 +352,7 @@ func TestOverSQLite(t *testing.T) {
 		t.Cleanup(func() { db.Close() })
 		return db
 	}
-	h := newHouse(t, Config{})
+	h := newHarness(t, Config{})
 	db := open()
 	h.store = db
 	h.restart(t0)

@@ -45,7 +45,7 @@ func TestTableByProof(t *testing.T) {
 		{name: "an hour old", verdict: proven(t0.Add(-time.Hour), "192.0.2.7"), refused: "stale"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h := newHouse(t, Config{Jails: own})
+			h := newHarness(t, Config{Jails: own})
 			h.SetNever(t0, "config", []netip.Prefix{pfx("203.0.113.200")})
 			notices := h.Judge(t0, c.verdict)
 			if c.refused != "" {
@@ -68,7 +68,7 @@ func TestTableByProof(t *testing.T) {
 }
 
 func TestKillStates(t *testing.T) {
-	h := newHouse(t, Config{KillStates: true})
+	h := newHarness(t, Config{KillStates: true})
 	h.Judge(t0, proven(t0, "192.0.2.7"))
 	h.Judge(t0, spoofable(t0, "192.0.2.8"))
 	want := []Entry{{"banned", pfx("192.0.2.7"), true}, {"suspects", pfx("192.0.2.8"), false}}
@@ -80,7 +80,7 @@ func TestKillStates(t *testing.T) {
 }
 
 func TestSuspectsMoveAndAreNeverProlonged(t *testing.T) {
-	h := newHouse(t, Config{Default: Jail{Prolong: true}})
+	h := newHarness(t, Config{Default: Jail{Prolong: true}})
 	h.Judge(t0, spoofable(t0, "192.0.2.7"))
 	h.table("suspects 192.0.2.7")
 	at := t0.Add(5 * time.Minute)
@@ -109,7 +109,7 @@ func TestSuspectsMoveAndAreNeverProlonged(t *testing.T) {
 }
 
 func TestObserve(t *testing.T) {
-	h := newHouse(t, Config{Observe: true})
+	h := newHarness(t, Config{Observe: true})
 	if n := h.Judge(t0, proven(t0, "192.0.2.7")); len(n) != 1 {
 		t.Errorf("notices %+v", n)
 	}
@@ -126,7 +126,7 @@ func TestObserve(t *testing.T) {
 }
 
 func TestBoundOnBans(t *testing.T) {
-	h := newHouse(t, Config{MaxBans: 3})
+	h := newHarness(t, Config{MaxBans: 3})
 	for _, a := range []string{"192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"} {
 		h.Judge(t0, proven(t0, a))
 	}
@@ -148,7 +148,7 @@ func TestFail2banJails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := newHouse(t, Config{Jails: map[string]Jail{
+	h := newHarness(t, Config{Jails: map[string]Jail{
 		"web": {Table: "fail2ban", Fail2ban: growth, KillStates: true}, "mail": {Table: "fail2ban", Fail2ban: growth}, "users": {Fail2ban: plain},
 	}})
 	verdict := func(at time.Time, jail string) detect.Verdict {

@@ -10,7 +10,7 @@ import (
 )
 
 func TestLadder(t *testing.T) {
-	h := newHouse(t, Config{})
+	h := newHarness(t, Config{})
 	at := t0
 	for i, want := range []time.Duration{10 * time.Minute, time.Hour, 24 * time.Hour, 7 * 24 * time.Hour, 7 * 24 * time.Hour} {
 		notices := h.Judge(at, proven(at, "192.0.2.7"))
@@ -43,7 +43,7 @@ func TestLadder(t *testing.T) {
 }
 
 func TestDailyCap(t *testing.T) {
-	h := newHouse(t, Config{})
+	h := newHarness(t, Config{})
 	at, bans := t0, 0
 	for at.Before(t0.Add(24 * time.Hour)) {
 		h.Judge(at, spoofable(at, "192.0.2.7"))
@@ -67,7 +67,7 @@ func TestDailyCap(t *testing.T) {
 }
 
 func TestExtendNeverShortens(t *testing.T) {
-	h := newHouse(t, Config{})
+	h := newHarness(t, Config{})
 	h.Judge(t0, proven(t0, "192.0.2.7"))
 	at := t0.Add(4 * time.Minute)
 	h.Judge(at, proven(at, "192.0.2.7"))
@@ -98,7 +98,7 @@ func TestExtendNeverShortens(t *testing.T) {
 
 func TestJitterRepeats(t *testing.T) {
 	ends := func(seed uint64) map[netip.Prefix]time.Time {
-		h := newHouse(t, Config{Seed: seed, Default: Jail{Jitter: time.Minute}})
+		h := newHarness(t, Config{Seed: seed, Default: Jail{Jitter: time.Minute}})
 		all := make(map[netip.Prefix]time.Time)
 		for _, a := range []string{"192.0.2.1", "192.0.2.2", "192.0.2.3"} {
 			h.Judge(t0, proven(t0, a))

@@ -11,7 +11,7 @@ import (
 )
 
 func TestManual(t *testing.T) {
-	h := newHouse(t, Config{})
+	h := newHarness(t, Config{})
 	h.SetNever(t0, "config", []netip.Prefix{pfx("198.51.100.0/24")})
 	for _, bad := range []string{"198.51.100.9", "127.0.0.1", "10.0.0.0/7", "0.0.0.0/0", "::/0", "198.51.0.0/16"} {
 		if _, _, err := h.Ban(t0, pfx(bad), 0, "", "root"); !errors.Is(err, ErrRefused) {
@@ -46,7 +46,7 @@ func TestManual(t *testing.T) {
 }
 
 func TestNever(t *testing.T) {
-	h := newHouse(t, Config{})
+	h := newHarness(t, Config{})
 	h.Judge(t0, proven(t0, "192.0.2.7"))
 	h.Judge(t0, proven(t0, "192.0.2.130"))
 	h.table("banned 192.0.2.130", "banned 192.0.2.7")
@@ -81,7 +81,7 @@ func TestNever(t *testing.T) {
 }
 
 func TestPause(t *testing.T) {
-	h := newHouse(t, Config{})
+	h := newHarness(t, Config{})
 	h.Judge(t0, proven(t0, "192.0.2.7"))
 	h.table("banned 192.0.2.7")
 	h.Pause(t0, false, "root")

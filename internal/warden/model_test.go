@@ -160,7 +160,7 @@ func TestAgainstModel(t *testing.T) {
 	}
 	sources = append(sources, pfx("2001:db8:0:1::/64"), pfx("2001:db8:0:2::/64"))
 	rapid.Check(t, func(rt *rapid.T) {
-		h := &house{t: t, store: &ledger.Memory{}, pf: &fakePF{}, never: &NeverList{}, cfg: Config{MaxBans: 5}}
+		h := &harness{t: t, store: &ledger.Memory{}, pf: &fakePF{}, never: &NeverList{}, cfg: Config{MaxBans: 5}}
 		h.restart(t0)
 		m := newModel(5)
 		now := t0
@@ -265,7 +265,7 @@ func TestAgainstModel(t *testing.T) {
 func TestCrashInsideCommit(t *testing.T) {
 	for point := range 4 {
 		t.Run(fmt.Sprint(point), func(t *testing.T) {
-			h := newHouse(t, Config{})
+			h := newHarness(t, Config{})
 			for i := range 10 {
 				h.Judge(t0, proven(t0, fmt.Sprintf("192.0.2.%d", i)))
 			}

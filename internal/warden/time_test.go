@@ -8,7 +8,7 @@ import (
 )
 
 func TestProlong(t *testing.T) {
-	h := newHouse(t, Config{Default: Jail{Prolong: true}})
+	h := newHarness(t, Config{Default: Jail{Prolong: true}})
 	h.Judge(t0, proven(t0, "192.0.2.7"))
 	h.Judge(t0, proven(t0, "192.0.2.8"))
 	entry := func(packets uint64) []Count {
@@ -40,7 +40,7 @@ func TestProlong(t *testing.T) {
 }
 
 func TestCountersGoOnWherePFBeginsAnew(t *testing.T) {
-	h := newHouse(t, Config{})
+	h := newHarness(t, Config{})
 	h.Judge(t0, proven(t0, "192.0.2.7"))
 	read := func(packets uint64) uint64 {
 		h.Counters(t0.Add(time.Minute), []Count{{"banned", pfx("192.0.2.7"), packets, packets}})

@@ -26,7 +26,7 @@ func eloquent(at time.Time, i int) detect.Verdict {
 // of themselves takes no more memory than it may.
 func TestUnwrittenIsBounded(t *testing.T) {
 	const bans, room = 1000, 1 << 20
-	h := newHouse(t, Config{MaxUnwritten: room})
+	h := newHarness(t, Config{MaxUnwritten: room})
 	store := &faultyStore{Store: &ledger.Memory{}, fail: ledger.ErrFull}
 	h.store = store
 	h.restart(t0)
@@ -83,7 +83,7 @@ func TestUnwrittenIsBounded(t *testing.T) {
 
 // TestWeightIsTakenBack lengthens bans, ends them and drops them, with the ledger well and not: in the end nothing is counted that does not wait.
 func TestWeightIsTakenBack(t *testing.T) {
-	h := newHouse(t, Config{MaxBans: 20})
+	h := newHarness(t, Config{MaxBans: 20})
 	store := &faultyStore{Store: &ledger.Memory{}}
 	h.store = store
 	h.restart(t0)
@@ -120,7 +120,7 @@ func TestWeightIsTakenBack(t *testing.T) {
 
 // TestForgivenIsBounded: an administrator's script that unbans again and again while the disk is full fills no memory.
 func TestForgivenIsBounded(t *testing.T) {
-	h := newHouse(t, Config{})
+	h := newHarness(t, Config{})
 	store := &faultyStore{Store: &ledger.Memory{}}
 	h.store = store
 	h.restart(t0)

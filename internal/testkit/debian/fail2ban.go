@@ -100,7 +100,7 @@ func (r release) unpacked(t testing.TB) string {
 	if _, err := os.Stat(filepath.Join(root, "etc", "fail2ban", "jail.conf")); err == nil {
 		return root
 	}
-	// Tests of other rooms may do the same at this moment: each in a folder of its own, and the first one's is taken.
+	// Tests of other packages may do the same at this moment: each in a folder of its own, and the first one's is taken.
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		t.Skip(err)
 	}

@@ -71,8 +71,8 @@ func (f *fakePF) list() []string {
 	return all
 }
 
-// house is a warden with its surroundings.
-type house struct {
+// harness is a warden with its surroundings.
+type harness struct {
 	*Warden
 	t      *testing.T
 	store  ledger.Store
@@ -82,16 +82,16 @@ type house struct {
 	events []Event
 }
 
-func newHouse(t *testing.T, cfg Config) *house {
+func newHarness(t *testing.T, cfg Config) *harness {
 	t.Helper()
-	h := &house{t: t, store: &ledger.Memory{}, pf: &fakePF{}, never: &NeverList{}, cfg: cfg}
+	h := &harness{t: t, store: &ledger.Memory{}, pf: &fakePF{}, never: &NeverList{}, cfg: cfg}
 	h.cfg.OnEvent = func(e Event) { h.events = append(h.events, e) }
 	h.restart(t0)
 	return h
 }
 
 // restart begins anew from the ledger, as after kill -9: what was not committed is gone, PF stays as it is.
-func (h *house) restart(now time.Time) {
+func (h *harness) restart(now time.Time) {
 	h.t.Helper()
 	w, err := New(h.t.Context(), h.cfg, h.store, h.pf, h.never, now)
 	if err != nil {
@@ -100,14 +100,14 @@ func (h *house) restart(now time.Time) {
 	h.Warden = w
 }
 
-func (h *house) commit() {
+func (h *harness) commit() {
 	h.t.Helper()
 	if err := h.Commit(h.t.Context()); err != nil {
 		h.t.Fatal(err)
 	}
 }
 
-func (h *house) table(want ...string) {
+func (h *harness) table(want ...string) {
 	h.t.Helper()
 	h.commit()
 	if d := cmp.Diff(want, h.pf.list()); d != "" {
