@@ -18,36 +18,36 @@ import (
 
 func TestLineIncompleteWaits(t *testing.T) {
 	w := newWorld(t)
-	w.write("log", "a1\nha")
+	w.Append("log", "a1\nha")
 	w.start()
 	w.want("a1")
-	w.write("log", "lf")
-	w.pass(time.Hour)
+	w.Append("log", "lf")
+	w.Pass(time.Hour)
 	w.want("a1")
 	if s := w.stats("log"); s.Behind != 4 {
 		t.Errorf("behind = %d, want 4", s.Behind)
 	}
 	w.restart()
-	w.write("log", "\n")
-	w.look()
+	w.Append("log", "\n")
+	w.Look()
 	w.want("a1", "half")
 }
 
 func TestLineBytes(t *testing.T) {
 	w := newWorld(t)
-	w.write("log", "dos\r\n\r\n\nbad \xff\xfe utf-8\nnul \x00 within\n\x00\x00leading nuls\nlone \r return\n")
+	w.Append("log", "dos\r\n\r\n\nbad \xff\xfe utf-8\nnul \x00 within\n\x00\x00leading nuls\nlone \r return\n")
 	w.start()
 	w.want("dos", "", "", "bad \xff\xfe utf-8", "nul \x00 within", "leading nuls", "lone \r return")
 }
 
 func TestLineOfMegabytes(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.MaxLine = 1000 })
-	w.write("log", "a1\n"+strings.Repeat("x", 5<<20))
+	w.Append("log", "a1\n"+strings.Repeat("x", 5<<20))
 	w.start()
 	w.want("a1") // its end is still to come: it must not be taken for two lines after a restart
 	w.restart()
-	w.write("log", "\n"+strings.Repeat("y", 1000)+"\r\n"+strings.Repeat("z", 1001)+"\n")
-	w.look()
+	w.Append("log", "\n"+strings.Repeat("y", 1000)+"\r\n"+strings.Repeat("z", 1001)+"\n")
+	w.Look()
 	w.want("a1", strings.Repeat("x", 1000), strings.Repeat("y", 1000), strings.Repeat("z", 1000))
 	cut := []bool{}
 	for _, l := range w.lines {
@@ -63,12 +63,12 @@ func TestLineOfMegabytes(t *testing.T) {
 
 func TestLineFields(t *testing.T) {
 	w := newWorld(t)
-	w.write("log", "a1\na2\n")
+	w.Append("log", "a1\na2\n")
 	modified := time.Date(2025, 12, 31, 23, 0, 0, 0, time.UTC)
-	w.must(os.Chtimes(w.path("log"), modified, modified))
+	w.Must(os.Chtimes(w.Path("log"), modified, modified))
 	w.start()
 	got := w.last()
-	want := capture.Line{Text: "a2", Origin: w.path("log"), Number: 2, Read: w.steps.Now(), Next: capture.Position{Path: w.path("log"), Offset: 6}}
+	want := capture.Line{Text: "a2", Origin: w.Path("log"), Number: 2, Read: w.Now(), Next: capture.Position{Path: w.Path("log"), Offset: 6}}
 	if !got.Modified.Equal(modified) || got.Next.Identity == "" {
 		t.Errorf("modified %v, want %v; identity %q", got.Modified, modified, got.Next.Identity)
 	}
@@ -104,23 +104,23 @@ func TestStandardInput(t *testing.T) {
 func TestStandardInputBesideFiles(t *testing.T) {
 	in, out := io.Pipe()
 	w := newWorld(t, func(o *Options) { o.Paths, o.Stdin = []string{"log", "-"}, in })
-	w.write("log", "a1\n")
+	w.Append("log", "a1\n")
 	w.start()
 	_, err := io.WriteString(out, "b1\n")
-	w.must(err)
-	w.must(out.Close())
+	w.Must(err)
+	w.Must(out.Close())
 	for len(w.texts()) < 2 {
-		w.look()
+		w.Look()
 	}
 	w.want("a1", "b1")
 }
 
 func TestEmitErrorEndsRun(t *testing.T) {
 	w := newWorld(t)
-	w.write("log", "a1\n")
+	w.Append("log", "a1\n")
 	w.opts.Tick, w.opts.Watcher = nil, nil
 	tailer, err := New(w.opts)
-	w.must(err)
+	w.Must(err)
 	full := errors.New("queue is closed")
 	if err := tailer.Run(context.Background(), func([]capture.Line) error { return full }); !errors.Is(err, full) {
 		t.Errorf("Run: %v, want %v", err, full)
@@ -147,8 +147,8 @@ func TestNewRefuses(t *testing.T) {
 
 func TestStoredPositionNotUnderstood(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.FromStart = false })
-	w.opts.Positions = []capture.Position{{Path: w.path("log"), Identity: "gibberish", Offset: 3}}
-	w.write("log", "a1\na2\n")
+	w.opts.Positions = []capture.Position{{Path: w.Path("log"), Identity: "gibberish", Offset: 3}}
+	w.Append("log", "a1\na2\n")
 	w.start()
 	w.want("a1", "a2")
 }

@@ -13,34 +13,34 @@ import (
 func TestPresenceLateFile(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.FromStart = false })
 	w.start()
-	w.look()
+	w.Look()
 	if s := w.stats("log"); s.Present || s.Errors["missing"] == 0 {
 		t.Errorf("statistics: %+v", s)
 	}
-	w.write("log", "a1\n") // everything in it is new, though reading starts at the end otherwise
-	w.look()
+	w.Append("log", "a1\n") // everything in it is new, though reading starts at the end otherwise
+	w.Look()
 	w.want("a1")
 }
 
 func TestPresenceLateDirectory(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Paths = []string{"www/log"} })
 	w.start()
-	w.must(os.Mkdir(w.path("www"), 0o755))
-	w.write("www/log", "a1\n")
-	w.look()
+	w.Must(os.Mkdir(w.Path("www"), 0o755))
+	w.Append("www/log", "a1\n")
+	w.Look()
 	w.want("a1")
 }
 
 func TestPresenceDeletedAndMadeAgain(t *testing.T) {
 	w := newWorld(t)
-	w.write("log", "a1\n")
+	w.Append("log", "a1\n")
 	w.start()
-	w.write("log", "a2\n")
-	w.must(os.Remove(w.path("log")))
-	w.look()
-	w.pass(time.Hour)
-	w.write("log", "b1\n")
-	w.pass(time.Second)
+	w.Append("log", "a2\n")
+	w.Must(os.Remove(w.Path("log")))
+	w.Look()
+	w.Pass(time.Hour)
+	w.Append("log", "b1\n")
+	w.Pass(time.Second)
 	w.want("a1", "a2", "b1")
 }
 
@@ -59,16 +59,16 @@ func TestPresencePermissionDeniedForAWhile(t *testing.T) {
 				}
 			})
 			denied.Store(true)
-			w.write("log", "old\n")
+			w.Append("log", "old\n")
 			w.start()
-			w.write("log", "a1\n")
-			w.look()
+			w.Append("log", "a1\n")
+			w.Look()
 			w.want()
 			if s := w.stats("log"); s.Errors["permission"] < 2 || s.Present {
 				t.Errorf("statistics: %+v", s)
 			}
 			denied.Store(false)
-			w.look()
+			w.Look()
 			want := []string{"a1"}
 			if fromStart {
 				want = []string{"old", "a1"}
@@ -76,15 +76,15 @@ func TestPresencePermissionDeniedForAWhile(t *testing.T) {
 			w.want(want...)
 
 			denied.Store(true) // an open file stays readable; the next one waits
-			w.write("log", "a2\n")
-			w.look()
-			w.rename("log", "log.0")
-			w.write("log.0", "a3\n")
-			w.write("log", "b1\n")
-			w.pass(time.Minute)
+			w.Append("log", "a2\n")
+			w.Look()
+			w.Rename("log", "log.0")
+			w.Append("log.0", "a3\n")
+			w.Append("log", "b1\n")
+			w.Pass(time.Minute)
 			w.want(append(want, "a2", "a3")...)
 			denied.Store(false)
-			w.look()
+			w.Look()
 			w.want(append(want, "a2", "a3", "b1")...)
 		})
 	}
@@ -92,14 +92,14 @@ func TestPresencePermissionDeniedForAWhile(t *testing.T) {
 
 func TestPresenceNotARegularFile(t *testing.T) {
 	w := newWorld(t)
-	w.must(os.Mkdir(w.path("log"), 0o755))
+	w.Must(os.Mkdir(w.Path("log"), 0o755))
 	w.start()
 	if s := w.stats("log"); s.Errors["not_regular"] == 0 {
 		t.Errorf("statistics: %+v", s)
 	}
-	w.must(os.Remove(w.path("log")))
-	w.write("log", "a1\n")
-	w.look()
+	w.Must(os.Remove(w.Path("log")))
+	w.Append("log", "a1\n")
+	w.Look()
 	w.want("a1")
 }
 
@@ -115,35 +115,35 @@ func TestPresenceReadErrorIsCured(t *testing.T) {
 		o.MaxOpen = 1
 		o.Paths = []string{"log", "log2"}
 	})
-	w.write("log", "a1\n")
-	w.write("log2", "b1\n") // closes log
+	w.Append("log", "a1\n")
+	w.Append("log2", "b1\n") // closes log
 	w.start()
 	fail.Store(true)
-	w.write("log", "a2\n")
-	w.look()
+	w.Append("log", "a2\n")
+	w.Look()
 	if s := w.stats("log"); s.Errors["io"] == 0 || s.Behind != 3 {
 		t.Errorf("statistics: %+v", s)
 	}
 	fail.Store(false)
-	w.look()
+	w.Look()
 	w.want("a1", "b1", "a2")
 }
 
 func TestGlobFindsNewFiles(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Paths = []string{"*/access_log"}; o.FromStart = false })
-	w.must(os.Mkdir(w.path("a"), 0o755))
-	w.write("a/access_log", "before\n")
+	w.Must(os.Mkdir(w.Path("a"), 0o755))
+	w.Append("a/access_log", "before\n")
 	w.start()
-	w.must(os.Mkdir(w.path("b"), 0o755))
-	w.write("b/access_log", "b1\n")
-	w.write("a/access_log", "a1\n")
+	w.Must(os.Mkdir(w.Path("b"), 0o755))
+	w.Append("b/access_log", "b1\n")
+	w.Append("a/access_log", "a1\n")
 	for range 5 {
-		w.look()
+		w.Look()
 	}
 	w.want("a1", "b1")
-	w.must(os.RemoveAll(w.path("b")))
+	w.Must(os.RemoveAll(w.Path("b")))
 	for range 20 {
-		w.pass(10 * time.Second)
+		w.Pass(10 * time.Second)
 	}
 	if got := len(w.tailer.Stats()); got != 1 {
 		t.Errorf("%d paths are known; the deleted one should be forgotten", got)
@@ -152,33 +152,33 @@ func TestGlobFindsNewFiles(t *testing.T) {
 
 func TestGlobRestartFileRotatedAway(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Paths = []string{"*.log"} })
-	w.write("a.log", entry("a1\n"))
+	w.Append("a.log", entry("a1\n"))
 	w.start()
 	w.halt()
-	w.write("a.log", entry("a2\n"))
-	w.rename("a.log", "a.log.0")
+	w.Append("a.log", entry("a2\n"))
+	w.Rename("a.log", "a.log.0")
 	w.start()
 	w.want(entry("a1"), entry("a2"))
 }
 
 func TestStartAtEndWithinLine(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.FromStart = false })
-	w.write("log", "old\nhalf of a li")
+	w.Append("log", "old\nhalf of a li")
 	w.start()
-	w.write("log", "ne by an attacker\na1\n")
-	w.look()
+	w.Append("log", "ne by an attacker\na1\n")
+	w.Look()
 	w.want("a1")
 }
 
 // What is written between two runs is read though nothing was read before.
 func TestStartAtEndIsRemembered(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.FromStart = false })
-	w.write("log", entry("old\n"))
+	w.Append("log", entry("old\n"))
 	w.start()
 	starts := w.tailer.Starts()
-	w.stop()
+	w.Stop()
 	w.opts.Positions = starts
-	w.write("log", entry("a1\n"))
+	w.Append("log", entry("a1\n"))
 	w.start()
 	w.want(entry("a1"))
 }

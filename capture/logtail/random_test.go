@@ -24,11 +24,7 @@ func randomOperations(t *testing.T, r *rapid.T) {
 		o.MaxOpen = rapid.IntRange(1, 3).Draw(r, "maxOpen")
 		o.Paths = []string{"log", "other*"}
 	})
-	defer func() {
-		if w.stop != nil {
-			w.stop()
-		}
-	}()
+	defer w.Stop()
 	m := &model{w: w, next: map[string]int{}, partial: map[string]string{}}
 	for range 4 {
 		m.write("log", 1)
@@ -41,45 +37,45 @@ func randomOperations(t *testing.T, r *rapid.T) {
 			m.write(rapid.SampledFrom([]string{"other1", "other2", "other3"}).Draw(r, "name"), 2)
 		},
 		"partial": func(r *rapid.T) { m.begin("log") },
-		"look":    func(r *rapid.T) { w.look() },
+		"look":    func(r *rapid.T) { w.Look() },
 		"pass": func(r *rapid.T) {
 			m.late = false
-			w.pass(time.Duration(rapid.IntRange(1, 20).Draw(r, "seconds")) * time.Second)
+			w.Pass(time.Duration(rapid.IntRange(1, 20).Draw(r, "seconds")) * time.Second)
 		},
 		"rename": func(r *rapid.T) { m.rotate() },
 		"late": func(r *rapid.T) { // a writer that still has the old file
 			if m.late {
-				w.look() // it is known by now
+				w.Look() // it is known by now
 				m.write("log.0", 1)
-				w.look()
+				w.Look()
 			}
 		},
 		"copytruncate": func(r *rapid.T) {
 			m.complete("log") // what is cut in two by the truncation is two lines
-			w.look()          // a file of which nothing was seen yet would leave no trace
+			w.Look()          // a file of which nothing was seen yet would leave no trace
 			m.write("log", 2) // read from the copy
 			m.shift()
 			w.copyAndTruncate("log", "log.0")
 			m.write("log", 1)
-			w.look() // a second truncation before this look would be one that left no trace
+			w.Look() // a second truncation before this look would be one that left no trace
 		},
 		"truncate": func(r *rapid.T) {
 			m.complete("log")
-			w.look()
-			w.must(os.Truncate(w.path("log"), 0))
-			w.look()
+			w.Look()
+			w.Must(os.Truncate(w.Path("log"), 0))
+			w.Look()
 			m.write("log", 1)
 		},
 		"delete": func(r *rapid.T) {
 			m.complete("log")
-			w.look()
-			w.must(os.Remove(w.path("log")))
+			w.Look()
+			w.Must(os.Remove(w.Path("log")))
 			m.write("log", 1)
-			w.look()
+			w.Look()
 		},
 		"restart": func(r *rapid.T) { w.restart() },
 		"restartFromLine": func(r *rapid.T) { // as after a crash: each path's last line is all that is known
-			w.stop()
+			w.Stop()
 			latest := map[string]capture.Position{}
 			for _, p := range w.tailer.Starts() {
 				latest[p.Path] = p
@@ -109,7 +105,7 @@ func randomOperations(t *testing.T, r *rapid.T) {
 	})
 	m.complete("log")
 	for range 12 {
-		w.look()
+		w.Look()
 	}
 	m.check(r)
 }
@@ -133,20 +129,20 @@ func (m *model) write(name string, n int) {
 		m.written = append(m.written, line)
 		b.WriteString(line + "\n")
 	}
-	m.w.write(name, b.String())
+	m.w.Append(name, b.String())
 }
 
 func (m *model) begin(name string) {
 	m.complete(name)
 	m.serial++
 	line := entry(fmt.Sprintf("%s %06d begun", name, m.serial))
-	m.w.write(name, line)
+	m.w.Append(name, line)
 	m.partial[name] = line
 }
 
 func (m *model) complete(name string) {
 	if line := m.partial[name]; line != "" {
-		m.w.write(name, "\n")
+		m.w.Append(name, "\n")
 		m.written = append(m.written, line)
 		m.partial[name] = ""
 	}
@@ -156,7 +152,7 @@ func (m *model) complete(name string) {
 func (m *model) rotate() {
 	m.complete("log")
 	m.shift()
-	m.w.rename("log", "log.0")
+	m.w.Rename("log", "log.0")
 	m.write("log", 1)
 	m.late = true
 }
@@ -164,8 +160,8 @@ func (m *model) rotate() {
 func (m *model) shift() {
 	m.late = false
 	for i := 8; i >= 0; i-- {
-		if _, err := os.Stat(m.w.path(fmt.Sprintf("log.%d", i))); err == nil {
-			m.w.rename(fmt.Sprintf("log.%d", i), fmt.Sprintf("log.%d", i+1))
+		if _, err := os.Stat(m.w.Path(fmt.Sprintf("log.%d", i))); err == nil {
+			m.w.Rename(fmt.Sprintf("log.%d", i), fmt.Sprintf("log.%d", i+1))
 		}
 	}
 }

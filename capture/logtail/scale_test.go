@@ -21,7 +21,7 @@ func TestTenThousandFiles(t *testing.T) {
 	w := newWorld(t, func(o *Options) { o.Paths, o.MaxOpen = []string{"*.log"}, 64 })
 	name := func(i int) string { return fmt.Sprintf("%05d.log", i) }
 	for i := range n {
-		w.write(name(i), entry(fmt.Sprintf("a %d\n", i)))
+		w.Append(name(i), entry(fmt.Sprintf("a %d\n", i)))
 	}
 	w.start()
 	if got := len(w.texts()); got != n {
@@ -31,13 +31,13 @@ func TestTenThousandFiles(t *testing.T) {
 		t.Errorf("%d descriptors are open", fds)
 	}
 	for i := range n {
-		w.write(name(i), entry(fmt.Sprintf("b %d\n", i)))
+		w.Append(name(i), entry(fmt.Sprintf("b %d\n", i)))
 		if i%100 == 0 {
-			w.rename(name(i), name(i)+".0")
-			w.write(name(i), entry(fmt.Sprintf("c %d\n", i)))
+			w.Rename(name(i), name(i)+".0")
+			w.Append(name(i), entry(fmt.Sprintf("c %d\n", i)))
 		}
 	}
-	w.look()
+	w.Look()
 	if got, want := len(w.texts()), 2*n+n/100; got != want {
 		t.Errorf("%d lines, want %d", got, want)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"pfwarden/capture"
 	files "pfwarden/capture/internal/follow"
+	"pfwarden/capture/internal/follow/followtest"
 	"pfwarden/capture/pflog"
 	"pfwarden/capture/pflog/pflogwrite"
 )
@@ -22,7 +23,7 @@ func TestRecordIncompleteWaits(t *testing.T) {
 	w.start()
 	for i := range whole { // byte by byte, from an empty file on
 		w.append("pflog", whole[i:i+1])
-		w.look()
+		w.Look()
 		want := 0
 		if i+1 >= len(w.file(1)) {
 			want = 1
@@ -44,10 +45,10 @@ func TestEmptyAndHeaderOnly(t *testing.T) {
 	w.append("pflog")
 	w.start()
 	w.append("pflog", w.format.Header())
-	w.look()
+	w.Look()
 	w.restart()
 	w.append("pflog", w.record(100, 1))
-	w.look()
+	w.Look()
 	w.want(1)
 }
 
@@ -56,13 +57,13 @@ func TestRotationByNewsyslog(t *testing.T) {
 	w.append("pflog", w.file(1, 2))
 	w.start()
 	w.append("pflog", w.record(100, 3))
-	w.must(os.Rename(w.path("pflog"), w.path("pflog.0")))
+	w.Must(os.Rename(w.Path("pflog"), w.Path("pflog.0")))
 	w.append("pflog") // newsyslog makes an empty file, pflogd still has the old one
-	w.look()
+	w.Look()
 	w.append("pflog.0", w.record(100, 4))
-	w.look()
+	w.Look()
 	w.append("pflog", w.file(5)) // after SIGHUP
-	w.look()
+	w.Look()
 	w.want(1, 2, 3, 4, 5)
 	if s := w.follower.Stats(); s.Rotations != 1 || s.Lost != 0 {
 		t.Errorf("statistics: %+v", s)
@@ -73,10 +74,10 @@ func TestRotationWithOtherByteOrder(t *testing.T) {
 	w := newWorld(t)
 	w.append("pflog", w.file(1))
 	w.start()
-	w.must(os.Rename(w.path("pflog"), w.path("pflog.0")))
+	w.Must(os.Rename(w.Path("pflog"), w.Path("pflog.0")))
 	w.format = pflogwrite.Format{BigEndian: true, Nanoseconds: true}
 	w.append("pflog", w.file(2, 3))
-	w.look()
+	w.Look()
 	w.want(1, 2, 3)
 }
 
@@ -85,19 +86,19 @@ func TestRotationWhileStopped(t *testing.T) {
 		w := newWorld(t)
 		w.append("pflog", w.file(1, 2))
 		w.start()
-		w.stop()
+		w.Stop()
 		w.opts.Position = w.last
 		w.append("pflog", w.record(100, 3))
-		w.must(os.Rename(w.path("pflog"), w.path("pflog.0")))
+		w.Must(os.Rename(w.Path("pflog"), w.Path("pflog.0")))
 		if packed {
-			data, err := os.ReadFile(w.path("pflog.0"))
-			w.must(err)
+			data, err := os.ReadFile(w.Path("pflog.0"))
+			w.Must(err)
 			var out bytes.Buffer
 			z := gzip.NewWriter(&out)
 			_, err = z.Write(data)
-			w.must(errors.Join(err, z.Close()))
+			w.Must(errors.Join(err, z.Close()))
 			w.append("pflog.0.gz", out.Bytes())
-			w.must(os.Remove(w.path("pflog.0")))
+			w.Must(os.Remove(w.Path("pflog.0")))
 		}
 		w.append("pflog", w.file(4))
 		w.start()
@@ -113,7 +114,7 @@ func TestResumeBehindEveryPacket(t *testing.T) {
 	w.append("pflog", w.file(1, 2, 3))
 	w.start()
 	for i := range 3 {
-		w.stop()
+		w.Stop()
 		w.got = nil
 		w.opts.Position = capture.Position{Path: w.opts.Path, Identity: w.last.Identity, Offset: w.pkts[i].Offset}
 		w.start()
@@ -126,10 +127,10 @@ func TestRotationCutsRecord(t *testing.T) {
 	w := newWorld(t)
 	w.append("pflog", w.file(1), w.record(100, 2)[:30])
 	w.start()
-	w.must(os.Rename(w.path("pflog"), w.path("pflog.0")))
+	w.Must(os.Rename(w.Path("pflog"), w.Path("pflog.0")))
 	w.append("pflog", w.file(3))
-	w.pass(time.Second)
-	w.pass(10 * time.Second)
+	w.Pass(time.Second)
+	w.Pass(10 * time.Second)
 	w.want(1, 3)
 	if s := w.follower.Stats(); s.Rejects[pflog.CutFile] != 1 {
 		t.Errorf("statistics: %+v", s)
@@ -140,15 +141,15 @@ func TestTruncation(t *testing.T) {
 	w := newWorld(t)
 	w.append("pflog", w.file(1, 2))
 	w.start()
-	w.must(os.Truncate(w.path("pflog"), 0))
+	w.Must(os.Truncate(w.Path("pflog"), 0))
 	w.append("pflog", w.file(3)) // pflogd was restarted
-	w.look()
+	w.Look()
 	w.want(1, 2, 3)
-	w.must(os.Truncate(w.path("pflog"), 0))
+	w.Must(os.Truncate(w.Path("pflog"), 0))
 	w.append("pflog", w.record(100, 4)[:50]) // it was not: it goes on without a header
-	w.look()
+	w.Look()
 	w.append("pflog", w.record(100, 4)[50:], w.record(100, 5))
-	w.look()
+	w.Look()
 	w.want(1, 2, 3, 4, 5)
 	if s := w.follower.Stats(); s.Truncations != 2 || s.Unreadable != 0 {
 		t.Errorf("statistics: %+v", s)
@@ -161,7 +162,7 @@ func TestDialectChangesWithinFile(t *testing.T) {
 	w.append("pflog", w.format.Header(), w.record(61, 1))
 	w.start()
 	w.append("pflog", w.record(69, 2), w.record(100, 3))
-	w.look()
+	w.Look()
 	w.want(1, 2, 3)
 	if d := w.pkts[2].Dialect; d != 100 {
 		t.Errorf("dialect %d, want 100", d)
@@ -183,7 +184,7 @@ func TestBadRecordsCostThemselves(t *testing.T) {
 func TestUnreadableFileIsLeftUntilTheNext(t *testing.T) {
 	for name, data := range map[string][]byte{
 		"text":   []byte("Nov 22 10:00:00 gw newsyslog[1]: logfile turned over\n"),
-		"damage": append((&world{t: t}).file(1), bytes.Repeat([]byte{0xff}, 100)...),
+		"damage": append((&world{World: &followtest.World{T: t}}).file(1), bytes.Repeat([]byte{0xff}, 100)...),
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -193,9 +194,9 @@ func TestUnreadableFileIsLeftUntilTheNext(t *testing.T) {
 				t.Errorf("statistics: %+v", s)
 			}
 			w.got = nil
-			w.must(os.Rename(w.path("pflog"), w.path("pflog.bad")))
+			w.Must(os.Rename(w.Path("pflog"), w.Path("pflog.bad")))
 			w.append("pflog", w.file(2))
-			w.look()
+			w.Look()
 			w.want(2)
 			if w.follower.Stats().Broken {
 				t.Error("still broken with the next file")
@@ -210,10 +211,10 @@ func TestFromEnd(t *testing.T) {
 	w.append("pflog", w.file(1, 2), w.record(100, 3)[:40]) // the end of the file is not the end of a record
 	w.start()
 	w.append("pflog", w.record(100, 3)[40:], w.record(100, 4))
-	w.look()
-	w.must(os.Rename(w.path("pflog"), w.path("pflog.0")))
+	w.Look()
+	w.Must(os.Rename(w.Path("pflog"), w.Path("pflog.0")))
 	w.append("pflog", w.file(5))
-	w.look()
+	w.Look()
 	w.want(3, 4, 5)
 	if s := w.follower.Stats(); s.Passed != 2 {
 		t.Errorf("statistics: %+v", s)
@@ -228,7 +229,7 @@ func TestFromEndOfEmptyFile(t *testing.T) {
 	w.append("pflog")
 	w.start()
 	w.append("pflog", w.file(1, 2))
-	w.look()
+	w.Look()
 	w.want(1, 2)
 }
 
@@ -236,13 +237,13 @@ func TestOnce(t *testing.T) {
 	w := newWorld(t)
 	w.append("pflog", w.file(1))
 	w.start()
-	w.stop()
+	w.Stop()
 	w.append("pflog", w.record(100, 2))
-	w.must(os.Rename(w.path("pflog"), w.path("pflog.0")))
+	w.Must(os.Rename(w.Path("pflog"), w.Path("pflog.0")))
 	w.append("pflog", w.file(3))
 	f, err := New(Options{Path: w.opts.Path, Position: w.last, Once: true})
-	w.must(err)
-	w.must(f.Run(context.Background(), func(p *capture.Packet) error {
+	w.Must(err)
+	w.Must(f.Run(context.Background(), func(p *capture.Packet) error {
 		w.got = append(w.got, p.DestinationPort)
 		return nil
 	}))
@@ -256,7 +257,7 @@ func TestEmitErrorEndsRun(t *testing.T) {
 	w := newWorld(t)
 	w.append("pflog", w.file(1))
 	f, err := New(Options{Path: w.opts.Path})
-	w.must(err)
+	w.Must(err)
 	full := errors.New("full")
 	if err := f.Run(context.Background(), func(*capture.Packet) error { return full }); !errors.Is(err, full) {
 		t.Errorf("Run: %v", err)
@@ -271,14 +272,14 @@ func TestNoAllocationPerPacket(t *testing.T) {
 	for range 10 {
 		w.append("pflog", bytes.Repeat(w.record(100, 1), 2000))
 	}
-	data, err := os.ReadFile(w.path("pflog"))
-	w.must(err)
-	w.must(os.WriteFile(w.path("pflog"), append(w.format.Header(), data...), 0o600))
+	data, err := os.ReadFile(w.Path("pflog"))
+	w.Must(err)
+	w.Must(os.WriteFile(w.Path("pflog"), append(w.format.Header(), data...), 0o600))
 	n := 0
 	per := testing.AllocsPerRun(5, func() {
 		f, err := New(Options{Path: w.opts.Path, Once: true, Watcher: files.NoWatcher()})
-		w.must(err)
-		w.must(f.Run(context.Background(), func(*capture.Packet) error { n++; return nil }))
+		w.Must(err)
+		w.Must(f.Run(context.Background(), func(*capture.Packet) error { n++; return nil }))
 	})
 	if n != 6*20000 {
 		t.Fatalf("%d packets, want %d", n, 6*20000)
@@ -289,7 +290,7 @@ func TestNoAllocationPerPacket(t *testing.T) {
 }
 
 func FuzzFollow(f *testing.F) {
-	w := &world{t: &testing.T{}}
+	w := &world{World: &followtest.World{T: &testing.T{}}}
 	f.Add(w.file(1, 2), uint16(24))
 	f.Add(append(w.file(1), 0xff, 0xff), uint16(100))
 	f.Add([]byte{0xd4, 0xc3, 0xb2, 0xa1}, uint16(2))
