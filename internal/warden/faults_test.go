@@ -41,6 +41,15 @@ func (s *faultyStore) Recover(context.Context) error {
 	return nil
 }
 
+// newFaultyHarness gives a harness and its store, which can be made to fail.
+func newFaultyHarness(t *testing.T, cfg Config) (*harness, *faultyStore) {
+	t.Helper()
+	h, store := newHarness(t, cfg), &faultyStore{Store: &ledger.Memory{}}
+	h.store = store
+	h.restart(t0)
+	return h, store
+}
+
 // In a flood the ledger gets bans first; their states follow, a bounded number at a time, and a restart in between loses none.
 func TestStatesFollowAFlood(t *testing.T) {
 	h := newHarness(t, Config{})
@@ -89,10 +98,8 @@ func TestStatesFollowAFlood(t *testing.T) {
 func TestLedgerFails(t *testing.T) {
 	for _, cause := range []error{ledger.ErrFull, ledger.ErrLocked} {
 		t.Run(cause.Error(), func(t *testing.T) {
-			h := newHarness(t, Config{})
-			store := &faultyStore{Store: &ledger.Memory{}, fail: cause}
-			h.store = store
-			h.restart(t0)
+			h, store := newFaultyHarness(t, Config{})
+			store.fail = cause
 			h.Judge(t0, proven(t0, "192.0.2.7"))
 			h.AddNever(t0, pfx("198.51.100.1"), "root", "")
 			if err := h.Commit(t.Context()); !errors.Is(err, cause) {
@@ -137,10 +144,7 @@ func TestLedgerFails(t *testing.T) {
 }
 
 func TestLedgerCorruptWhileRunning(t *testing.T) {
-	h := newHarness(t, Config{})
-	store := &faultyStore{Store: &ledger.Memory{}}
-	h.store = store
-	h.restart(t0)
+	h, store := newFaultyHarness(t, Config{})
 	h.Judge(t0, proven(t0, "192.0.2.7"))
 	h.AddNever(t0, pfx("198.51.100.1"), "root", "")
 	h.Pause(t0, false, "root")
@@ -166,11 +170,9 @@ func TestLedgerCorruptWhileRunning(t *testing.T) {
 
 // PF hears of bans while a corrupt ledger is replaced, which may take minutes, and the new ledger has them in the end.
 func TestPFDoesNotWaitForRecovery(t *testing.T) {
-	h := newHarness(t, Config{})
 	release := make(chan struct{})
-	store := &faultyStore{Store: &ledger.Memory{}, during: func() { <-release }}
-	h.store = store
-	h.restart(t0)
+	h, store := newFaultyHarness(t, Config{})
+	store.during = func() { <-release }
 	store.fail = ledger.ErrCorrupt
 	for _, address := range []string{"192.0.2.7", "192.0.2.8"} {
 		h.Judge(t0, proven(t0, address))

@@ -26,10 +26,8 @@ func eloquent(at time.Time, i int) detect.Verdict {
 // of themselves takes no more memory than it may.
 func TestUnwrittenIsBounded(t *testing.T) {
 	const bans, room = 1000, 1 << 20
-	h := newHarness(t, Config{MaxUnwritten: room})
-	store := &faultyStore{Store: &ledger.Memory{}, fail: ledger.ErrFull}
-	h.store = store
-	h.restart(t0)
+	h, store := newFaultyHarness(t, Config{MaxUnwritten: room})
+	store.fail = ledger.ErrFull
 	at := t0
 	for i := range bans {
 		at = at.Add(100 * time.Millisecond)
@@ -83,10 +81,7 @@ func TestUnwrittenIsBounded(t *testing.T) {
 
 // TestWeightIsTakenBack lengthens bans, ends them and drops them, with the ledger well and not: in the end nothing is counted that does not wait.
 func TestWeightIsTakenBack(t *testing.T) {
-	h := newHarness(t, Config{MaxBans: 20})
-	store := &faultyStore{Store: &ledger.Memory{}}
-	h.store = store
-	h.restart(t0)
+	h, store := newFaultyHarness(t, Config{MaxBans: 20})
 	at := t0
 	for round := range 10 {
 		store.fail = nil
@@ -120,10 +115,7 @@ func TestWeightIsTakenBack(t *testing.T) {
 
 // TestForgivenIsBounded: an administrator's script that unbans again and again while the disk is full fills no memory.
 func TestForgivenIsBounded(t *testing.T) {
-	h := newHarness(t, Config{})
-	store := &faultyStore{Store: &ledger.Memory{}}
-	h.store = store
-	h.restart(t0)
+	h, store := newFaultyHarness(t, Config{})
 	h.Judge(t0, proven(t0, "192.0.2.7"))
 	h.commit()
 	store.fail = ledger.ErrFull
