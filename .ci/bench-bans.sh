@@ -9,7 +9,7 @@ trap 'rm -rf "$work"' EXIT
 go build -o "$work/pfwarden" ./cmd/pfwarden
 go build -o "$work/pfctl" ./pfctl/pftest/pfctl
 go build -o "$work/bench" ./internal/livetest/bench
-if (cd "$work" && apt-get download fail2ban >/dev/null 2>&1 && dpkg -x fail2ban_*.deb f2b); then
+if .ci/fetch-fail2ban.sh "$work/f2b" 2>/dev/null; then
 	set -- -fail2ban "$work/f2b" "$@"
 else
 	echo "fail2ban cannot be had here: ours alone" >&2

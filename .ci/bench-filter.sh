@@ -9,7 +9,7 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT INT TERM
 tree=${FAIL2BAN_TREE:-$work/tree}
 if [ ! -d "$tree" ]; then
-	(cd "$work" && apt-get download -q fail2ban >/dev/null 2>"$work/fault" && dpkg -x fail2ban_*.deb "$tree") || {
+	.ci/fetch-fail2ban.sh "$tree" 2>"$work/fault" || {
 		echo "$0: skipped: Debian's fail2ban package cannot be had:" >&2
 		cat "$work/fault" >&2
 		exit 0
