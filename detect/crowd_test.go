@@ -97,7 +97,7 @@ func TestCrowdTold(t *testing.T) {
 		}
 	}
 	const want = `sshd: slow guessing, 5 failures in 3 hours, as "steam"; score 1.00 (3 of 3 user names within 24 hours, ` +
-		`those that guessers try or that do not exist count half again; few are enough, as many addresses try them)`
+		`repeated tries of common or unknown names count half; few suffice, since many addresses try them)`
 	if len(last.Reasons) != 1 || last.Reasons[0] != want {
 		t.Errorf("got %q, want %q", last.Reasons, want)
 	}

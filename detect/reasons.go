@@ -58,7 +58,7 @@ func (d *Detector) reason(a netip.Addr, id string, sh *share, at int64) string {
 		text += fmt.Sprintf(", each weighing %d: it takes part in distributed guessing", sh.guesser)
 	}
 	if sh.tried > 0 {
-		text += fmt.Sprintf("; user names make %.2f of slow guessing", sh.tried)
+		text += fmt.Sprintf("; slow guessing: %.2f", sh.tried)
 	}
 	if !sh.allProven {
 		text += "; the address is not proven"

@@ -259,9 +259,9 @@ func (d *Detector) namesReason(j *JailConfig, sh *share, users string) string {
 	}
 	names := strconv.FormatFloat(sh.names, 'f', -1, 64)
 	text += fmt.Sprintf("; score %s (%s of %s user names within %s", score(sh), strconv.FormatFloat(sh.tried*sh.names, 'f', -1, 64), names, span(c.NamesWindow))
-	text += ", those that guessers try or that do not exist count half again"
+	text += ", repeated tries of common or unknown names count half"
 	if sh.names < float64(c.Names) {
-		text += "; few are enough, as many addresses try them"
+		text += "; few suffice, since many addresses try them"
 	}
 	text += ")"
 	if !sh.allProven {

@@ -150,7 +150,7 @@ func TestSlowGuessingEntersNoSum(t *testing.T) {
 		t.Error(got)
 	}
 	e := b.Explain(addr("192.0.2.7"), at(6000))
-	if got := strings.Join(e.Reasons, "\n"); !strings.Contains(got, "user names make 0.83 of slow guessing") {
+	if got := strings.Join(e.Reasons, "\n"); !strings.Contains(got, "slow guessing: 0.83") {
 		t.Errorf("nothing is told of the names: %q", got)
 	}
 }
@@ -181,7 +181,7 @@ func TestSlowGuessingTold(t *testing.T) {
 	if len(r.verdicts) != 1 || r.logs.counts != 0 || len(r.logs.sources) != 0 {
 		t.Fatalf("%s; %d bytes of %d sources are left", r.told(), r.logs.counts, len(r.logs.sources))
 	}
-	want := `sshd: slow guessing, 6 failures in 100 minutes, as "person0", "person1", "person2", "person3" and 2 more; score 1.00 (6 of 6 user names within 24 hours, those that guessers try or that do not exist count half again)`
+	want := `sshd: slow guessing, 6 failures in 100 minutes, as "person0", "person1", "person2", "person3" and 2 more; score 1.00 (6 of 6 user names within 24 hours, repeated tries of common or unknown names count half)`
 	if got := r.verdicts[0].Reasons[0]; got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}
