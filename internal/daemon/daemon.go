@@ -65,6 +65,7 @@ type Daemon struct {
 
 	store     ledger.Store
 	db        *ledger.DB // the same, or nil
+	widening  chan error // tells what came of an attempt to go over to ordinary use of it; nil = there is none
 	adopt     bool       // the ledger was lost: what PF holds is ours
 	replaced  int        // how often it was replaced while it was used, as far as that was told
 	never     *warden.NeverList

@@ -45,7 +45,7 @@ func (d *Daemon) openStore() error {
 	}
 	d.store, d.db = db, db
 	if err := db.Cramped(); err != nil {
-		d.log.Error("the ledger is read from a full disk: what changes is kept in memory and written when there is room", "error", err)
+		d.log.Error("the ledger is on a full disk: what can be read of it is read, what changes is kept in memory and written when there is room", "error", err)
 	}
 	d.quarantined()
 	return nil
@@ -58,6 +58,12 @@ func (d *Daemon) quarantined() {
 		return
 	}
 	d.adopt = true
+	if d.cramped() != nil {
+		d.log.Error("the ledger is damaged, and the disk too full to replace it: what can be read of it is used; other bans are taken over from pf's tables",
+			"file", d.o.Apart.outside(q.Path), "kept", q.Kept.String(), "error", q.Cause)
+		d.fault("ledger_replaced", fmt.Sprintf("the ledger is damaged (%v) and will be replaced when there is room; of it were read: %s; other bans were taken over from pf's tables", q.Cause, q.Kept))
+		return
+	}
 	d.log.Error("the ledger was damaged: it is put aside and a new one begun with what can be read of it; other bans are taken over from pf's tables",
 		"file", d.o.Apart.outside(q.Path), "kept", q.Kept.String(), "error", q.Cause)
 	d.fault("ledger_replaced",
@@ -68,7 +74,7 @@ func (d *Daemon) quarantined() {
 // settled lets the ledger forget that it has replaced a damaged one, once all that PF's tables had to add to it is in it. Until then each start does
 // it again.
 func (d *Daemon) settled(ctx context.Context) {
-	if d.db == nil || d.adopt || d.bans.Health().Ledger != nil {
+	if d.db == nil || d.adopt || d.bans.Health().Ledger != nil || d.cramped() != nil {
 		return
 	}
 	if _, yes := d.db.Quarantined(); !yes {
@@ -106,17 +112,50 @@ func (d *Daemon) cramped() error {
 	return d.db.Cramped()
 }
 
-// widen goes over to ordinary use of a ledger that was opened on a full disk, when there is room, and has everything saved then.
+// widen goes over to ordinary use of a ledger that was opened on a full disk, when there is room, and has everything saved then. One that is damaged is
+// replaced then, which may take minutes; the engine goes on meanwhile.
 func (d *Daemon) widen(ctx context.Context) {
-	if d.cramped() == nil {
-		return
+	if d.widening == nil {
+		if d.cramped() == nil {
+			return
+		}
+		d.widening = make(chan error, 1)
+		go func(done chan<- error) { done <- d.db.Widen(ctx) }(d.widening)
 	}
-	if err := d.db.Widen(ctx); err != nil {
+	select {
+	case err := <-d.widening:
+		d.widened(ctx, err)
+	default: // the next tick asks again
+	}
+}
+
+// widened takes note of what came of it.
+func (d *Daemon) widened(ctx context.Context, err error) {
+	d.widening = nil
+	if err != nil {
 		d.log.Debug("the ledger still waits for room", "error", err)
 		return
 	}
 	d.log.Info("there is room for the ledger again")
+	if _, replaced := d.db.Quarantined(); replaced {
+		adopt := d.adopt
+		d.quarantined()
+		d.adopt = adopt  // done at the start, or yet to be done
+		d.bans.Rewrite() // the one that took its place was read anew
+		d.commit(ctx)
+		d.settled(ctx)
+	}
 	d.saved = time.Time{}
+}
+
+// widenAtLast waits for an attempt to widen the ledger that is under way, or makes the last one.
+func (d *Daemon) widenAtLast(ctx context.Context) {
+	if d.widening == nil {
+		d.widen(ctx)
+	}
+	if d.widening != nil {
+		d.widened(ctx, <-d.widening)
+	}
 }
 
 // newWarden lets the warden read the ledger. One that turns out damaged only now is replaced as one that could not be opened. What the warden knows of the
@@ -292,6 +331,7 @@ func (d *Daemon) flushJournal() {
 func (d *Daemon) finish(ctx context.Context) {
 	d.drainSources()
 	d.screened()
+	d.widenAtLast(ctx)
 	d.commit(ctx)
 	d.bans.Wait() // a ledger that is just being replaced has to take all that it lacks
 	d.snapshot(ctx, d.now())

@@ -44,17 +44,19 @@ type DB struct {
 	mu          sync.RWMutex // held for reading by every call, for writing while the database is replaced
 	write, read *sql.DB
 	quarantine  *Quarantine
-	broken      error  // why the database was found corrupt, while it could not be replaced yet
-	aside       string // where it was put, or would have been
-	cramped     error  // why it is used without files beside it; see Cramped
-	copied      string // the folder of the copy that is read, see Look; "" = none
+	broken      error      // why the database was found corrupt, while it could not be replaced yet
+	aside       string     // where it was put, or would have been
+	corrupt     error      // why a replacement was begun
+	cramped     error      // why it is used without files beside it, or not at all; see Cramped
+	standin     *makeshift // what is read instead of the file; nil = the file
+	copied      string     // the folder of the copy that is read, see Look; "" = none
 }
 
 var _ Store = (*DB)(nil)
 
 // Open opens the ledger at path, which is made (mode 0600, in a folder of mode 0750) if it is not there, and brings its layout up to
 // date. Of a corrupt one all that can be read is put into a new one, and it is renamed to path.corrupt-TIME; see Quarantined. One for which there is no room on the
-// disk is opened all the same, if it is there, sound and of this version; see Cramped. Errors are ErrNewer, ErrForeign, ErrLocked, ErrFull, or the operating system's.
+// disk is opened all the same, one that would have to be begun, migrated or replaced as what can be read of it; see Cramped. Errors are ErrNewer, ErrForeign, ErrLocked, ErrFull, or the operating system's.
 func Open(path string, options Options) (*DB, error) {
 	if driver == "" {
 		return nil, errors.New("the ledger needs SQLite, which on this system needs a build with cgo (CGO_ENABLED=1): store.file cannot be opened")
@@ -75,7 +77,7 @@ func Open(path string, options Options) (*DB, error) {
 		options.Name = path
 	}
 	db := &DB{path: path, options: options}
-	if err := db.begin(); err != nil {
+	if err := db.begin(); err != nil && !db.standsIn(err) {
 		return nil, fmt.Errorf("opening the ledger %s: %w", options.Name, err)
 	}
 	return db, nil
@@ -101,7 +103,10 @@ func (db *DB) close() error {
 			errs = append(errs, d.Close())
 		}
 	}
-	db.read, db.write = nil, nil
+	if db.standin != nil {
+		errs = append(errs, db.standin.hold.Close())
+	}
+	db.read, db.write, db.standin = nil, nil, nil
 	return errors.Join(errs...)
 }
 
@@ -242,15 +247,16 @@ func check(ctx context.Context, d *sql.DB) error {
 
 // SQLite's primary result codes that a caller can act on (sqlite.org/rescode.html).
 const (
-	codeError   = 1
-	codeBusy    = 5
-	codeLocked  = 6
-	codeIO      = 10
-	codeCorrupt = 11
-	codeFull    = 13
-	codeNoShm   = 10 | 19<<8 // SQLITE_IOERR_SHMSIZE: no room for the index of the journal
-	codeNoFile  = 14         // SQLITE_CANTOPEN: also where the file system has no room for another name
-	codeNotADB  = 26
+	codeError    = 1
+	codeBusy     = 5
+	codeReadOnly = 8
+	codeLocked   = 6
+	codeIO       = 10
+	codeCorrupt  = 11
+	codeFull     = 13
+	codeNoShm    = 10 | 19<<8 // SQLITE_IOERR_SHMSIZE: no room for the index of the journal
+	codeNoFile   = 14         // SQLITE_CANTOPEN: also where the file system has no room for another name
+	codeNotADB   = 26
 )
 
 // typed wraps SQLite's errors in ours.

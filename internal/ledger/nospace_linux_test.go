@@ -30,7 +30,7 @@ func smallDisk(t *testing.T, kib int) (dir string, resize func(kib int)) {
 	}
 }
 
-// TestNoSpaceToReplace: on a disk that is really full a damaged ledger is not replaced, says so, and stays as it is; at whatever point of the replacement
+// TestNoSpaceToReplace: on a disk that is really full a damaged ledger is not replaced, says so, and stays as it is, while what can be read of it is read; at whatever point of the replacement
 // the room runs out, nothing is missing when there is some.
 func TestNoSpaceToReplace(t *testing.T) {
 	template, err := os.ReadFile(damaged(t))
@@ -48,8 +48,17 @@ func TestNoSpaceToReplace(t *testing.T) {
 		resize(room)
 		db, err := Open(path, Options{})
 		if err != nil {
-			if !errors.Is(err, ErrFull) && !errors.Is(err, unix.ENOSPC) {
+			t.Fatalf("with %d KiB: %v", room, err)
+		}
+		if err := db.Cramped(); err != nil {
+			if !errors.Is(err, ErrFull) {
 				t.Errorf("with %d KiB: %v", room, err)
+			}
+			if s, err := db.Start(t.Context()); err != nil || len(s.Unsettled) != 200 {
+				t.Errorf("with %d KiB: %d in force, %v", room, len(s.Unsettled), err)
+			}
+			if err := db.Close(); err != nil {
+				t.Error(err)
 			}
 			if _, gone := os.Lstat(path); gone != nil {
 				t.Fatalf("the damaged one has left its place: %v", gone)

@@ -75,6 +75,9 @@ func (db *DB) Start(ctx context.Context) (Start, error) {
 	if err != nil {
 		return Start{}, err
 	}
+	db.mu.RLock()
+	damaged := db.standin != nil && db.standin.corrupt != nil
+	db.mu.RUnlock()
 	err = db.query(ctx, "SELECT coalesce(max(id), 0), (SELECT value FROM state WHERE name = 'pause') FROM bans", nil, func(rows *sql.Rows) error {
 		var pause sql.NullString
 		if err := rows.Scan(&s.LastID, &pause); err != nil || !pause.Valid {
@@ -85,6 +88,9 @@ func (db *DB) Start(ctx context.Context) (Start, error) {
 		}
 		return nil
 	})
+	if damaged {
+		s.LastID += unknownIDs
+	}
 	return s, err
 }
 

@@ -63,12 +63,23 @@ func (db *DB) Settled(ctx context.Context) error {
 
 // Recover replaces a database that turned out corrupt while it was used by one that holds what can still be read of it. Whoever uses it knows
 // what is in force, and records it again. Where it fails, all use of the database fails with ErrCorrupt until Recover is called again and does not.
-func (db *DB) Recover(context.Context) error { return db.Replace(ErrCorrupt) }
+func (db *DB) Recover(context.Context) error {
+	db.mu.Lock()
+	defer db.mu.Unlock()
+	return db.replaceUsed(ErrCorrupt)
+}
 
-// Replace does the same with a database that turned out corrupt while it was read for the first time, as Open does.
+// Replace does the same with a database that turned out corrupt while it was read for the first time, as Open does: where the disk is full it is Cramped then.
 func (db *DB) Replace(cause error) error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
+	if err := db.replaceUsed(cause); err != nil && !db.standsIn(err) {
+		return err
+	}
+	return nil
+}
+
+func (db *DB) replaceUsed(cause error) error {
 	_ = db.close()
 	var err error
 	if db.broken == nil {
@@ -122,6 +133,7 @@ func (db *DB) replace(cause error) error {
 	next.remove()
 	db.aside = db.path + ".corrupt-" + db.options.Now().UTC().Format("20060102T150405.000000Z")
 	r := replacement{Path: db.aside, Cause: cause.Error()}
+	db.corrupt = cause
 	db.options.Log.Error("ledger corrupt: a new one is begun", "file", db.options.Name, "cause", cause)
 	err := next.open()
 	if err == nil {
@@ -141,7 +153,7 @@ func (db *DB) replace(cause error) error {
 // fill salvages the database at a path, and marks this one as complete. After that all of it is in its file.
 func (db *DB) fill(path string, r *replacement) error {
 	ctx := context.Background()
-	kept, err := db.salvage(path)
+	kept, err := db.salvage(path, 0)
 	if err != nil {
 		return err
 	}

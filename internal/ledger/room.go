@@ -62,8 +62,9 @@ func (db *DB) connections(how way) (write, read *sql.DB, err error) {
 	return write, read, nil
 }
 
-// Cramped says that the ledger is open although the disk has no room for what is needed beside it; nil = it is not so. Everything can be read then. What
-// cannot be written is refused with ErrFull, and other programs find the file locked. Once there is room, Widen ends that.
+// Cramped says that the ledger is open although the disk has no room for what is needed beside it; nil = it is not so. Everything can be read then, or,
+// where it would have to be begun, migrated or replaced, what can be read of it without room: all bans in force, of those that have ended the newest. What
+// cannot be written is refused with ErrFull, and other programs may find the file locked. Once there is room, Widen ends that.
 func (db *DB) Cramped() error {
 	db.mu.RLock()
 	defer db.mu.RUnlock()
@@ -71,10 +72,16 @@ func (db *DB) Cramped() error {
 }
 
 // Widen opens a ledger that is Cramped as ever, if there is room by now; else it stays as it is, and the error wraps ErrFull. It is cheap where there is no
-// room, and does nothing where the ledger is not Cramped.
+// room, and does nothing where the ledger is not Cramped. Where it has to be replaced it may take minutes; one call at a time.
 func (db *DB) Widen(ctx context.Context) error {
 	if db.Cramped() == nil {
 		return nil
+	}
+	db.mu.RLock()
+	s := db.standin
+	db.mu.RUnlock()
+	if s != nil {
+		return db.widenFile(s)
 	}
 	if err := db.room(); err != nil {
 		return fmt.Errorf("ledger %s: %w", db.options.Name, err)
@@ -110,7 +117,11 @@ func (db *DB) Widen(ctx context.Context) error {
 func (db *DB) openCramped(cause error) error {
 	err := db.openAs(alone, false)
 	if err != nil && db.noRoom(err) && db.wholeWithout() {
+		cramped := err
 		err = db.openAs(unwritable, false)
+		if code, ok := resultCode(err); ok && code&0xff == codeReadOnly { // it was to be migrated
+			err = cramped
+		}
 	}
 	if err != nil {
 		return err
@@ -122,12 +133,24 @@ func (db *DB) openCramped(cause error) error {
 	return nil
 }
 
+// standsIn tells whether what failed did so because the disk is full, and whether what can be read of the ledger stands in for it in memory.
+func (db *DB) standsIn(err error) bool {
+	if !db.noRoom(err) || errors.Is(err, ErrLocked) {
+		return false
+	}
+	e := db.standIn(err, db.corrupt)
+	if e != nil {
+		db.options.Log.Error("no ledger in memory either", "file", db.options.Name, "error", e)
+	}
+	return e == nil
+}
+
 // wholeWithout tells whether all of the ledger is in the file itself, so that it may be read without a journal.
 func (db *DB) wholeWithout() bool { return nothing(db.path+"-wal") && nothing(db.path+"-journal") }
 
 // noRoom tells whether what failed did so because the disk is full. SQLite does not tell it of a name that cannot be made.
 func (db *DB) noRoom(err error) bool {
-	if errors.Is(err, ErrFull) {
+	if errors.Is(err, ErrFull) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) {
 		return true
 	}
 	code, ok := resultCode(err)

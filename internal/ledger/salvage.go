@@ -56,8 +56,8 @@ const (
 
 // salvage puts what can be read of the database at a path into this one, which is empty: first a pause, the never-list, the snapshot and the bans in
 // force, then those that have ended, the newest first. What cannot be read is no error; that something cannot be written is, but for those that have
-// ended. The other database is only read. The caller holds the lock.
-func (db *DB) salvage(path string) (kept Salvaged, err error) {
+// ended, of which no more than most are read; 0 = all. The other database is only read. The caller holds the lock.
+func (db *DB) salvage(path string, most int) (kept Salvaged, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), salvageTime)
 	defer cancel()
 	from, remove, err := db.inspect(ctx, path)
@@ -67,7 +67,7 @@ func (db *DB) salvage(path string) (kept Salvaged, err error) {
 		return kept, nil
 	}
 	defer from.Close()
-	s := salvager{db: db, from: from, kept: &kept}
+	s := salvager{db: db, from: from, kept: &kept, most: most}
 	batch := Batch{Pause: s.pause(ctx), NeverAdd: s.never(ctx)}
 	if err := s.store(context.Background(), batch); err != nil {
 		return kept, err
@@ -185,6 +185,7 @@ type salvager struct {
 	db   *DB
 	from *sql.DB
 	kept *Salvaged
+	most int   // of those that have ended; 0 = all
 	full error // why one could not be written
 }
 
@@ -224,8 +225,12 @@ func (s *salvager) inForce(ctx context.Context) error {
 // ended reads the other ones from the last on, and where that ends too early, from the first up to there.
 func (s *salvager) ended(ctx context.Context) {
 	const none = math.MaxInt64
-	first := int64(none)
-	err := s.walk(ctx, settledRows+"ORDER BY id DESC", func(id int64) bool { first = min(first, id); return true })
+	first, left := int64(none), s.most
+	err := s.walk(ctx, settledRows+"ORDER BY id DESC", func(id int64) bool {
+		first = min(first, id)
+		left--
+		return s.most == 0 || left >= 0
+	})
 	if err != nil && s.full == nil && ctx.Err() == nil {
 		err = s.walk(ctx, settledRows+"ORDER BY id", func(id int64) bool { return id < first })
 	}

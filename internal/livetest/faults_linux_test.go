@@ -5,6 +5,7 @@ import (
 	"compress/gzip"
 	"database/sql"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -57,10 +58,12 @@ func TestMachineFaults(t *testing.T) {
 	t.Parallel()
 	needsRoot(t, "mounts, limits and two processes")
 	programs := buildUnlessShort(t)
-	for name, test := range map[string]func(*testing.T, *gateway){
+	cases := map[string]func(*testing.T, *gateway){
 		"disk full": diskFull, "disk full at the start": diskFullAtStart, "ledger locked": ledgerLocked, "no descriptors left": noDescriptors, "stopped and continued": stopped,
 		"ten thousand logs": manyLogs, "floods of connections": floods, "decompression bomb": bomb, "hostile lines": hostileLines,
-	} {
+	}
+	maps.Copy(cases, fullDiskCases())
+	for name, test := range cases {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			test(t, programs.gateway(t, "openbsd", callUs))

@@ -279,6 +279,14 @@ func (w *Warden) putBack(k *work) {
 	}
 }
 
+// Rewrite has the next Commit write everything that is in force, whatever the ledger has of it: it was replaced by one that was read from a corrupt one.
+func (w *Warden) Rewrite() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.rewriteAll()
+	w.pace, w.retry = 0, time.Time{}
+}
+
 // rewriteAll has everything that is in force written into a ledger that was read from a corrupt one, whatever it has of it.
 func (w *Warden) rewriteAll() {
 	for _, h := range w.live {
