@@ -49,6 +49,8 @@ func (c *Classifier) kind(p *capture.Packet) detect.Kind {
 		return detect.Knock
 	case detect.Bogon(p.Source) || c.own[p.Source] || p.Source == p.Destination: // the last is a "land" packet: nobody asks himself through a gateway
 		return detect.Forged
+	case p.Source.Is4In6(): // never on a wire (RFC 4942, 2.2), and a ban would be of the IPv4 address that it names
+		return detect.Forged
 	}
 	switch p.Protocol {
 	case protoTCP:
@@ -70,12 +72,12 @@ func (c *Classifier) kind(p *capture.Packet) detect.Kind {
 func (c *Classifier) tcp(p *capture.Packet) detect.Kind {
 	if p.Has&capture.HasTCPFlags == 0 {
 		switch {
-		case p.Fragment:
+		case p.Fragment && p.Has&capture.HasPorts == 0:
 			return detect.Other
 		case c.answers(p):
 			return detect.Late
 		}
-		return detect.UnknownFlags
+		return detect.UnknownFlags // also a first fragment too short for them, which only tools make (RFC 1858)
 	}
 	flags := p.TCPFlags & flagsAll // ECE and CWR are negotiated in honest SYNs (RFC 3168)
 	switch {

@@ -142,6 +142,12 @@ func TestEvidence(t *testing.T) {
 		{name: "fragment without ports", bytes: func(n int) []byte {
 			return pflogwrite.Raw(ends(n, pflogwrite.IP{Protocol: 6, FragmentOffset: 100, ID: uint16(n)}), make([]byte, 64))
 		}, want: detect.Other},
+		{name: "first fragment too short for flags", bytes: func(n int) []byte {
+			return pflogwrite.Raw(ends(n, pflogwrite.IP{Protocol: 6, MoreFragments: true, ID: uint16(n)}), []byte{200, 1, 0, byte(20 + n), 0, 0, 0, 1})
+		}, want: detect.UnknownFlags, sent: 10, doors: 5},
+		{name: "first fragment of a long late answer, cut off", bytes: cut(func(n int) []byte {
+			return pflogwrite.Raw(ends(n, pflogwrite.IP{Protocol: 6, MoreFragments: true, ID: uint16(n)}), append([]byte{200, 1, 200, byte(n)}, make([]byte, 600)...))
+		}, 28), want: detect.Late},
 		{name: "GRE", bytes: func(n int) []byte { return pflogwrite.Raw(ends(n, pflogwrite.IP{Protocol: 47}), make([]byte, 64)) }, want: detect.Other},
 		{name: "record of our own anchor", bytes: tcp(syn), record: block(func(r *pflogwrite.Record) { r.Anchor = "pfwarden" }), want: detect.Knock},
 		{name: "own anchor with a long path", bytes: tcp(syn), config: func(c *probe.Config) { c.Anchor = "filters/my-very-own-anchor" },
@@ -152,6 +158,12 @@ func TestEvidence(t *testing.T) {
 		{name: "link-local source", bytes: from("169.254.1.1"), want: detect.Forged},
 		{name: "multicast source", bytes: from("224.0.0.5"), want: detect.Forged},
 		{name: "class E source", bytes: from("250.1.2.3"), want: detect.Forged},
+		{name: "an IPv4 address inside an IPv6 one", bytes: func(n int) []byte {
+			b := pflogwrite.TCPPacket(pflogwrite.IP{Source: six, Destination: six2}, pflogwrite.TCP{SourcePort: 4, DestinationPort: uint16(n), Flags: syn})
+			mapped := netip.MustParseAddr("::ffff:198.51.100.7").As16()
+			copy(b[8:], mapped[:])
+			return b
+		}, want: detect.Forged},
 		{name: "private source is an ordinary one", bytes: from("192.168.1.9"), sent: 3, want: detect.Probe, doors: 3},
 		{name: "documentation source is an ordinary one", bytes: from("192.0.2.9"), sent: 3, want: detect.Probe, doors: 3},
 		{name: "to itself", bytes: from("203.0.113.5"), want: detect.Forged},
