@@ -155,7 +155,7 @@ func (d *Detector) join(o *Observation, self *source, at int64) {
 	name := o.User[:min(len(o.User), maxUser)]
 	hashed := d.hash.name(o.User)
 	n := 0
-	for s := d.logs.newest; s != nil && n < guessJoins && d.guesses.looks > 0; s = s.older {
+	for s := d.logs.active.newest; s != nil && n < guessJoins && d.guesses.looks > 0; s = d.logs.active.older(s) {
 		d.guesses.looks--
 		if s == self || s.key.id != "" {
 			continue

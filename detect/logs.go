@@ -28,14 +28,13 @@ type sourceKey struct {
 
 // source is what the log jails know of one source.
 type source struct {
-	key            sourceKey
-	jails          []jailState
-	stopped        bool  // a gate stopped the verdict that is due
-	guesser        int64 // when it last took part in distributed guessing that counts; 0 = never
-	counts, texts  int   // bytes accounted for
-	newer, older   *source
-	newerT, olderT *source // list of those that keep evidence
-	hasEvidence    bool
+	key           sourceKey
+	jails         []jailState
+	stopped       bool     // a gate stopped the verdict that is due
+	guesser       int64    // when it last took part in distributed guessing that counts; 0 = never
+	counts, texts int      // bytes accounted for
+	links         [2]links // in each of the queues
+	hasEvidence   bool
 }
 
 // jailState is one source in one log jail.
@@ -59,17 +58,18 @@ type hit struct {
 
 // logs holds the sources of the log jails, bounded by number and by bytes.
 type logs struct {
-	sources        map[sourceKey]*source
-	newest, oldest *source
-	newestT        *source // of those that keep evidence, by when they began to
-	oldestT        *source
-	limits         *Limits
-	counts, texts  int
+	sources       map[sourceKey]*source
+	active        queue // all, by when they were last heard of
+	evident       queue // those that keep evidence, by when they began to
+	limits        *Limits
+	counts, texts int
 
 	evicted, stripped uint64
 }
 
-func newLogs(l *Limits) logs { return logs{sources: map[sourceKey]*source{}, limits: l} }
+func newLogs(l *Limits) logs {
+	return logs{sources: map[sourceKey]*source{}, active: queue{index: 0}, evident: queue{index: 1}, limits: l}
+}
 
 // get returns the source, made if need be, and marks it as the newest.
 func (l *logs) get(k sourceKey) *source {
@@ -79,72 +79,30 @@ func (l *logs) get(k sourceKey) *source {
 		s = &source{key: k, counts: sourceCost + len(k.id)}
 		l.sources[k] = s
 		l.counts += s.counts
-		l.link(s)
+		l.active.push(s)
 		return s
 	}
-	if l.newest != s {
-		l.unlink(s)
-		l.link(s)
+	if l.active.newest != s {
+		l.active.remove(s)
+		l.active.push(s)
 	}
 	return s
 }
 
-func (l *logs) link(s *source) {
-	s.older, s.newer = l.newest, nil
-	if l.newest != nil {
-		l.newest.newer = s
-	}
-	l.newest = s
-	if l.oldest == nil {
-		l.oldest = s
-	}
-}
-
-func (l *logs) unlink(s *source) {
-	if s.newer != nil {
-		s.newer.older = s.older
-	} else {
-		l.newest = s.older
-	}
-	if s.older != nil {
-		s.older.newer = s.newer
-	} else {
-		l.oldest = s.newer
-	}
-	s.newer, s.older = nil, nil
-}
-
 func (l *logs) linkEvidence(s *source) {
 	s.hasEvidence = true
-	s.olderT, s.newerT = l.newestT, nil
-	if l.newestT != nil {
-		l.newestT.newerT = s
-	}
-	l.newestT = s
-	if l.oldestT == nil {
-		l.oldestT = s
-	}
+	l.evident.push(s)
 }
 
 func (l *logs) unlinkEvidence(s *source) {
-	if !s.hasEvidence {
-		return
+	if s.hasEvidence {
+		s.hasEvidence = false
+		l.evident.remove(s)
 	}
-	if s.newerT != nil {
-		s.newerT.olderT = s.olderT
-	} else {
-		l.newestT = s.olderT
-	}
-	if s.olderT != nil {
-		s.olderT.newerT = s.newerT
-	} else {
-		l.oldestT = s.newerT
-	}
-	s.newerT, s.olderT, s.hasEvidence = nil, nil, false
 }
 
 func (l *logs) remove(s *source) {
-	l.unlink(s)
+	l.active.remove(s)
 	l.unlinkEvidence(s)
 	l.counts -= s.counts
 	l.texts -= s.texts
@@ -163,15 +121,15 @@ func (l *logs) strip(s *source) {
 
 // settle brings the tables back within their bounds, sparing s.
 func (l *logs) settle(s *source, safe func(*source) float64) {
-	for l.texts > l.limits.EvidenceBytes && l.oldestT != nil && l.oldestT != s {
-		l.strip(l.oldestT)
+	for l.texts > l.limits.EvidenceBytes && l.evident.oldest != nil && l.evident.oldest != s {
+		l.strip(l.evident.oldest)
 		l.stripped++
 	}
 	for len(l.sources) > l.limits.Sources || l.counts > l.limits.CountBytes {
 		// The least suspicious of those that were quiet longest.
 		var victim *source
 		least := math.Inf(1)
-		for n, x := 0, l.oldest; n < evictionSample && x != nil; n, x = n+1, x.newer {
+		for n, x := 0, l.active.oldest; n < evictionSample && x != nil; n, x = n+1, l.active.newer(x) {
 			if x == s {
 				continue
 			}

@@ -11,7 +11,7 @@ import (
 func (d *Detector) saveLogs(e *encoder, flush func() error) error {
 	l := &d.logs
 	e.n(len(l.sources))
-	for s := l.oldest; s != nil; s = s.newer {
+	for s := l.active.oldest; s != nil; s = l.active.newer(s) {
 		e.sourceKey(s.key)
 		e.bool(s.stopped)
 		e.i(s.guesser)
@@ -61,11 +61,11 @@ func (d *Detector) saveLogs(e *encoder, flush func() error) error {
 	}
 	// The order in which evidence was kept last decides whose is let go of first.
 	n := 0
-	for s := l.oldestT; s != nil; s = s.newerT {
+	for s := l.evident.oldest; s != nil; s = l.evident.newer(s) {
 		n++
 	}
 	e.n(n)
-	for s := l.oldestT; s != nil; s = s.newerT {
+	for s := l.evident.oldest; s != nil; s = l.evident.newer(s) {
 		e.sourceKey(s.key)
 	}
 	return nil

@@ -198,7 +198,7 @@ func TestTriesAreBounded(t *testing.T) {
 		}
 		b.feed(o)
 	}
-	s := b.logs.oldest
+	s := b.logs.active.oldest
 	js := s.in(0)
 	if len(js.tries) > tryName*6 {
 		t.Errorf("%d tries are kept", len(js.tries))
