@@ -10,7 +10,7 @@ import (
 
 // room says how many of n new addresses PF has room for, a twentieth of its limit left to others. On OpenBSD an add beyond the
 // limit would sleep in the kernel until somebody makes room.
-func (d *Driver) room(t *tableState, n int) int {
+func (d *Driver) room(n int) int {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	limit := d.probe.limit

@@ -231,7 +231,7 @@ func (d *Driver) applyTable(ctx context.Context, b batch, paid *bool, force bool
 		d.again(b.t, b.add)
 		return err
 	}
-	room := d.room(b.t, len(b.add))
+	room := d.room(len(b.add))
 	over := b.add[room:]
 	err := d.chunks(ctx, b.t, "add", b.add[:room], paid, force)
 	if len(over) > 0 {

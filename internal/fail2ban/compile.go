@@ -184,7 +184,7 @@ func (s *Setup) compile(j *Jail, o RunOptions) (*RunningJail, []*screen.List, er
 	if len(j.LogPath) == 0 {
 		return nil, nil, errors.New("it has no logpath: there is nothing to read")
 	}
-	lists, err := c.screen(x, s, o)
+	lists, err := c.screen(x, o)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -216,7 +216,7 @@ func seconds(s float64) time.Duration {
 }
 
 // screen sets up what is asked before a failure counts.
-func (c *RunningJail) screen(x *settings, s *Setup, o RunOptions) ([]*screen.List, error) {
+func (c *RunningJail) screen(x *settings, o RunOptions) ([]*screen.List, error) {
 	c.Screen.Warn = c.Jail.Filter.UseDNS == "" || c.Jail.Filter.UseDNS == "warn"
 	var entries []string
 	for _, e := range c.Jail.IgnoreIP {

@@ -172,5 +172,6 @@ func InheritHooks() (*InheritedHooks, error) {
 	if err != nil {
 		return nil, fmt.Errorf("socket to the worker: %w", err)
 	}
-	return &InheritedHooks{Socket: conn, Relay: role.Relay, Alive: os.Stdin}, errors.Join(f.Close(), os.Unsetenv(envHooks), closeOnExec(0))
+	closeOnExec(0)
+	return &InheritedHooks{Socket: conn, Relay: role.Relay, Alive: os.Stdin}, errors.Join(f.Close(), os.Unsetenv(envHooks))
 }

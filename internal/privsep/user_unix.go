@@ -45,9 +45,8 @@ func becomeUser(uid, gid int) error {
 }
 
 // closeOnExec keeps descriptors from programs that are run. Those that are not open are passed over.
-func closeOnExec(fds ...int) error {
+func closeOnExec(fds ...int) {
 	for _, fd := range fds {
 		unix.CloseOnExec(fd)
 	}
-	return nil
 }

@@ -56,7 +56,8 @@ func Inherit() (*Inherited, error) {
 	if in.Role.Journal {
 		in.Journal = os.NewFile(fdJournal, "journal")
 	}
-	return in, errors.Join(os.Unsetenv(envWorker), closeOnExec(fdSocket, fdControl, fdMetrics, fdJournal))
+	closeOnExec(fdSocket, fdControl, fdMetrics, fdJournal)
+	return in, os.Unsetenv(envWorker)
 }
 
 func listener(fd uintptr) (net.Listener, error) {

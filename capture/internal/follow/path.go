@@ -60,9 +60,7 @@ func (p *path) visit(now time.Time, sink Sink) (more bool, err error) {
 	grown := p.grown && p.grew(now)
 	p.grown = false
 	if !grown {
-		if err := p.check(now, sink); err != nil {
-			return false, err
-		}
+		p.check(now)
 	}
 	for _, f := range slices.Clone(p.old) { // drain removes from p.old
 		if more, err := p.drain(f, now, sink); more || err != nil {
@@ -100,7 +98,7 @@ func (p *path) grew(now time.Time) bool {
 }
 
 // check finds out which file stands at the path.
-func (p *path) check(now time.Time, sink Sink) error {
+func (p *path) check(now time.Time) {
 	st, err := p.w.stat(p.name)
 	if err == nil && !st.Mode().IsRegular() {
 		err = errNotRegular
@@ -126,7 +124,7 @@ func (p *path) check(now time.Time, sink Sink) error {
 			}
 			p.start = &place{id: identity{dev: keyOf(st).dev, ino: keyOf(st).ino}, off: size}
 		}
-		err = p.appear(now, sink)
+		err = p.appear(now)
 		if err != nil {
 			p.fail(err, causeOf(err))
 		}
@@ -134,11 +132,10 @@ func (p *path) check(now time.Time, sink Sink) error {
 	if err == nil || first {
 		p.findStored(now, st)
 	}
-	return nil
 }
 
 // appear opens the file that now stands at the path; the one that stood there before is read to its end first.
-func (p *path) appear(now time.Time, sink Sink) error {
+func (p *path) appear(now time.Time) error {
 	file, err := p.w.open(p.name)
 	if err != nil {
 		return err

@@ -176,14 +176,13 @@ const (
 )
 
 // log adds a record as OpenBSD's kernel writes it: the addresses behind any translation are always filled in.
-func (d *day) log(at time.Time, rule uint32, action capture.Action, direction capture.Direction, flow capture.Flow, ip []byte) *pflogwrite.Record {
+func (d *day) log(at time.Time, rule uint32, action capture.Action, direction capture.Direction, flow capture.Flow, ip []byte) {
 	r := &pflogwrite.Record{
 		Dialect: 100, Action: action, Direction: direction, Interface: sample.Interface,
 		Rule: rule, Subrule: capture.NoRule, UID: pflogwrite.NoUID, PID: pflogwrite.NoPID, RulePID: 61744,
 		Translated: flow, Packet: ip,
 	}
 	d.packets = append(d.packets, packet{at, r})
-	return r
 }
 
 // syn is a TCP packet that PF blocked on its way in; change may turn the plain SYN into something else.
