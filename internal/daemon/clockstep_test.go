@@ -37,6 +37,8 @@ type steppedHost struct {
 	looked func() // called after the clock was compared with the steady one; nil = nothing is
 	stop   func()
 	client *control.Client
+
+	unsteady bool // there is no steady clock to notice steps by
 }
 
 func newSteppedHost(t *testing.T) *steppedHost {
@@ -68,12 +70,16 @@ func (h *steppedHost) now() time.Time {
 func (h *steppedHost) start() {
 	h.t.Helper()
 	h.client = control.NewClient(h.conf.Control.Socket)
-	h.stop = gateway.Start(h.t, daemon.Options{Config: h.conf, Runner: h.pf, Now: h.now, Steady: func() time.Duration {
-		if h.looked != nil {
-			h.looked()
+	o := daemon.Options{Config: h.conf, Runner: h.pf, Now: h.now}
+	if !h.unsteady {
+		o.Steady = func() time.Duration {
+			if h.looked != nil {
+				h.looked()
+			}
+			return time.Since(h.began) + time.Duration(h.passed.Load())
 		}
-		return time.Since(h.began) + time.Duration(h.passed.Load())
-	}})
+	}
+	h.stop = gateway.Start(h.t, o)
 	testkit.Within(h.t, 20*time.Second, "the daemon answers", func() bool {
 		_, err := h.client.Status(h.t.Context(), "")
 		return err == nil
