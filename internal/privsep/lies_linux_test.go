@@ -39,25 +39,87 @@ func TestSmallHelper(t *testing.T) {
 	_ = g.serve(t.Context(), w) // its end is the lie's, too
 }
 
+// liarAddresses are n IPv6 addresses, from a number on.
+func liarAddresses(from, n int) []byte {
+	var b bytes.Buffer
+	for i := from; i < from+n; i++ {
+		a := netip.MustParseAddr("2001:db8::").As16()
+		a[13], a[14], a[15] = byte(i>>16), byte(i>>8), byte(i) //nolint:gosec // so it counts
+		b.Write(liarAddress(6, 0, 128, a[:]...))
+	}
+	return b.Bytes()
+}
+
+// liarBans is a change of the table of banned addresses; n is how many it says that there are.
+func liarBans(way byte, n uint32, addresses ...[]byte) []byte {
+	return liarFrame(kindTable, -1, liarTable(way, n, "outer/pfwarden", "banned", addresses...))
+}
+
+// startSmall starts TestSmallHelper as a privileged process, and gives a worker's end of its socket.
+func startSmall(t *testing.T) (*exec.Cmd, *wire) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "pfctl"), []byte("#!/bin/sh\ncat >/dev/null\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	ours, theirs, err := socketPair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("/proc/self/exe", "-test.run=^TestSmallHelper$")
+	cmd.Env = append(os.Environ(), "PFWARDEN_TEST_SMALL="+dir)
+	cmd.ExtraFiles = []*os.File{theirs}
+	out, err := cmd.StdoutPipe()
+	if err := errors.Join(err, cmd.Start(), theirs.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := out.Read(make([]byte, 100)); err != nil {
+		t.Fatal(err)
+	}
+	w, err := newWire(ours)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cmd, w
+}
+
+// settle returns when all that was sent before has been read.
+func settle(w *wire) error {
+	_, err := w.conn.Write(liarFrame(kindOpen, -1, []byte{openStatus}, liarText("/none")))
+	for f := (frame{}); err == nil && f.kind != replyRefuse; f, err = w.receive(maxReply, true) {
+		if f.file != nil {
+			f.file.Close()
+		}
+	}
+	return err
+}
+
+// watchResident looks again and again how much memory a process has, and returns the most when it is stopped.
+func watchResident(pid int) (stop func() (most int)) {
+	peak, stopped := make(chan int), make(chan struct{})
+	go func() {
+		most := 0
+		tick := time.NewTicker(time.Millisecond)
+		defer tick.Stop()
+		for {
+			select {
+			case <-tick.C:
+				if n, err := readResident(pid); err == nil {
+					most = max(most, n)
+				}
+			case <-stopped:
+				peak <- most
+				return
+			}
+		}
+	}()
+	return func() int { close(stopped); return <-peak }
+}
+
 // TestLiesStaySmall: whatever a worker claims, sends, holds back or has kept, the privileged process grows by 2 MiB at most, 3 with a full never-list.
 func TestLiesStaySmall(t *testing.T) {
 	if raceEnabled {
 		t.Skip("measures memory")
-	}
-	v6 := func(i int) []byte {
-		a := netip.MustParseAddr("2001:db8::").As16()
-		a[13], a[14], a[15] = byte(i>>16), byte(i>>8), byte(i) //nolint:gosec // so it counts
-		return liarAddress(6, 0, 128, a[:]...)
-	}
-	list := func(from, n int) []byte {
-		var b bytes.Buffer
-		for i := range n {
-			b.Write(v6(from + i))
-		}
-		return b.Bytes()
-	}
-	table := func(way byte, n uint32, addresses ...[]byte) []byte {
-		return liarFrame(kindTable, -1, liarTable(way, n, "outer/pfwarden", "banned", addresses...))
 	}
 	for _, c := range []struct {
 		name  string
@@ -71,14 +133,14 @@ func TestLiesStaySmall(t *testing.T) {
 		}},
 		{"the largest requests there are, while pfctl sleeps", false, func(w *wire) {
 			for range 20 {
-				_, _ = w.conn.Write(table(tableAdd, maxInline, list(0, maxInline)))
+				_, _ = w.conn.Write(liarBans(tableAdd, maxInline, liarAddresses(0, maxInline)))
 			}
 		}},
 		{"six lists of 262,144 addresses", false, func(w *wire) {
 			for range 6 {
-				_, _ = w.conn.Write(table(tableReplace, maxAddresses))
+				_, _ = w.conn.Write(liarBans(tableReplace, maxAddresses))
 			}
-			all := list(0, maxAddresses)
+			all := liarAddresses(0, maxAddresses)
 			for range 6 {
 				f, err := w.receive(maxReply, true)
 				if err != nil {
@@ -93,14 +155,14 @@ func TestLiesStaySmall(t *testing.T) {
 		}},
 		{"all that the never-list takes, and more", true, func(w *wire) {
 			for i := range 12 {
-				_, _ = w.conn.Write(liarFrame(kindTable, -1, liarTable(tableAdd, maxInline, "", "", list(i*maxInline, maxInline))))
+				_, _ = w.conn.Write(liarFrame(kindTable, -1, liarTable(tableAdd, maxInline, "", "", liarAddresses(i*maxInline, maxInline))))
 				_, _ = w.receive(maxReply, true)
 			}
 		}},
 		{"bans of what is never banned", false, func(w *wire) {
 			never := bytes.Repeat(liarAddress(4, 0, 32, 198, 51, 100, 7), maxInline)
 			for range 50 {
-				_, _ = w.conn.Write(table(tableAdd, maxInline, never))
+				_, _ = w.conn.Write(liarBans(tableAdd, maxInline, never))
 				_, _ = w.receive(maxReply, true)
 			}
 		}},
@@ -112,38 +174,8 @@ func TestLiesStaySmall(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			dir := t.TempDir()
-			if err := os.WriteFile(filepath.Join(dir, "pfctl"), []byte("#!/bin/sh\ncat >/dev/null\n"), 0o700); err != nil {
-				t.Fatal(err)
-			}
-			ours, theirs, err := socketPair()
-			if err != nil {
-				t.Fatal(err)
-			}
-			cmd := exec.Command("/proc/self/exe", "-test.run=^TestSmallHelper$")
-			cmd.Env = append(os.Environ(), "PFWARDEN_TEST_SMALL="+dir)
-			cmd.ExtraFiles = []*os.File{theirs}
-			out, err := cmd.StdoutPipe()
-			if err := errors.Join(err, cmd.Start(), theirs.Close()); err != nil {
-				t.Fatal(err)
-			}
-			if _, err := out.Read(make([]byte, 100)); err != nil {
-				t.Fatal(err)
-			}
-			w, err := newWire(ours)
-			if err != nil {
-				t.Fatal(err)
-			}
-			ask := func() error { // answered when all before it has been read
-				_, err := w.conn.Write(liarFrame(kindOpen, -1, []byte{openStatus}, liarText("/none")))
-				for f := (frame{}); err == nil && f.kind != replyRefuse; f, err = w.receive(maxReply, true) {
-					if f.file != nil {
-						f.file.Close()
-					}
-				}
-				return err
-			}
-			honest := table(tableAdd, 1, liarAddress(4, 0, 32, 192, 0, 2, 7)) // what it needs for that is no lie's
+			cmd, w := startSmall(t)
+			honest := liarBans(tableAdd, 1, liarAddress(4, 0, 32, 192, 0, 2, 7)) // what it needs for that is no lie's
 			for range 2 {
 				if _, err := w.conn.Write(honest); err != nil {
 					t.Fatal(err)
@@ -153,29 +185,11 @@ func TestLiesStaySmall(t *testing.T) {
 				}
 			}
 			before := resident(t, cmd.Process.Pid)
-			peak := make(chan int)
-			stop := make(chan struct{})
-			go func() {
-				most := 0
-				tick := time.NewTicker(time.Millisecond)
-				defer tick.Stop()
-				for {
-					select {
-					case <-tick.C:
-						if n, err := readResident(cmd.Process.Pid); err == nil {
-							most = max(most, n)
-						}
-					case <-stop:
-						peak <- most
-						return
-					}
-				}
-			}()
+			stop := watchResident(cmd.Process.Pid)
 			_ = w.conn.SetDeadline(time.Now().Add(2 * time.Minute))
 			c.lie(w)
-			_ = ask() // unless the lie has ended the service
-			close(stop)
-			grown := <-peak - before
+			_ = settle(w) // unless the lie has ended the service
+			grown := stop() - before
 			_ = w.close()
 			if err := cmd.Wait(); err != nil {
 				t.Error(err)
