@@ -18,26 +18,13 @@ import (
 	"time"
 
 	"pfwarden/internal/testkit"
+	"pfwarden/internal/testkit/programs"
 
 	"golang.org/x/sys/unix"
 )
 
 // processes lists the daemon and the processes that it started, itself first.
-func (g *gateway) processes() []int {
-	list := []int{g.daemon.Process.Pid}
-	for i := 0; i < len(list); i++ {
-		threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", list[i]))
-		for _, path := range threads {
-			text, _ := os.ReadFile(path)
-			for _, f := range strings.Fields(string(text)) {
-				if pid, err := strconv.Atoi(f); err == nil {
-					list = append(list, pid)
-				}
-			}
-		}
-	}
-	return list
-}
+func (g *gateway) processes() []int { return programs.Family(g.daemon.Process.Pid) }
 
 // resident sums up the memory that the daemon's processes hold, in KiB.
 func (g *gateway) resident() (kib int) {

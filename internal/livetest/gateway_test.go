@@ -169,8 +169,7 @@ func (g *gateway) again() {
 // kill ends the daemon as a crash would.
 func (g *gateway) kill() {
 	g.t.Helper()
-	testkit.Must(g.t, g.daemon.Process.Kill())
-	_, _ = g.daemon.Process.Wait()
+	programs.Kill(g.t, g.daemon.Process)
 }
 
 // cli runs a verb and returns what it prints.

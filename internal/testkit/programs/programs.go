@@ -73,7 +73,7 @@ func Start(t testing.TB, name string, cmd *exec.Cmd) (output string) {
 		t.Fatalf("%s: %v", name, err)
 	}
 	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
+		Kill(t, cmd.Process)
 		_ = cmd.Wait()
 		_ = out.Close()
 		if t.Failed() {
