@@ -32,6 +32,7 @@ type failure struct {
 	pending      bool     // a failure came before any address did
 	quiet        bool     // the last line was no failure (F-NOFAIL)
 	reported     bool     // a failure was reported before (F-IFNONE, our own addition: a match that counts only if none was)
+	told         string   // address for which a failure was reported before the line that tells it (F-EARLY, our own addition), and that line is to come
 	gained       bool     // the last line was a success (F-MLFGAINED)
 	seen         time.Time
 }
@@ -177,6 +178,16 @@ func (f *failure) overlay(match *failure, gained, fresh bool) {
 		}
 		f.lists[k] = v
 	}
+}
+
+// address is what a match names as its source, as it stands in the line.
+func (f *failure) address() string {
+	for _, name := range [...]string{"ip4", "ip6", "dns"} {
+		if a := f.fields.get(name); a != "" {
+			return a
+		}
+	}
+	return ""
 }
 
 func (f *failure) addUser(user string) {

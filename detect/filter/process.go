@@ -255,6 +255,9 @@ func (f *Filter) report(w *work, p *pattern, index int, text string, m []int, li
 	own.lists = p.merge(&own.fields)
 	_, ifNone := own.fields.lookup("ifnone")
 	own.fields.remove("ifnone")
+	_, early := own.fields.lookup("early")
+	own.fields.remove("early")
+	from := own.address()
 	result := own
 	id := own.fields.get("mlfid")
 	if id != "" {
@@ -273,6 +276,15 @@ func (f *Filter) report(w *work, p *pattern, index int, text string, m []int, li
 	}
 	if id != "" && (result.quiet || result.gained || result.reported && ifNone) {
 		return
+	}
+	if id != "" {
+		if told := result.told; told != "" && told == from && !early {
+			result.told = ""
+			return
+		}
+		if early {
+			result.told = strings.Clone(from)
+		}
 	}
 	result.reported = true
 	c := Candidate{Regex: index, Lines: result.matches, Attempts: repeats(own.fields)}

@@ -27,11 +27,21 @@ func TestFormats(t *testing.T) {
 			"Nov 22 15:20:08 vm sshd[30482]: Invalid user admin from 198.51.100.7 port 55222",
 			"Nov 22 15:20:08 vm sshd[30482]: Failed password for invalid user admin from 198.51.100.7 port 55222 ssh2",
 			"Nov 22 15:20:09 vm sshd[30482]: Connection closed by invalid user admin 198.51.100.7 port 55222 [preauth]"},
-			[]found{none, fail("admin"), none}},
+			[]found{fail("admin"), none, none}},
+		{"sshd: unknown user, three passwords", "sshd", []string{
+			"Nov 22 15:20:08 vm sshd[30482]: Invalid user admin from 198.51.100.7 port 55222",
+			"Nov 22 15:20:08 vm sshd[30482]: Failed password for invalid user admin from 198.51.100.7 port 55222 ssh2",
+			"Nov 22 15:20:08 vm sshd[30482]: message repeated 2 times: [ Failed password for invalid user admin from 198.51.100.7 port 55222 ssh2]",
+			"Nov 22 15:20:09 vm sshd[30482]: Connection closed by invalid user admin 198.51.100.7 port 55222 [preauth]"},
+			[]found{fail("admin"), none, {who: a, count: 2, user: "admin"}, none}},
+		{"sshd: unknown users of whom no more is told", "sshd", []string{
+			"Nov 22 15:20:08 vm sshd[30482]: Invalid user admin from 198.51.100.7 port 55222",
+			"Nov 22 15:20:08 vm sshd[30483]: Invalid user admin from 198.51.100.7 port 55223"},
+			[]found{fail("admin"), fail("admin")}},
 		{"sshd: unknown user who tries no password", "sshd", []string{
 			"Nov 22 15:20:08 vm sshd-session[30482]: Invalid user admin from 198.51.100.7 port 55222",
 			"Nov 22 15:20:09 vm sshd-session[30482]: Connection closed by invalid user admin 198.51.100.7 port 55222 [preauth]"},
-			[]found{none, fail("admin")}},
+			[]found{fail("admin"), none}},
 		{"sshd: three passwords, then a success", "sshd", []string{
 			"Nov 22 15:20:08 vm sshd[1]: Failed password for root from 198.51.100.7 port 55222 ssh2",
 			"Nov 22 15:20:08 vm sshd[1]: message repeated 2 times: [ Failed password for root from 198.51.100.7 port 55222 ssh2]",
@@ -60,7 +70,7 @@ func TestFormats(t *testing.T) {
 		{"sshd: a reused process number keeps no old address", "sshd", []string{
 			"Nov 22 15:20:08 vm sshd[1]: Invalid user a from 198.51.100.9 port 5",
 			"Nov 22 15:21:08 vm sshd[1]: Failed password for root from 2001:db8::7 port 5 ssh2"},
-			[]found{none, {who: a6, count: 1, user: "root"}}},
+			[]found{{who: "198.51.100.9", count: 1, user: "a"}, {who: a6, count: 1, user: "root"}}},
 		{"sshd: aggressive", "sshd[mode=aggressive]", []string{
 			"Nov 22 15:20:08 vm sshd[1]: Did not receive identification string from 198.51.100.7 port 5",
 			"Nov 22 15:20:08 vm sshd[2]: Unable to negotiate with 198.51.100.7 port 5: no matching key exchange method found. Their offer: x [preauth]",

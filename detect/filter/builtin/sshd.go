@@ -2,7 +2,8 @@ package builtin
 
 import "pfwarden/detect/filter"
 
-// sshd reads OpenSSH up to 10.x, whose sessions log as sshd-session and sshd-auth. Each tried password counts once. Options:
+// sshd reads OpenSSH up to 10.x, whose sessions log as sshd-session and sshd-auth. Each tried password counts once; that of a user it does not
+// know counts with the line that says so, which may be the only one. Options:
 // mode=aggressive also counts connections that break off before they try (bad protocol, no common key exchange, time-outs);
 // publickey=any counts every refused key, not only those of unknown users.
 //
@@ -26,7 +27,7 @@ func sshd(o *Options) filter.Definition {
 			`^PAM: (?:[\w ]+) for (?:illegal user |invalid user )?` + user + ` from <ADDR>` + tail,
 			`^Failed ` + once + `keyboard-interactive/pam` + noOnce + ` for (?:invalid user |illegal user )?` + user + from + tail,
 			`^authentication failure; logname=\S* uid=\d+ euid=\d+ tty=\S+ ruser= rhost=<ADDR>(?:\s+user=<F-USER>\S*</F-USER>)?\s*$`,
-			`^<F-NOFAIL>(?:Invalid|Illegal) user</F-NOFAIL> ` + user + from + tail,
+			`^<F-EARLY>(?:Invalid|Illegal) user</F-EARLY> ` + user + from + tail,
 			`^<F-NOFAIL>User</F-NOFAIL> ` + user + from + ` not allowed because (?:not listed in AllowUsers|listed in DenyUsers|not in any group|` +
 				`a group is listed in DenyGroups|none of user's groups are listed in AllowGroups|shell \S+ (?:does not exist|is not executable)|account is locked)` + tail,
 			`^` + once + `maximum authentication attempts exceeded` + noOnce + ` for (?:invalid user |illegal user )?` + user + from + tail,
