@@ -63,7 +63,7 @@ func newRootCommand(streams stdio) *cobra.Command {
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usagef("%w (see %s --help)", err, cmd.CommandPath())
+		return usagef("%s (see %s --help)", flagFault(err), cmd.CommandPath())
 	})
 	flags := root.PersistentFlags()
 	flags.StringP("config", "f", "/etc/pfwarden.toml", "configuration `file`; without one the system's defaults apply")

@@ -73,7 +73,7 @@ func runSimulate(cmd *cobra.Command, streams stdio, flags *simulateFlags) (err e
 	}
 	o := flags.o
 	if o.Start, err = time.Parse(time.RFC3339, flags.start); err != nil {
-		return usagef("--start: %w", err)
+		return usagef("--start: got %q, expected a time such as 2026-10-01T00:00:00Z", flags.start)
 	}
 	if o.Hosts == 0 || o.Days == 0 || o.Scale == 0 || o.FloodSpan == 0 { // which Options takes for the defaults
 		return usagef("--hosts, --days, --scale and --flood-span must not be 0")
@@ -92,9 +92,6 @@ func runSimulate(cmd *cobra.Command, streams stdio, flags *simulateFlags) (err e
 			return usagef("--snaplen: got %d, expected at least %d, or nobody could read the records", flags.snaplen, least)
 		}
 		out.Format.File.Snaplen = flags.snaplen
-	}
-	if flags.output != "-" && flags.output != "" && flags.output == flags.labels {
-		return usagef("--output and --labels name the same file")
 	}
 	var files outputFiles
 	defer func() { err = errors.Join(err, files.close()) }()
@@ -151,16 +148,24 @@ func listClasses(w io.Writer) error {
 type outputFiles struct {
 	buffers []*bufio.Writer
 	files   []*os.File
+	out     bool // standard output is one of them
 }
 
-// create opens a file for writing; "" gives nil, "-" standard output.
+// create opens a file for writing; "" gives nil, "-" standard output. Two that are the same are refused.
 func (o *outputFiles) create(streams stdio, name string) (io.Writer, error) {
 	w := streams.Out
 	switch name {
 	case "":
 		return nil, nil
 	case "-":
+		if o.out {
+			return nil, usagef("only one of --output and --labels may be standard output")
+		}
+		o.out = true
 	default:
+		if err := o.another(name); err != nil {
+			return nil, err
+		}
 		f, err := os.Create(name)
 		if err != nil {
 			return nil, err
@@ -182,4 +187,18 @@ func (o *outputFiles) close() error {
 		errs = append(errs, f.Close())
 	}
 	return errors.Join(errs...)
+}
+
+// another refuses a file that is being written already, whatever its name.
+func (o *outputFiles) another(name string) error {
+	info, err := os.Stat(name)
+	if err != nil || !info.Mode().IsRegular() { // a device may be named twice
+		return nil
+	}
+	for _, f := range o.files {
+		if known, err := f.Stat(); err == nil && os.SameFile(info, known) {
+			return usagef("%s and %s are the same file: --output, --labels and the logs need one each", f.Name(), name)
+		}
+	}
+	return nil
 }

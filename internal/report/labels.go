@@ -19,19 +19,26 @@ type Label struct {
 	First, Last time.Time
 }
 
-const maxLabels = 10_000_000
+const (
+	maxLabels    = 10_000_000
+	labelsHeader = "address,class,want,first,last"
+)
 
-// ReadLabels reads labels.csv: header address,class,want,first,last; want 1 or 0; times RFC 3339. The error names the line.
+// ReadLabels reads labels.csv: header address,class,want,first,last; an address, or the prefix of an IPv6 source as verdicts name it; want 1 or 0; times
+// RFC 3339. The error names the line.
 func ReadLabels(r io.Reader) ([]Label, error) {
 	rows := csv.NewReader(r)
 	rows.FieldsPerRecord = 5
 	rows.ReuseRecord = true
 	header, err := rows.Read()
-	if err != nil {
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil, fmt.Errorf("labels: the file is empty, expected the header %s", labelsHeader)
+	case err != nil:
 		return nil, fmt.Errorf("labels: reading the header: %w", err)
 	}
-	if got := strings.TrimPrefix(strings.Join(header, ","), "\ufeff"); got != "address,class,want,first,last" {
-		return nil, fmt.Errorf("labels: header %q, expected address,class,want,first,last", got)
+	if got := strings.TrimPrefix(strings.Join(header, ","), "\ufeff"); got != labelsHeader {
+		return nil, fmt.Errorf("labels: header %q, expected %s", got, labelsHeader)
 	}
 	var labels []Label
 	for {
@@ -55,10 +62,9 @@ func ReadLabels(r io.Reader) ([]Label, error) {
 }
 
 func label(row []string) (l Label, err error) {
-	if l.Address, err = netip.ParseAddr(row[0]); err != nil {
-		return l, fmt.Errorf("address: %w", err)
+	if l.Address, err = labelAddress(row[0]); err != nil {
+		return l, err
 	}
-	l.Address = l.Address.Unmap().WithZone("")
 	if l.Class = strings.Clone(row[1]); l.Class == "" {
 		return l, errors.New("class is empty")
 	}
@@ -73,10 +79,25 @@ func label(row []string) (l Label, err error) {
 			continue
 		}
 		if *t, err = time.Parse(time.RFC3339Nano, row[3+i]); err != nil {
-			return l, fmt.Errorf("%s: %w", [...]string{"first", "last"}[i], err)
+			return l, fmt.Errorf("%s is %q, expected a time such as 2026-10-01T00:00:00Z", [...]string{"first", "last"}[i], row[3+i])
 		}
 	}
 	return l, nil
+}
+
+// labelAddress reads an address, or a prefix that lies within one source: the /64 of an IPv6 one.
+func labelAddress(s string) (netip.Addr, error) {
+	if a, err := netip.ParseAddr(s); err == nil {
+		return a.Unmap().WithZone(""), nil
+	}
+	p, err := netip.ParsePrefix(s)
+	switch {
+	case err != nil:
+		return netip.Addr{}, fmt.Errorf("address is %q, expected one such as 192.0.2.7 or 2001:db8::7", s)
+	case !p.IsSingleIP() && (p.Addr().Unmap().Is4() || p.Bits() < 64):
+		return netip.Addr{}, fmt.Errorf("address is the prefix %s, expected one source: an address, or the /64 of an IPv6 one", p)
+	}
+	return p.Masked().Addr().Unmap(), nil
 }
 
 // Score is how a class of sources fared.

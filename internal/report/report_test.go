@@ -200,12 +200,26 @@ func TestReadLabels(t *testing.T) {
 		t.Errorf("%+v, %v", labels, err)
 	}
 	for text, want := range map[string]string{
-		"": "header", "a,b,c,d,e\n": "header", "address,class,want,first,last\nx,c,1,,\n": "line 2: address", "address,class,want,first,last\n::1,c,2,,\n": "want is",
-		"address,class,want,first,last\n::1,,1,,\n": "class is empty", "address,class,want,first,last\n::1,c,1,yesterday,\n": "first", "address,class,want,first,last\n::1,c\n": "line 2",
+		"": "is empty, expected the header address,class", labelsHeader + "\n192.0.2.0/24,c,1,,\n": "the prefix 192.0.2.0/24, expected one source",
+		labelsHeader + "\n2001:db8::/48,c,1,,\n": "expected one source", "a,b,c,d,e\n": "header", "address,class,want,first,last\nx,c,1,,\n": "line 2: address", "address,class,want,first,last\n::1,c,2,,\n": "want is",
+		"address,class,want,first,last\n::1,,1,,\n": "class is empty", "address,class,want,first,last\n::1,c,1,yesterday,\n": "first is \"yesterday\", expected a time such as", "address,class,want,first,last\n::1,c\n": "line 2",
 	} {
 		if _, err := ReadLabels(strings.NewReader(text)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: %v, want %s", text, err, want)
 		}
+	}
+}
+
+// TestReadLabelsOfPrefixes: the prefix of an IPv6 source, as verdicts name it, stands for any address in it.
+func TestReadLabelsOfPrefixes(t *testing.T) {
+	labels, err := ReadLabels(strings.NewReader(labelsHeader + "\n2001:db8:5::/64,scan,1,,\n192.0.2.7/32,scan,1,,\n"))
+	if err != nil || len(labels) != 2 || labels[0].Address.String() != "2001:db8:5::" || labels[1].Address.String() != "192.0.2.7" {
+		t.Fatalf("%+v, %v", labels, err)
+	}
+	s := newScorer(labels)
+	s.ban(netip.MustParsePrefix("2001:db8:5::/64"), time.Time{})
+	if !s.list[0].banned || s.list[1].banned {
+		t.Errorf("%+v, %+v", s.list[0], s.list[1])
 	}
 }
 
