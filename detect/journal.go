@@ -36,6 +36,9 @@ const (
 // ErrJournal is the cause of every fault in a journal's bytes.
 var ErrJournal = errors.New("not a journal, or a damaged one")
 
+// ErrJournalCut is the cause where a journal ends within a record, as after a crash. It wraps ErrJournal.
+var ErrJournalCut = fmt.Errorf("%w: it ends within a record", ErrJournal)
+
 // ErrDiverged says that a replayed journal asked the never-list other questions than the recorded run did: the configurations differ.
 var ErrDiverged = errors.New("replay differs from the recorded run: is the configuration the same?")
 
@@ -265,7 +268,7 @@ func readRecord(r *bufio.Reader, raw *bytes.Buffer) ([]byte, error) {
 	n, width := binary.Uvarint(head)
 	switch {
 	case width == 0 && err == io.EOF:
-		return nil, fmt.Errorf("%w: it ends within a record", ErrJournal)
+		return nil, ErrJournalCut
 	case width <= 0 || n == 0 || n > journalRecord:
 		raw.WriteByte(head[0])
 		_, _ = r.Discard(1) // so that a search goes on after it
@@ -273,7 +276,7 @@ func readRecord(r *bufio.Reader, raw *bytes.Buffer) ([]byte, error) {
 	}
 	// Grown as bytes come, so that a damaged length costs no memory.
 	if got, err := io.CopyN(raw, r, int64(width)+4+int64(n)); err != nil {
-		return nil, fmt.Errorf("%w: it ends within a record, after %d of %d bytes", ErrJournal, got, int64(width)+4+int64(n))
+		return nil, fmt.Errorf("%w, after %d of %d bytes", ErrJournalCut, got, int64(width)+4+int64(n))
 	}
 	b := raw.Bytes()[width+4:]
 	if crc32.Checksum(b, castagnoli) != binary.LittleEndian.Uint32(raw.Bytes()[width:]) {
@@ -282,7 +285,7 @@ func readRecord(r *bufio.Reader, raw *bytes.Buffer) ([]byte, error) {
 	return b, nil
 }
 
-// Next returns the next input; io.EOF at the end. A journal whose last record was cut off, as by a crash, ends with ErrJournal.
+// Next returns the next input; io.EOF at the end. A journal whose last record was cut off, as by a crash, ends with ErrJournalCut.
 func (j *JournalReader) Next() (Input, error) {
 	b, err := j.record()
 	if err != nil {

@@ -73,7 +73,7 @@ func mayJournal(name string) error {
 }
 
 // replayJournal replays a flight recorder's file: with -o json the verdict log itself, else the same for people. It ends with an error where the
-// verdicts are not those of the recorded run.
+// verdicts are not those of the recorded run, or where the file is damaged before its end; a last record that was cut off is none.
 func replayJournal(cmd *cobra.Command, streams stdio, name string) error {
 	f, err := os.Open(name)
 	if err != nil {
@@ -120,5 +120,8 @@ func replayJournal(cmd *cobra.Command, streams stdio, name string) error {
 		return fmt.Errorf("replaying %s: %d of %d verdicts differ from the recorded run's: %s", name, totals.Differ, totals.Verdicts, totals.First)
 	}
 	fmt.Fprintf(streams.Err, "pfwarden: %d inputs, %d verdicts, all as recorded\n", totals.Inputs, totals.Verdicts)
+	if totals.Fault != nil && !errors.Is(totals.Fault, detect.ErrJournalCut) {
+		return fmt.Errorf("replaying %s: what lies behind the damage was not compared", name)
+	}
 	return nil
 }
