@@ -284,43 +284,47 @@ func evidenceBytes(e *Evidence) int {
 func (d *Detector) shadow() {
 	for i := range d.touched {
 		t := &d.touched[i]
-		if t.jail < 0 || !d.combines(t.jail) {
-			continue
+		if !d.summed(t) || slices.ContainsFunc(d.touched[:i], func(u touch) bool { return d.summed(&u) && u.sameSource(t) }) {
+			continue // outside of the sum, or done with an earlier one
 		}
-		best, bestShare := -1, 0.0
-		first := true
-		for n := range d.touched {
+		best, bestShare := t, 0.0
+		for n := i; n < len(d.touched); n++ {
 			u := &d.touched[n]
-			if u.jail < 0 || u.addr != t.addr || u.id != t.id || !d.combines(u.jail) {
+			if !d.summed(u) || !u.sameSource(t) {
 				continue
-			}
-			if n < i {
-				first = false
-				break
 			}
 			if share := 1 / float64(d.config.Jails[u.jail].Threshold); share > bestShare {
-				best, bestShare = n, share
+				best, bestShare = u, share
 			}
 		}
-		if !first {
-			continue
+		until := best.at + int64(d.config.Jails[best.jail].Findtime)
+		for n := i; n < len(d.touched); n++ {
+			if u := &d.touched[n]; d.summed(u) && u.sameSource(t) && u.jail != best.jail {
+				d.shadowHit(u, until)
+			}
 		}
-		until := d.touched[best].at + int64(d.config.Jails[d.touched[best].jail].Findtime)
-		for n := range d.touched {
-			u := &d.touched[n]
-			if n == best || u.jail < 0 || u.addr != t.addr || u.id != t.id || !d.combines(u.jail) || u.jail == d.touched[best].jail {
-				continue
-			}
-			if s := d.logs.sources[d.sourceKeyOf(u.jail, u.addr, u.id)]; s != nil {
-				if js := s.in(u.jail); js != nil {
-					for h := len(js.hits) - 1; h >= 0; h-- {
-						if js.hits[h].at == u.at {
-							js.hits[h].shadow = until
-							break
-						}
-					}
-				}
-			}
+	}
+}
+
+// summed tells whether a touch is one of a log jail that takes part in the sum over jails.
+func (d *Detector) summed(t *touch) bool { return t.jail >= 0 && d.combines(t.jail) }
+
+func (t *touch) sameSource(o *touch) bool { return t.addr == o.addr && t.id == o.id }
+
+// shadowHit keeps the hit that a touch left out of the sum for a while.
+func (d *Detector) shadowHit(t *touch, until int64) {
+	s := d.logs.sources[d.sourceKeyOf(t.jail, t.addr, t.id)]
+	if s == nil {
+		return
+	}
+	js := s.in(t.jail)
+	if js == nil {
+		return
+	}
+	for h := len(js.hits) - 1; h >= 0; h-- {
+		if js.hits[h].at == t.at {
+			js.hits[h].shadow = until
+			return
 		}
 	}
 }
