@@ -33,7 +33,7 @@ type feed struct {
 	broken  atomic.Bool // by what no list holds
 }
 
-// next reads an address. Behind the last one nothing may follow.
+// next reads an address. Nothing may follow the last one.
 func (f *feed) next() (address, error) {
 	if f.rest == 0 {
 		_, err := f.from.ReadByte()

@@ -18,6 +18,9 @@ import (
 // process before or after each of their steps.
 type crashWorld struct {
 	rt      *rapid.T
+	ctx     context.Context
+	now     time.Time
+	warden  *Warden
 	ledger  ledger.Memory
 	entries map[Entry]bool
 	decide  func() // something more, or nothing
@@ -118,145 +121,155 @@ func (m *model) clone() *model {
 // what was decided when the ledger was last written: no ban that had ended by then, and none that had been made missing.
 func TestCrashAnywhere(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
-		w := &crashWorld{rt: rt, entries: map[Entry]bool{}, present: newModel(100)}
+		w := &crashWorld{rt: rt, ctx: t.Context(), now: t0, entries: map[Entry]bool{}, present: newModel(100)}
 		w.durable = w.present.clone()
-		w.decide = func() {}
-		now, never := t0, &NeverList{}
-		source := rapid.SampledFrom([]string{"192.0.2.1", "192.0.2.2", "2001:db8:0:1::/64"})
-		begin := func() *Warden {
-			x, err := New(t.Context(), Config{OnEvent: w.hear}, crashStore{&w.ledger, w}, w, never, now)
-			if err != nil {
-				rt.Fatal(err)
-			}
-			return x
-		}
-		x := begin()
-		decide := func() {
-			m, p := w.present, pfx(source.Draw(rt, "source"))
-			pass := func(d time.Duration) {
-				now = now.Add(d)
-				m.tick(now)
-			}
-			pass(time.Second)
-			switch rapid.IntRange(0, 9).Draw(rt, "what") {
-			case 0, 1:
-				v := proven(now, "192.0.2.1")
-				v.Source = p
-				x.Judge(now, v)
-				m.judge(p, true)
-			case 2:
-				v := spoofable(now, "192.0.2.1")
-				v.Source = p
-				x.Judge(now, v)
-				m.judge(p, false)
-			case 3, 4:
-				if _, _, err := x.Ban(now, p, time.Hour, "", "root"); err != nil && !m.paused && !m.forbidden(p) {
-					rt.Fatal(err)
-				}
-				m.ban(p, time.Hour)
-			case 5, 6:
-				if _, _, err := x.Unban(now, p, "root"); err != nil {
-					rt.Fatal(err)
-				}
-				delete(m.steps, p)
-				delete(m.suspects, p)
-				m.forgive(p)
-			case 7:
-				pass(10 * time.Minute)
-				x.Tick(now)
-			case 8:
-				flush := rapid.Bool().Draw(rt, "flush")
-				x.Pause(now, flush, "root")
-				m.paused, m.flushed = true, m.flushed || flush
-				if rapid.Bool().Draw(rt, "resume") {
-					pass(time.Second)
-					x.Resume(now, "root")
-					m.paused, m.flushed = false, false
-				}
-			case 9:
-				if _, err := x.AddNever(now, p, "root", ""); err != nil {
-					rt.Fatal(err)
-				}
-				m.never = append(m.never, p)
-				m.forgive(p)
-				if rapid.Bool().Draw(rt, "remove") {
-					if err := x.RemoveNever(now, p); err != nil {
-						rt.Fatal(err)
-					}
-					m.never = slices.DeleteFunc(m.never, func(q netip.Prefix) bool { return q == p })
-				}
-			}
-		}
+		w.begin()
 		w.decide = func() {
 			for range rapid.SampledFrom([]int{0, 0, 0, 0, 1, 2, 3}).Draw(rt, "more") {
-				decide()
+				w.act()
 			}
-		}
-		run := func(f func()) {
-			defer func() {
-				if e := recover(); e != nil {
-					if _, ok := e.(crashed); !ok {
-						panic(e)
-					}
-				}
-			}()
-			f()
 		}
 		for range rapid.IntRange(1, 4).Draw(rt, "lives") {
 			w.crashAt = rapid.IntRange(1, 60).Draw(rt, "crash")
-			run(func() {
-				for range 10 {
-					w.decide()
-					if err := x.Commit(t.Context()); err != nil && !errors.Is(err, errStuck) {
-						rt.Fatal(err)
-					}
-				}
-			})
-			// Behind the crash.
+			w.live()
 			w.crashAt = 0
 			w.present = w.durable.clone()
-			w.present.tick(now)
-			never = &NeverList{}
-			x = begin()
-			got := map[string]time.Time{}
-			for _, b := range x.Live() {
-				got[b.Table+" "+b.Prefix.String()] = b.Until
-			}
-			want := map[string]time.Time{}
-			for p, b := range w.present.live {
-				want[b.table+" "+p.String()] = b.until
-			}
-			if !maps.Equal(got, want) {
-				rt.Fatalf("in force after the crash: %v, want %v", got, want)
-			}
-			known := map[Entry]bool{}
-			for _, e := range slices.Concat(x.Desired(), x.Leaving()) {
-				known[Entry{Table: e.Table, Prefix: e.Prefix}] = true
-			}
-			for e := range w.entries {
-				if !known[e] && !w.present.flushed {
-					rt.Fatalf("%v is in PF and looks foreign", e)
-				}
-			}
-			for _, e := range x.Desired() { // as the driver does at start
-				w.entries[Entry{Table: e.Table, Prefix: e.Prefix}] = true
-			}
+			w.present.tick(w.now)
 			more := w.decide
 			w.decide, w.calm = func() {}, true
-			for n, states := x.Staged(); n+states > 0; n, states = x.Staged() {
-				if err := x.Commit(t.Context()); err != nil {
-					rt.Fatal(err)
-				}
-			}
+			w.begin()
+			w.compareBans()
+			w.comparePF()
 			w.decide, w.calm = more, false
-			inPF := []string{}
-			for e := range w.entries {
-				inPF = append(inPF, e.Table+" "+e.Prefix.String())
-			}
-			slices.Sort(inPF)
-			if want := w.present.desired(); !slices.Equal(inPF, want) {
-				rt.Fatalf("PF holds %v after the crash, want %v", inPF, want)
-			}
 		}
 	})
+}
+
+// begin starts a warden from the ledger.
+func (w *crashWorld) begin() {
+	var err error
+	w.warden, err = New(w.ctx, Config{OnEvent: w.hear}, crashStore{&w.ledger, w}, w, &NeverList{}, w.now)
+	if err != nil {
+		w.rt.Fatal(err)
+	}
+}
+
+func (w *crashWorld) pass(d time.Duration) {
+	w.now = w.now.Add(d)
+	w.present.tick(w.now)
+}
+
+// live decides and commits ten times, or until the crash.
+func (w *crashWorld) live() {
+	defer func() {
+		if e := recover(); e != nil {
+			if _, ok := e.(crashed); !ok {
+				panic(e)
+			}
+		}
+	}()
+	for range 10 {
+		w.decide()
+		if err := w.warden.Commit(w.ctx); err != nil && !errors.Is(err, errStuck) {
+			w.rt.Fatal(err)
+		}
+	}
+}
+
+// act has the warden and its model do one thing more.
+func (w *crashWorld) act() {
+	m, p := w.present, pfx(rapid.SampledFrom([]string{"192.0.2.1", "192.0.2.2", "2001:db8:0:1::/64"}).Draw(w.rt, "source"))
+	w.pass(time.Second)
+	switch rapid.IntRange(0, 9).Draw(w.rt, "what") {
+	case 0, 1:
+		v := proven(w.now, "192.0.2.1")
+		v.Source = p
+		w.warden.Judge(w.now, v)
+		m.judge(p, true)
+	case 2:
+		v := spoofable(w.now, "192.0.2.1")
+		v.Source = p
+		w.warden.Judge(w.now, v)
+		m.judge(p, false)
+	case 3, 4:
+		if _, _, err := w.warden.Ban(w.now, p, time.Hour, "", "root"); err != nil && !m.paused && !m.forbidden(p) {
+			w.rt.Fatal(err)
+		}
+		m.ban(p, time.Hour)
+	case 5, 6:
+		if _, _, err := w.warden.Unban(w.now, p, "root"); err != nil {
+			w.rt.Fatal(err)
+		}
+		delete(m.steps, p)
+		delete(m.suspects, p)
+		m.forgive(p)
+	case 7:
+		w.pass(10 * time.Minute)
+		w.warden.Tick(w.now)
+	case 8:
+		flush := rapid.Bool().Draw(w.rt, "flush")
+		w.warden.Pause(w.now, flush, "root")
+		m.paused, m.flushed = true, m.flushed || flush
+		if rapid.Bool().Draw(w.rt, "resume") {
+			w.pass(time.Second)
+			w.warden.Resume(w.now, "root")
+			m.paused, m.flushed = false, false
+		}
+	case 9:
+		if _, err := w.warden.AddNever(w.now, p, "root", ""); err != nil {
+			w.rt.Fatal(err)
+		}
+		m.never = append(m.never, p)
+		m.forgive(p)
+		if rapid.Bool().Draw(w.rt, "remove") {
+			if err := w.warden.RemoveNever(w.now, p); err != nil {
+				w.rt.Fatal(err)
+			}
+			m.never = slices.DeleteFunc(m.never, func(q netip.Prefix) bool { return q == p })
+		}
+	}
+}
+
+// compareBans compares the bans in force after a crash with the model's, and makes sure that the warden knows all that is in PF.
+func (w *crashWorld) compareBans() {
+	got := map[string]time.Time{}
+	for _, b := range w.warden.Live() {
+		got[b.Table+" "+b.Prefix.String()] = b.Until
+	}
+	want := map[string]time.Time{}
+	for p, b := range w.present.live {
+		want[b.table+" "+p.String()] = b.until
+	}
+	if !maps.Equal(got, want) {
+		w.rt.Fatalf("in force after the crash: %v, want %v", got, want)
+	}
+	known := map[Entry]bool{}
+	for _, e := range slices.Concat(w.warden.Desired(), w.warden.Leaving()) {
+		known[Entry{Table: e.Table, Prefix: e.Prefix}] = true
+	}
+	for e := range w.entries {
+		if !known[e] && !w.present.flushed {
+			w.rt.Fatalf("%v is in PF and looks foreign", e)
+		}
+	}
+}
+
+// comparePF does as the driver does at its start, commits what is left to do, and compares PF's tables with the model's.
+func (w *crashWorld) comparePF() {
+	for _, e := range w.warden.Desired() {
+		w.entries[Entry{Table: e.Table, Prefix: e.Prefix}] = true
+	}
+	for n, states := w.warden.Staged(); n+states > 0; n, states = w.warden.Staged() {
+		if err := w.warden.Commit(w.ctx); err != nil {
+			w.rt.Fatal(err)
+		}
+	}
+	inPF := []string{}
+	for e := range w.entries {
+		inPF = append(inPF, e.Table+" "+e.Prefix.String())
+	}
+	slices.Sort(inPF)
+	if want := w.present.desired(); !slices.Equal(inPF, want) {
+		w.rt.Fatalf("PF holds %v after the crash, want %v", inPF, want)
+	}
 }
