@@ -19,14 +19,7 @@ import (
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	programs := buildUnlessShort(t)
-	const kept, during = "198.51.100.7", "198.51.100.8"
-	cases := []struct {
-		name, profile string
-		begin         func(*gateway) // the fault
-		item          string         // that turns red; "" where healing is too fast for anybody to see
-		says          []string       // what health says of it
-		end           func(*gateway)
-	}{
+	cases := []pfFault{
 		{"not root", "openbsd", fault("notroot"), "pf_rights", []string{"Permission denied", "run as root"}, (*gateway).noFaults},
 		{"device busy to open", "freebsd12", fault("open:16"), "pf_runs", []string{"Device busy"}, (*gateway).noFaults},
 		{"PF off", "openbsd-old", func(g *gateway) { g.standIn("-d") }, "pf_pf", []string{"disabled", "pfctl -e"}, func(g *gateway) { g.standIn("-e") }},
@@ -60,42 +53,58 @@ func TestFaults(t *testing.T) {
 					g.more = []string{"--single-process"}
 				}
 				g.run("")
-				g.cli("ban", "--for", "1h", kept)
-				testkit.Within(t, 5*time.Second, "the first ban is in the table", func() bool { return g.table("banned")[kept] })
-				g.well()
-
-				c.begin(g)
-				// The ban is taken and kept whatever PF does; the command waits a moment for PF, and may say that it does not have it yet.
-				ban := exec.Command(g.bin, "--socket", g.socket, "ban", "--for", "1h", during)
-				var out bytes.Buffer
-				ban.Stdout, ban.Stderr = &out, &out
-				testkit.Must(t, ban.Start())
-				if c.item != "" {
-					said := g.unwell(c.item)
-					for _, s := range c.says {
-						if !strings.Contains(said, s) {
-							t.Errorf("%s does not say %q: %s", c.item, s, said)
-						}
-					}
-				}
-				if err := ban.Wait(); err != nil && c.item == "" {
-					t.Errorf("ban: %v\n%s", err, out.String())
-				}
-				t.Logf("ban says: %s", out.String())
-				if b := g.bans(); b[kept].Table != "banned" || b[during].Table != "banned" {
-					t.Errorf("bans are lost: %v", b)
-				}
-
-				c.end(g)
-				testkit.Within(t, 30*time.Second, "both bans are in the table", func() bool { in := g.table("banned"); return in[kept] && in[during] })
-				g.wellWithin(30 * time.Second)
-				testkit.Within(t, 5*time.Second, "packets are filtered", func() bool { return strings.HasPrefix(g.cli("pf"), "Yes: ") })
-				for _, a := range []string{kept, during} {
-					if got := g.packets(a, 2); got != "pass=0 drop=2" {
-						t.Errorf("after the fault PF lets %s through: %s", a, got)
-					}
-				}
+				c.check(t, g)
 			})
+		}
+	}
+}
+
+// pfFault is a fault that PF can have.
+type pfFault struct {
+	name, profile string
+	begin         func(*gateway)
+	item          string   // of health that turns red; "" where healing is too fast for anybody to see
+	says          []string // what health says of it
+	end           func(*gateway)
+}
+
+// check bans one address before the fault and one while it lasts.
+func (c pfFault) check(t *testing.T, g *gateway) {
+	t.Helper()
+	const kept, during = "198.51.100.7", "198.51.100.8"
+	g.cli("ban", "--for", "1h", kept)
+	testkit.Within(t, 5*time.Second, "the first ban is in the table", func() bool { return g.table("banned")[kept] })
+	g.well()
+
+	c.begin(g)
+	// The ban is taken and kept whatever PF does; the command waits a moment for PF, and may say that it does not have it yet.
+	ban := exec.Command(g.bin, "--socket", g.socket, "ban", "--for", "1h", during)
+	var out bytes.Buffer
+	ban.Stdout, ban.Stderr = &out, &out
+	testkit.Must(t, ban.Start())
+	if c.item != "" {
+		said := g.unwell(c.item)
+		for _, s := range c.says {
+			if !strings.Contains(said, s) {
+				t.Errorf("%s does not say %q: %s", c.item, s, said)
+			}
+		}
+	}
+	if err := ban.Wait(); err != nil && c.item == "" {
+		t.Errorf("ban: %v\n%s", err, out.String())
+	}
+	t.Logf("ban says: %s", out.String())
+	if b := g.bans(); b[kept].Table != "banned" || b[during].Table != "banned" {
+		t.Errorf("bans are lost: %v", b)
+	}
+
+	c.end(g)
+	testkit.Within(t, 30*time.Second, "both bans are in the table", func() bool { in := g.table("banned"); return in[kept] && in[during] })
+	g.wellWithin(30 * time.Second)
+	testkit.Within(t, 5*time.Second, "packets are filtered", func() bool { return strings.HasPrefix(g.cli("pf"), "Yes: ") })
+	for _, a := range []string{kept, during} {
+		if got := g.packets(a, 2); got != "pass=0 drop=2" {
+			t.Errorf("after the fault PF lets %s through: %s", a, got)
 		}
 	}
 }
