@@ -14,8 +14,8 @@ import (
 	"pfwarden/internal/testkit/home"
 )
 
-// TestCrowded: the engine's goroutine waits for the ledger where too much evidence waits for it, and goes on where it cannot be written: each of its turns would
-// be an attempt that takes nothing away.
+// TestCrowded: the engine's goroutine waits for the ledger where too much evidence waits for it, and goes on where it cannot be written: each of
+// its turns would be an attempt that takes nothing away.
 func TestCrowded(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "pfwarden.toml")

@@ -77,7 +77,8 @@ func runOptions(c *config.Config, own []netip.Addr) fail2ban.RunOptions {
 	}
 }
 
-// ownJails are the log jails of pfwarden's own to run. glob finds their logs; nil = in the file system. A jail of the system's that nobody asked for gives way to fail2ban's of that name.
+// ownJails are the log jails of pfwarden's own to run. glob finds their logs; nil = in the file system. A jail of the system's that nobody asked
+// for gives way to fail2ban's of that name.
 func ownJails(c *config.Config, f *fail2ban.Running, glob func(string) ([]string, error)) []config.Jail {
 	return slices.DeleteFunc(c.ActiveJails(glob), func(j config.Jail) bool { return !j.Named && f.Jail(j.Name) != nil })
 }

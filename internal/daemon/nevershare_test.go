@@ -16,8 +16,8 @@ import (
 	"pfwarden/internal/warden"
 )
 
-// TestNeverShare: each entry is told once, what an administrator wrote to be kept and what names came to for a while, and all of it again each hour. What got no
-// answer is told again; what the privileged process does not keep is said once.
+// TestNeverShare: each entry is told once, what an administrator wrote to be kept and what names came to for a while, and all of it again each
+// hour. What got no answer is told again; what the privileged process does not keep is said once.
 func TestNeverShare(t *testing.T) {
 	var calls, untold []string
 	var answer error

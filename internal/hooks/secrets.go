@@ -9,7 +9,8 @@ import (
 	"unicode/utf8"
 )
 
-// secrets are the values of an action's options that its commands may print, and nobody else may read. The longest come first, since one may be part of another.
+// secrets are the values of an action's options that its commands may print, and nobody else may read. The longest come first, since one may be
+// part of another.
 type secrets []string
 
 const (

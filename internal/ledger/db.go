@@ -55,8 +55,9 @@ type DB struct {
 var _ Store = (*DB)(nil)
 
 // Open opens the ledger at path, which is made (mode 0600, in a folder of mode 0750) if it is not there, and brings its layout up to
-// date. Of a corrupt one all that can be read is put into a new one, and it is renamed to path.corrupt-TIME; see Quarantined. One for which there is no room on the
-// disk is opened all the same, one that would have to be begun, migrated or replaced as what can be read of it; see Cramped. Errors are ErrNewer, ErrForeign, ErrLocked, ErrFull, or the operating system's.
+// date. Of a corrupt one all that can be read is put into a new one, and it is renamed to path.corrupt-TIME; see Quarantined. One for which
+// there is no room on the disk is opened all the same, one that would have to be begun, migrated or replaced as what can be read of it; see
+// Cramped. Errors are ErrNewer, ErrForeign, ErrLocked, ErrFull, or the operating system's.
 func Open(path string, options Options) (*DB, error) {
 	if driver == "" {
 		return nil, errors.New("the ledger needs SQLite, which on this system needs a build with cgo (CGO_ENABLED=1): store.file cannot be opened")

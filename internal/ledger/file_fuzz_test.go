@@ -11,8 +11,9 @@ import (
 	"time"
 )
 
-// FuzzFile damages a real ledger of three bans, bytes overwritten at one place and the file cut off at another, and its journal likewise, and opens it as a daemon
-// does: it is read, or put aside unchanged and a new one begun, and whichever it is holds what is written into it from then on.
+// FuzzFile damages a real ledger of three bans, bytes overwritten at one place and the file cut off at another, and its journal likewise, and
+// opens it as a daemon does: it is read, or put aside unchanged and a new one begun, and whichever it is holds what is written into it from then
+// on.
 func FuzzFile(f *testing.F) {
 	made, err := Open(filepath.Join(f.TempDir(), "sound.db"), Options{Now: func() time.Time { return t0 }})
 	if err != nil {

@@ -30,8 +30,8 @@ func smallDisk(t *testing.T, kib int) (dir string, resize func(kib int)) {
 	}
 }
 
-// TestNoSpaceToReplace: on a disk that is really full a damaged ledger is not replaced, says so, and stays as it is, while what can be read of it is read; at whatever point of the replacement
-// the room runs out, nothing is missing when there is some.
+// TestNoSpaceToReplace: on a disk that is really full a damaged ledger is not replaced, says so, and stays as it is, while what can be read of
+// it is read; at whatever point of the replacement the room runs out, nothing is missing when there is some.
 func TestNoSpaceToReplace(t *testing.T) {
 	template, err := os.ReadFile(damaged(t))
 	if err != nil {
@@ -217,8 +217,8 @@ func twenty(n int) (b Batch) {
 	return b
 }
 
-// TestOpensOnFullDisk: where there is no room for anything beside it, or not even for a name, all of the ledger is read, writing is refused with ErrFull, and when
-// there is room everything is written, and others can read the file again.
+// TestOpensOnFullDisk: where there is no room for anything beside it, or not even for a name, all of the ledger is read, writing is refused with
+// ErrFull, and when there is room everything is written, and others can read the file again.
 func TestOpensOnFullDisk(t *testing.T) {
 	for _, c := range []struct {
 		name           string

@@ -69,7 +69,8 @@ func (db *DB) Recover(context.Context) error {
 	return db.replaceUsed(ErrCorrupt)
 }
 
-// Replace does the same with a database that turned out corrupt while it was read for the first time, as Open does: where the disk is full it is Cramped then.
+// Replace does the same with a database that turned out corrupt while it was read for the first time, as Open does: where the disk is full it is
+// Cramped then.
 func (db *DB) Replace(cause error) error {
 	db.mu.Lock()
 	defer db.mu.Unlock()

@@ -14,8 +14,8 @@ import (
 )
 
 // TestFaults lets everything go wrong with PF that its stand-in can do, under the real daemon, as two processes and, where that may
-// matter, as one. Each time health says what is wrong and what to do, on the page, in the metrics and in status; bans made meanwhile are kept; and when the fault
-// goes away the bans are in the table and all is well.
+// matter, as one. Each time health says what is wrong and what to do, on the page, in the metrics and in status; bans made meanwhile are kept;
+// and when the fault goes away the bans are in the table and all is well.
 func TestFaults(t *testing.T) {
 	t.Parallel()
 	programs := buildUnlessShort(t)

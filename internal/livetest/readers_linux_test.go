@@ -92,7 +92,8 @@ func dialAs(path string, uid, gid int) (c net.Conn, err error) {
 	return c, err
 }
 
-// TestSlowReaders: a reader who takes every place at the socket that he can get, and says what he says slowly and at length, does not keep root out, nor a ban.
+// TestSlowReaders: a reader who takes every place at the socket that he can get, and says what he says slowly and at length, does not keep root
+// out, nor a ban.
 func TestSlowReaders(t *testing.T) {
 	t.Parallel()
 	needsRoot(t, "asks as another user")

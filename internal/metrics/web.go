@@ -49,7 +49,8 @@ type Web struct {
 	next atomic.Pointer[Web] // what a reload has put in its place; nil = nothing
 }
 
-// Fits says why another one, read anew, cannot take its place: TLS can neither begin nor end on a listener. All else is obeyed by the next connection, HTTP/2 too.
+// Fits says why another one, read anew, cannot take its place: TLS can neither begin nor end on a listener. All else is obeyed by the next
+// connection, HTTP/2 too.
 func (w *Web) Fits(by *Web) error {
 	if (w == nil) != (by == nil) || w.TLS() != by.TLS() {
 		return errors.New("metrics.web_config: TLS begins or ends at a restart of pfwarden only")

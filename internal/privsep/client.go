@@ -75,7 +75,8 @@ type HooksProcess struct {
 // Hooks yields each process that has been started to run commands. One that nobody has taken is replaced by the next.
 func (c *Client) Hooks() <-chan HooksProcess { return c.hooks }
 
-// Kept yields why a changed configuration was not taken over, before the worker is sent SIGHUP for it. A reason that nobody has taken is replaced by the next.
+// Kept yields why a changed configuration was not taken over, before the worker is sent SIGHUP for it. A reason that nobody has taken is
+// replaced by the next.
 func (c *Client) Kept() <-chan string { return c.kept }
 
 func (c *Client) keptCame(why string) {

@@ -138,7 +138,8 @@ func TestLimitsHelper(t *testing.T) {
 	}
 }
 
-// TestLimits: a worker that opens without end is refused the next descriptor, and one that takes memory without end is ended; neither takes the machine along.
+// TestLimits: a worker that opens without end is refused the next descriptor, and one that takes memory without end is ended; neither takes the
+// machine along.
 func TestLimits(t *testing.T) {
 	t.Parallel()
 	if testing.Short() {

@@ -160,8 +160,8 @@ func TestTaughtPartly(t *testing.T) {
 	}
 }
 
-// TestTaughtLapses: what was told for a while is guarded until workers have told others for a day without it. Silence lets nothing lapse, whether the worker is
-// stopped or taken over, and what was told to be kept never does.
+// TestTaughtLapses: what was told for a while is guarded until workers have told others for a day without it. Silence lets nothing lapse,
+// whether the worker is stopped or taken over, and what was told to be kept never does.
 func TestTaughtLapses(t *testing.T) {
 	t.Parallel()
 	var n neverList

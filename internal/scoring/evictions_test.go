@@ -10,8 +10,8 @@ import (
 )
 
 // TestEvictionsForHours: an eviction attack by four times as many forged sources as the table of slots holds, as long as it may go on, costs next
-// to no verdict, since who is pushed out goes to the spill, and the forged ones wait there from the first. What may be lost, two verdicts in a thousand, are members of spread networks whose
-// three probes fell together with others of the spill's or the doorkeeper's by chance.
+// to no verdict, since who is pushed out goes to the spill, and the forged ones wait there from the first. What may be lost, two verdicts in a
+// thousand, are members of spread networks whose three probes fell together with others of the spill's or the doorkeeper's by chance.
 func TestEvictionsForHours(t *testing.T) {
 	o := simulate.Options{Seed: firstSeed + 200, Scale: 0.05}
 	c := config.Default("openbsd")

@@ -86,8 +86,8 @@ func TestClockAheadAtStart(t *testing.T) {
 	}
 }
 
-// TestMisdatedBan: a row of the ledger that is dated far ahead, as a damaged one may be, is no evidence of when the ledger was in use: the other bans keep their
-// ends, whether there is a snapshot or not, and that one lasts from now on no longer than it was to last.
+// TestMisdatedBan: a row of the ledger that is dated far ahead, as a damaged one may be, is no evidence of when the ledger was in use: the other
+// bans keep their ends, whether there is a snapshot or not, and that one lasts from now on no longer than it was to last.
 func TestMisdatedBan(t *testing.T) {
 	t.Parallel()
 	const years = 64 * 365 * 24 * time.Hour

@@ -67,7 +67,8 @@ func parseIdentity(text string) (id identity, err error) {
 }
 
 // A Position's Identity names the file that its Offset belongs to; while a renamed file is still read, the other files of
-// the path follow as "|identity@offset", the newest of them all as "|!identity@offset" if it is not the first. So one Position per path says everything, whichever record it came with.
+// the path follow as "|identity@offset", the newest of them all as "|!identity@offset" if it is not the first. So one Position per path says
+// everything, whichever record it came with.
 
 // parsePosition gives all the places of a stored position.
 func parsePosition(pos capture.Position) ([]place, error) {
