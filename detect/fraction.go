@@ -18,7 +18,7 @@ func (s *scan) limit(x *slot) limit {
 		l.doors, l.full = l.doors/2, l.full/2
 	}
 	l.ttl = x.ttlMax-x.ttlMin > ttlSpread
-	l.victim = x.flags&flagVictim != 0
+	l.victim = x.flags&flagVictim != 0 && !s.victims.over(s.hash.key(x.key()), x.last)
 	if l.ttl || l.victim {
 		l.doors, l.full = l.doors*2, l.full*2
 	}

@@ -46,3 +46,9 @@ func (v *victims) is(h uint64, now uint32) bool {
 	e, tag := v.at(h)
 	return e.tag == tag && e.n >= victimPackets && e.last-min(e.first, e.last) >= victimSpan && uint64(now) <= uint64(e.last)+victimLife
 }
+
+// over says whether the time of a source's label has run out. One that another source pushed out of the table does not run out.
+func (v *victims) over(h uint64, now uint32) bool {
+	e, tag := v.at(h)
+	return e.tag == tag && uint64(now) > uint64(e.last)+victimLife
+}
