@@ -219,9 +219,8 @@ func manyLogs(t *testing.T, g *gateway) {
 		testkit.Must(t, os.WriteFile(name(i), nil, 0o644))
 	}
 	g.run(fmt.Sprintf("[jail.sshd]\nlogs = [%q]\n", filepath.Join(dir, "*.log")))
-	testkit.Within(t, 60*time.Second, "all are watched", func() bool {
-		return g.metric("pfwarden_logs") >= files || strings.Count(g.cli("status", "-o", "json"), ".log") >= files
-	})
+	// Not by a scrape: with so many logs each takes as long as a hundred others, and the waiting would hold up what is waited for.
+	testkit.Within(t, 60*time.Second, "all are watched", func() bool { return strings.Count(g.cli("status", "-o", "json"), ".log") >= files })
 	// Five failures in five files are one guesser.
 	for i := range 5 {
 		f, err := os.OpenFile(name(i*files/5), os.O_APPEND|os.O_WRONLY, 0)
