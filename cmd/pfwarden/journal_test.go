@@ -60,7 +60,7 @@ func TestReplayJournal(t *testing.T) {
 	}
 	// A changed bit in the middle is no crash: what lies behind it was not read.
 	bad := bytes.Clone(b)
-	bad[len(bad)/2] ^= 1
+	bad[len(bad)/2+bytes.Index(bad[len(bad)/2:], []byte("portscan"))] ^= 1 // in a verdict, not in a record's length
 	if err := os.WriteFile(name, bad, 0o600); err != nil {
 		t.Fatal(err)
 	}
