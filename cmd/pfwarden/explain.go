@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 	"net/netip"
+	"os"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -63,7 +65,10 @@ func recall(cmd *cobra.Command, streams stdio, p netip.Prefix, cause error) (con
 	if streams.Now != nil {
 		now = streams.Now
 	}
-	e, err := daemon.Recall(cmd.Context(), c, p, now())
+	var e control.Explanation
+	if err = becomeOwner(c.Store.File); err == nil {
+		e, err = daemon.Recall(cmd.Context(), c, p, now())
+	}
 	switch {
 	case err == nil:
 		return e, nil
@@ -71,6 +76,24 @@ func recall(cmd *cobra.Command, streams stdio, p netip.Prefix, cause error) (con
 		return e, cause
 	}
 	return e, fmt.Errorf("%w; and its ledger does not tell either: %w", cause, err)
+}
+
+// becomeOwner gives root's rights up for those of a file's owner, since an unprivileged worker may have written anything into its ledger.
+func becomeOwner(file string) error {
+	info, err := os.Lstat(file)
+	if err != nil {
+		return err
+	}
+	owner, ok := info.Sys().(*syscall.Stat_t)
+	if !ok || owner.Uid == 0 || os.Geteuid() != 0 {
+		return nil
+	}
+	for _, err := range []error{syscall.Setgroups([]int{int(owner.Gid)}), syscall.Setgid(int(owner.Gid)), syscall.Setuid(int(owner.Uid))} {
+		if err != nil {
+			return fmt.Errorf("reading the ledger as its owner: %w", err)
+		}
+	}
+	return nil
 }
 
 func printExplanation(p *painter, h human, e control.Explanation) {
