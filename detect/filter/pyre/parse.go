@@ -189,16 +189,15 @@ func (p *parser) skipVerbose() bool {
 }
 
 func (p *parser) repeats(n *node, f flags) (*node, error) {
-	for once := false; p.more(); once = true {
+	for p.more() {
 		if f&verbose != 0 && p.skipVerbose() {
-			once = false
 			continue
 		}
 		lo, hi, ok, err := p.quantifier()
 		if err != nil || !ok {
 			return n, err
 		}
-		if once || n.kind == kRepeat {
+		if n.kind == kRepeat {
 			return nil, p.fail("multiple repeat")
 		}
 		if n.kind == kBegin || n.kind == kText {

@@ -46,6 +46,7 @@ func TestPythonMeaning(t *testing.T) {
 		{"bracket first in a class", `[]a]+`, "]a", "]a", true},
 		{"unescaped bracket in a class", `[[a]+`, "[a", "[a", true},
 		{"comment and verbose", "(?x) a  # one\n b", "ab", "ab", true},
+		{"verbose, a quantifier after a space", "(?x) a + # many\n b ?", "aac", "aa", true},
 		{"large count", `a{1001}`, strings.Repeat("a", 1001), strings.Repeat("a", 1001), false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
