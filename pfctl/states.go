@@ -3,7 +3,7 @@ package pfctl
 import (
 	"bytes"
 	"context"
-	"fmt"
+	"errors"
 	"net/netip"
 	"strconv"
 )
@@ -88,7 +88,7 @@ func (d *Driver) States(ctx context.Context, most int, each func(State)) (count 
 	}
 	count, known := parseEntries(info.Stdout)
 	if !known {
-		return 0, fmt.Errorf("pfctl: show status: it does not say how many states there are")
+		return 0, errors.New("pfctl: show status: it does not say how many states there are")
 	}
 	if count == 0 || count > most {
 		return count, nil

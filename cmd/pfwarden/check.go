@@ -107,7 +107,7 @@ func printSurvey(p *painter, s config.Survey) {
 		return
 	}
 	p.printf("\n")
-	p.heading(fmt.Sprintf("%s (nothing that stops the daemon)", plural(len(s.Warnings), "warning")))
+	p.heading(plural(len(s.Warnings), "warning") + " (nothing that stops the daemon)")
 	for _, w := range s.Warnings {
 		where := w.Key
 		if w.Line > 0 {

@@ -3,6 +3,7 @@ package f2bclient
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -42,7 +43,7 @@ func Decode(text []byte) (any, error) {
 		return nil, fmt.Errorf("the server's answer cannot be read: %w", err)
 	}
 	if _, err := d.Token(); err != io.EOF {
-		return nil, fmt.Errorf("the server's answer cannot be read: something follows it")
+		return nil, errors.New("the server's answer cannot be read: something follows it")
 	}
 	return v, nil
 }

@@ -132,7 +132,7 @@ func stripComment(line string) (string, bool) {
 	if strings.HasPrefix(trimmed, "#") || strings.HasPrefix(trimmed, ";") {
 		return "", true
 	}
-	for i := 0; i < len(line); i++ {
+	for i := range len(line) {
 		if line[i] == ';' && (i == 0 || line[i-1] == ' ' || line[i-1] == '\t' || line[i-1] == '\r' || line[i-1] == '\v' || line[i-1] == '\f') {
 			return line[:i], true
 		}

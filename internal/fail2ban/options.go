@@ -1,6 +1,7 @@
 package fail2ban
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"unicode"
@@ -17,7 +18,7 @@ func extractOptions(s string) (name string, given []pair, err error) {
 	}
 	body := strings.TrimRightFunc(s, unicode.IsSpace)
 	if open == 0 || !strings.HasSuffix(body, "]") || len(body) < open+2 {
-		return "", nil, fmt.Errorf("unexpected option syntax")
+		return "", nil, errors.New("unexpected option syntax")
 	}
 	name, body = s[:open], body[open+1:len(body)-1]
 	set := func(key, value string) {

@@ -1,6 +1,7 @@
 package fail2ban
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"regexp"
@@ -57,7 +58,7 @@ func evaluate(s string) (float64, error) {
 		return 0, fmt.Errorf("unexpected %s", quoteCut(p.rest))
 	}
 	if math.IsNaN(v) || math.IsInf(v, 0) {
-		return 0, fmt.Errorf("no finite number")
+		return 0, errors.New("no finite number")
 	}
 	return v, nil
 }
@@ -109,7 +110,7 @@ func (p *expression) product(depth int) (float64, error) {
 		case op == '*':
 			v *= w
 		case w == 0:
-			return 0, fmt.Errorf("division by zero")
+			return 0, errors.New("division by zero")
 		case op == '%':
 			v -= w * math.Floor(v/w)
 		case floor:
@@ -123,7 +124,7 @@ func (p *expression) product(depth int) (float64, error) {
 
 func (p *expression) factor(depth int) (float64, error) {
 	if depth > 50 {
-		return 0, fmt.Errorf("nested too deeply")
+		return 0, errors.New("nested too deeply")
 	}
 	switch c := p.peek(); {
 	case c == '-' || c == '+':
@@ -137,7 +138,7 @@ func (p *expression) factor(depth int) (float64, error) {
 		p.rest = p.rest[1:]
 		v, err := p.sum(depth + 1)
 		if err == nil && p.peek() != ')' {
-			err = fmt.Errorf("missing )")
+			err = errors.New("missing )")
 		}
 		if err != nil {
 			return 0, err
@@ -156,7 +157,7 @@ func (p *expression) factor(depth int) (float64, error) {
 		p.rest = p.rest[end:]
 		return p.power(v, depth)
 	case c == 0:
-		return 0, fmt.Errorf("ends too early")
+		return 0, errors.New("ends too early")
 	}
 	return 0, fmt.Errorf("unexpected %s", quoteCut(p.rest))
 }

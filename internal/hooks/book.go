@@ -3,6 +3,7 @@ package hooks
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"strings"
@@ -186,5 +187,5 @@ func (n name) String() string { return n.jail + "/" + n.action }
 func (a *action) digest() string {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\n%v\n%q\n%q\n%v", a.name, a.banTime, a.spec.Command, a.spec.Init, a.spec.NoRestored) // maps are printed in the order of their keys
-	return fmt.Sprintf("%x", h.Sum(nil)[:16])
+	return hex.EncodeToString(h.Sum(nil)[:16])
 }

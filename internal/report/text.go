@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -166,7 +167,7 @@ func stopped(b *ledger.Ban) string {
 	if b.Packets == 0 {
 		return ", nothing came after it"
 	}
-	return fmt.Sprintf(", stopped %s", count(b.Packets, "later packet"))
+	return ", stopped " + count(b.Packets, "later packet")
 }
 
 func (t *textWriter) jails(r *Report) {
@@ -220,7 +221,7 @@ func (t *textWriter) scores(r *Report) {
 		}
 		median, before := "–", "–" // of nobody
 		if s.Banned > 0 {
-			median, before = span(time.Duration(s.MedianSeconds*float64(time.Second))), fmt.Sprint(s.PacketsBeforeBan)
+			median, before = span(time.Duration(s.MedianSeconds*float64(time.Second))), strconv.FormatUint(s.PacketsBeforeBan, 10)
 		}
 		fmt.Fprintf(tab, "%s\t%s\t%d\t%d\t%s\t%s\t%s\t\n", plain(s.Class), want, s.Sources, s.Banned, recall, median, before)
 	}
@@ -255,7 +256,7 @@ func span(d time.Duration) string {
 
 // number groups thousands.
 func number(n uint64) string {
-	s := fmt.Sprint(n)
+	s := strconv.FormatUint(n, 10)
 	for i := len(s) - 3; i > 0; i -= 3 {
 		s = s[:i] + "," + s[i:]
 	}

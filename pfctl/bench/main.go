@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"log/slog"
@@ -37,7 +38,7 @@ func run(args []string) error {
 		return err
 	}
 	if *path == "" {
-		return fmt.Errorf("say where the stand-in is: -pfctl PATH")
+		return errors.New("say where the stand-in is: -pfctl PATH")
 	}
 	b := bench{pfctl: *path, profile: *profile, log: slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))}
 	for _, m := range []func(context.Context) error{b.single, b.burst(2000), b.burst(100000), b.restart(150000)} {

@@ -26,7 +26,7 @@ func (pf *PF) Packet(p Packet) (pass, drop int) {
 	defer pf.mu.Unlock()
 	pf.purge()
 	n := max(p.Count, 1)
-	for i := 0; i < n; i++ {
+	for range n {
 		if pf.one(&p) {
 			pass++
 		} else {

@@ -1,6 +1,7 @@
 package match
 
 import (
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -210,7 +211,7 @@ func parseFlags(s string) (uint8, error) {
 		flags |= 1 << i
 	}
 	if flags == 0 {
-		return 0, fmt.Errorf("no TCP flags given: want letters of F S R P . (or A) U E W, or none")
+		return 0, errors.New("no TCP flags given: want letters of F S R P . (or A) U E W, or none")
 	}
 	return flags, nil
 }

@@ -1,6 +1,7 @@
 package match
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"strconv"
@@ -56,7 +57,7 @@ func parseShort(s string) (netip.Addr, int, error) {
 	}
 	parts := strings.Split(s, ".")
 	if len(parts) > 3 {
-		return netip.Addr{}, 0, fmt.Errorf("too many numbers")
+		return netip.Addr{}, 0, errors.New("too many numbers")
 	}
 	var b [4]byte
 	for i, part := range parts {

@@ -277,7 +277,7 @@ func (s *Scan) smallLanes(state uint16, t0, t1, t2, t3 string) {
 func (s *Scan) run(state uint32, text string) uint32 {
 	m := s.m
 	next, accepting := m.next, m.accepting
-	for i := 0; i < len(text); i++ {
+	for i := range len(text) {
 		state = next[state+uint32(m.classes[text[i]])]
 		if state >= accepting {
 			s.accept(state)
