@@ -139,10 +139,12 @@ func refuseReload(client *privsep.Client) func() (*config.Config, error) {
 func connectHooks(a *daemon.Apart, client *privsep.Client) {
 	a.Hooks = hooks.NewRemote()
 	a.Succession = func() (id string, keep map[string]string) {
-		if s := client.Succession(); s != nil {
+		select {
+		case s := <-client.Succession(): // it was sent before the signal
 			return s.ID, s.Keep
+		case <-time.After(time.Second): // somebody else has sent the signal
+			return "", nil
 		}
-		return "", nil
 	}
 	go func() {
 		for {

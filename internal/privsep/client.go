@@ -11,7 +11,6 @@ import (
 	"net"
 	"os"
 	"sync"
-	"sync/atomic"
 	"syscall"
 
 	"pfwarden/capture/pflog"
@@ -23,12 +22,11 @@ const maxOutput = 256 << 20
 
 // Client is the worker's side of the socket. It may be used by several goroutines.
 type Client struct {
-	wire  *wire
-	rules map[string][]string // by anchor, to recognise the driver's texts
-	gone  chan struct{}
-	hooks chan HooksProcess
-	// succession is what the worker was told before it is replaced; nil = nothing yet.
-	succession atomic.Pointer[Succession]
+	wire       *wire
+	rules      map[string][]string // by anchor, to recognise the driver's texts
+	gone       chan struct{}
+	hooks      chan HooksProcess
+	succession chan Succession
 	kept       chan string
 
 	mu     sync.Mutex
@@ -43,7 +41,7 @@ func NewClient(socket *os.File, settings *Settings) (*Client, error) {
 		return nil, err
 	}
 	c := &Client{
-		wire: w, rules: map[string][]string{}, gone: make(chan struct{}), hooks: make(chan HooksProcess, 1), kept: make(chan string, 1),
+		wire: w, rules: map[string][]string{}, gone: make(chan struct{}), hooks: make(chan HooksProcess, 1), kept: make(chan string, 1), succession: make(chan Succession, 1),
 		calls: map[uint32]chan frame{},
 	}
 	for _, a := range settings.Anchors {
@@ -56,14 +54,14 @@ func NewClient(socket *os.File, settings *Settings) (*Client, error) {
 // Gone is closed when the privileged process is gone.
 func (c *Client) Gone() <-chan struct{} { return c.gone }
 
-// Succession is what a worker is told before it is stopped to be replaced by another.
+// Succession is what a worker is told before it is stopped.
 type Succession struct {
-	ID   string            `json:"id"`   // the next one is told it, too
+	ID   string            `json:"id"`   // the next one is told it, too; "" = no other takes its place
 	Keep map[string]string `json:"keep"` // actions that the next one has, too, with their digests
 }
 
-// Succession says whether, and how, this worker is being replaced; nil = it is not.
-func (c *Client) Succession() *Succession { return c.succession.Load() }
+// Succession yields what follows this worker, before it is sent SIGTERM. Where nobody has taken it, the next replaces it.
+func (c *Client) Succession() <-chan Succession { return c.succession }
 
 // HooksProcess is a process that runs commands, and the socket to it.
 type HooksProcess struct {
@@ -79,12 +77,13 @@ func (c *Client) Hooks() <-chan HooksProcess { return c.hooks }
 // replaced by the next.
 func (c *Client) Kept() <-chan string { return c.kept }
 
-func (c *Client) keptCame(why string) {
+// replace puts a value into a channel that has room for one, in the place of one that nobody has taken.
+func replace[T any](c chan T, v T) {
 	for {
 		select {
-		case c.kept <- why:
+		case c <- v:
 			return
-		case <-c.kept:
+		case <-c:
 		}
 	}
 }
@@ -119,15 +118,15 @@ func (c *Client) read() {
 		if err != nil {
 			return
 		}
-		if f.kind == replyReload {
+		if f.kind == replyEnd {
 			var s Succession
 			if json.Unmarshal(f.payload, &s) == nil {
-				c.succession.Store(&s)
+				replace(c.succession, s)
 			}
 			continue
 		}
 		if f.kind == replyKept {
-			c.keptCame(string(f.payload))
+			replace(c.kept, string(f.payload))
 			continue
 		}
 		if f.kind == replyHooks {

@@ -191,7 +191,7 @@ func (p *Parent) attend(ctx context.Context, w *worker, hup <-chan os.Signal, re
 			}
 		case <-done:
 			done, why, kill = nil, stopped, p.o.After(stopTime)
-			w.signal(syscall.SIGTERM)
+			p.dismiss(w, Succession{})
 		case <-hup:
 			if why != died {
 				continue
@@ -204,7 +204,6 @@ func (p *Parent) attend(ctx context.Context, w *worker, hup <-chan os.Signal, re
 			}
 			why, kill = replaced, p.o.After(stopTime)
 			p.succeed(w, keep)
-			w.signal(syscall.SIGTERM)
 		case <-kill:
 			p.o.Log.Error("the worker does not stop; it is killed")
 			w.signal(syscall.SIGKILL)
@@ -237,19 +236,24 @@ func (p *Parent) tellKept(w *worker, why error) {
 	}
 }
 
-// succeed tells a worker that another will take its place.
+// succeed stops a worker that another will take the place of.
 func (p *Parent) succeed(w *worker, keep map[string]string) {
 	var id [16]byte
 	_, _ = rand.Read(id[:]) // never fails
-	s := Succession{ID: hex.EncodeToString(id[:]), Keep: keep}
-	p.o.Role.Succeeds = s.ID
+	p.o.Role.Succeeds = hex.EncodeToString(id[:])
+	p.dismiss(w, Succession{ID: p.o.Role.Succeeds, Keep: keep})
+}
+
+// dismiss stops a worker, once it was told what follows it.
+func (p *Parent) dismiss(w *worker, s Succession) {
 	payload, err := json.Marshal(s)
 	if err == nil && len(payload) <= maxReply {
-		err = w.wire.send(frame{kind: replyReload, payload: payload})
+		err = w.wire.send(frame{kind: replyEnd, payload: payload})
 	}
 	if err != nil && !gone(err) {
-		p.o.Log.Warn("the worker was not told that it is replaced: its actions are stopped and started", "error", err)
+		p.o.Log.Warn("the worker was not told whether it is replaced: its actions are stopped, and started by the next one", "error", err)
 	}
+	w.signal(syscall.SIGTERM)
 }
 
 // never tells whether the first worker ended by itself before it asked for anything.

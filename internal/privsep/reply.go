@@ -20,7 +20,7 @@ const (
 	replyRefuse      // the request was refused
 	replyFail        // pfctl could not be run, or an entry of the never-list not be taken
 	replyHooks       // to no request: a process that runs commands has been started, its socket is handed over
-	replyReload      // to no request: the worker is about to be replaced; actions that stay as they are
+	replyEnd         // to no request: the worker is about to be stopped; what follows it, and actions that stay as they are
 	replyKept        // to no request: a changed configuration was not taken over, and why
 	replyFeed        // the addresses of a table request are to be written into the pipe handed over; another reply follows
 )
