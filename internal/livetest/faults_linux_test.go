@@ -46,7 +46,7 @@ func TestMachineFaults(t *testing.T) {
 	needsRoot(t, "mounts, limits and two processes")
 	programs := buildUnlessShort(t)
 	cases := map[string]func(*testing.T, *gateway){
-		"disk full": diskFull, "disk full at the start": diskFullAtStart, "ledger locked": ledgerLocked, "no descriptors left": noDescriptors, "stopped and continued": stopped,
+		"disk full": diskFull, "ledger locked": ledgerLocked, "no descriptors left": noDescriptors, "stopped and continued": stopped,
 		"ten thousand logs": manyLogs, "floods of connections": floods, "decompression bomb": bomb, "hostile lines": hostileLines,
 	}
 	maps.Copy(cases, fullDiskCases())
@@ -77,40 +77,6 @@ func diskFull(t *testing.T, g *gateway) {
 	g.again()
 	if n := len(g.bans()); n != bans {
 		t.Errorf("the ledger has %d bans, want %d", n, bans)
-	}
-}
-
-// diskFullAtStart: the machine starts with a disk that is full to the last byte, and tables that are empty. The bans of the ledger are put into them, others
-// are made, and all of it is written when there is room.
-func diskFullAtStart(t *testing.T, g *gateway) {
-	log, jail := g.authLog()
-	disk := g.smallDisk()
-	g.store = filepath.Join(disk, "db", "pfwarden.db")
-	g.run(jail)
-	const bans = 50
-	for i := range bans {
-		failures(t, log, fmt.Sprintf("198.51.101.%d", 1+i), 5)
-	}
-	testkit.Within(t, 20*time.Second, "all bans are in the table", func() bool { return len(g.table("banned")) == bans })
-	g.stop()
-	g.standIn("-a", "pfwarden", "-t", "banned", "-T", "flush")
-	ballast := fill(t, disk)
-	g.again()
-	testkit.Within(t, 20*time.Second, "all bans are in the table again", func() bool { return len(g.table("banned")) == bans })
-	if said := g.unwell("ledger"); !strings.Contains(said, "disk full") {
-		t.Errorf("the health page says %q", said)
-	}
-	failures(t, log, "203.0.113.9", 5)
-	testkit.Within(t, 20*time.Second, "another ban is in the table", func() bool { return g.table("banned")["203.0.113.9"] })
-	if said := g.said(); !strings.Contains(said, "disk full") || !strings.Contains(said, g.store) {
-		t.Errorf("the log does not say that the disk of %s is full:\n%s", g.store, said)
-	}
-	testkit.Must(t, os.Remove(ballast))
-	g.wellWithin(time.Minute) // the ledger is tried more and more seldom, each 30 s at last
-	g.kill()                  // what was only in memory would be gone
-	g.again()
-	if list := g.bans(); len(list) != bans+1 || list["203.0.113.9"].Jail != "sshd" {
-		t.Errorf("the ledger has %d bans, want %d", len(list), bans+1)
 	}
 }
 

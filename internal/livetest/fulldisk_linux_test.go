@@ -13,10 +13,12 @@ import (
 	"pfwarden/internal/testkit"
 )
 
-// fullDiskCases are starts on a full disk with a ledger that cannot be used as it is: the daemon comes up all the same, PF gets the bans that can be read and
-// others that are made, the health page is red and says why, and when there is room the ledger holds all of it.
+// fullDiskCases are starts on a disk that is full to the last byte, with empty tables and a ledger that is sound or cannot be used as it is: the daemon comes up
+// all the same, PF gets the bans that can be read and others that are made, the health page is red and says why, and when there is room the ledger holds
+// all of it.
 func fullDiskCases() map[string]func(*testing.T, *gateway) {
 	return map[string]func(*testing.T, *gateway){
+		"disk full at the start": func(t *testing.T, g *gateway) { fullDisk(t, g, func(string) {}, 30, "") },
 		"disk full, ledger to be begun": func(t *testing.T, g *gateway) {
 			fullDisk(t, g, func(path string) { testkit.Must(t, os.Remove(path)) }, 0, "")
 		},
@@ -50,6 +52,9 @@ func fullDisk(t *testing.T, g *gateway, spoil func(path string), kept int, item 
 	}
 	failures(t, log, "203.0.113.9", 5)
 	testkit.Within(t, 20*time.Second, "another ban is in the table", func() bool { return g.table("banned")["203.0.113.9"] })
+	if said := g.said(); !strings.Contains(said, "disk full") || !strings.Contains(said, g.store) {
+		t.Errorf("the log does not say that the disk of %s is full:\n%s", g.store, said)
+	}
 	testkit.Must(t, os.Remove(ballast))
 	testkit.Within(t, time.Minute, "the ledger is well", func() bool {
 		_, bad := g.healthz()

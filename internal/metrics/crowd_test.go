@@ -1,7 +1,6 @@
 package metrics
 
 import (
-	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -22,16 +21,7 @@ func serving(t *testing.T, web *Web, bytes int) (address string) {
 	ln := Bounded(sparing{raw})
 	m := New(Options{})
 	m.Attach(Sources{Health: func() []HealthItem { return []HealthItem{{Name: "x", OK: true, Text: strings.Repeat("x", bytes)}} }})
-	ctx, cancel := context.WithCancel(context.WithoutCancel(t.Context()))
-	ended := make(chan error, 1)
-	go func() { ended <- Serve(ctx, ln, m.Handler("1", web, quiet()), web, quiet()) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-	return ln.Addr().String()
+	return serveOn(t, ln, m, web)
 }
 
 // sparing makes connections for which the kernel takes little that was not read at the other end.

@@ -65,6 +65,30 @@ func hashOf(t *testing.T, password string) string {
 	return string(b)
 }
 
+// serve serves the metrics until the test ends, and returns their address.
+func serve(t *testing.T, web *Web) (address string) {
+	t.Helper()
+	ln, err := Listen(t.Context(), "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return serveOn(t, ln, New(Options{}), web)
+}
+
+func serveOn(t *testing.T, ln net.Listener, m *Metrics, web *Web) (address string) {
+	t.Helper()
+	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
+	ended := make(chan error, 1)
+	go func() { ended <- Serve(ctx, ln, m.Handler("1", web, quiet()), web, quiet()) }()
+	t.Cleanup(func() {
+		stop()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	return ln.Addr().String()
+}
+
 // TestWebTLS serves the metrics by real TLS with basic authentication, without the files, which a worker in its chroot cannot open any more.
 func TestWebTLS(t *testing.T) {
 	t.Parallel()
@@ -77,13 +101,7 @@ func TestWebTLS(t *testing.T) {
 	if err := os.RemoveAll(filepath.Dir(path)); err != nil {
 		t.Fatal(err)
 	}
-	ln, err := Listen(t.Context(), "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	ended := make(chan error, 1)
-	go func() { ended <- Serve(ctx, ln, New(Options{}).Handler("1", web, quiet()), web, quiet()) }()
+	address := serve(t, web)
 	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true}}
 	defer client.CloseIdleConnections()
 	for _, c := range []struct {
@@ -92,7 +110,7 @@ func TestWebTLS(t *testing.T) {
 	}{
 		{"prometheus", "secret", 200}, {"prometheus", "secret", 200}, {"prometheus", "Secret", 401}, {"nobody", "secret", 401}, {"", "", 401},
 	} {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+ln.Addr().String()+"/metrics", nil)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://"+address+"/metrics", nil)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -115,16 +133,12 @@ func TestWebTLS(t *testing.T) {
 			t.Errorf("headers %v, TLS %v", answer.Header, answer.TLS)
 		}
 	}
-	plain, err := http.Get("http://" + ln.Addr().String() + "/metrics")
+	plain, err := http.Get("http://" + address + "/metrics")
 	if err == nil {
 		plain.Body.Close()
 		if plain.StatusCode == 200 {
 			t.Error("it answers without TLS, too")
 		}
-	}
-	cancel()
-	if err := <-ended; err != nil {
-		t.Error(err)
 	}
 }
 
@@ -139,16 +153,10 @@ func TestWebTLSIsBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ln, err := Listen(t.Context(), "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	go func() { _ = Serve(ctx, ln, New(Options{}).Handler("1", web, quiet()), web, quiet()) }()
+	address := serve(t, web)
 	var silent []net.Conn
 	for range 2 * maxConnections {
-		c, err := net.Dial("tcp", ln.Addr().String())
+		c, err := net.Dial("tcp", address)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -157,7 +165,7 @@ func TestWebTLSIsBounded(t *testing.T) {
 	}
 	began := time.Now()
 	client := &http.Client{Timeout: 4 * readTimeout, Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}}}
-	answer, err := client.Get("https://" + ln.Addr().String() + "/healthz")
+	answer, err := client.Get("https://" + address + "/healthz")
 	if err != nil {
 		t.Fatalf("beside %d silent clients: %v", len(silent), err)
 	}

@@ -1,7 +1,6 @@
 package metrics
 
 import (
-	"context"
 	"crypto/tls"
 	"net/http"
 	"testing"
@@ -28,18 +27,12 @@ func TestWebHTTP2(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			ln, err := Listen(t.Context(), "127.0.0.1:0")
-			if err != nil {
-				t.Fatal(err)
-			}
-			ctx, cancel := context.WithCancel(t.Context())
-			ended := make(chan error, 1)
-			go func() { ended <- Serve(ctx, ln, New(Options{}).Handler("1", web, quiet()), web, quiet()) }()
+			address := serve(t, web)
 			expect := func(want string) {
 				t.Helper()
 				transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots}, ForceAttemptHTTP2: true}
 				defer transport.CloseIdleConnections()
-				answer, err := (&http.Client{Transport: transport}).Get("https://" + ln.Addr().String() + "/healthz")
+				answer, err := (&http.Client{Transport: transport}).Get("https://" + address + "/healthz")
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -60,10 +53,6 @@ func TestWebHTTP2(t *testing.T) {
 			web.Replace(by)
 			roots = others
 			expect(c.thenSpeaks)
-			cancel()
-			if err := <-ended; err != nil {
-				t.Error(err)
-			}
 		})
 	}
 }
