@@ -17,6 +17,9 @@ func (s *scan) limit(x *slot) limit {
 	if l.mark = x.flags&flagMark != 0; l.mark {
 		l.doors, l.full = l.doors/2, l.full/2
 	}
+	if l.company {
+		return l // whose members could each save their few probes by signs that anybody can set
+	}
 	l.ttl = x.ttlMax-x.ttlMin > ttlSpread
 	l.victim = x.flags&flagVictim != 0 && !s.victims.over(s.hash.key(x.key()), x.last)
 	if l.ttl || l.victim {

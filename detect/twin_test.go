@@ -120,14 +120,15 @@ func (t *twin) portscan(p netip.Prefix, now int64) float64 {
 		low, high = min(low, k.ttl), max(high, k.ttl)
 	}
 	limit, full := t.config.Portscan.Threshold, t.config.Portscan.Threshold*slack
-	if t.soon(p) && t.company(p, last) {
+	company := t.soon(p) && t.company(p, last)
+	if company {
 		limit = math.Floor(limit / 2)
 		full = limit * companySlack
 	}
 	if marks >= 2 {
 		limit, full = limit/2, full/2
 	}
-	if int(high) > int(low)+24 {
+	if !company && int(high) > int(low)+24 {
 		limit, full = limit*2, full*2
 	}
 	// Weak evidence counts up to half of the limit, as it stood at the newest knock.

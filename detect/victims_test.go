@@ -41,3 +41,24 @@ func TestVictimForAnHour(t *testing.T) {
 		})
 	}
 }
+
+// TestVictimsInACompany: the members of a network that scans as one do not save their few probes each by sending what victims send.
+func TestVictimsInACompany(t *testing.T) {
+	b := newBench(t, Config{Portscan: PortscanConfig{Addresses: 256}})
+	for n := range 14 {
+		a := fmt.Sprintf("198.51.100.%d", 1+n)
+		for i := range 30 {
+			o := probe(a, float64(n)+10*float64(i), "203.0.113.9", 40000+i)
+			o.Kind = Backscatter
+			b.feed(o)
+		}
+	}
+	for n := range 14 {
+		for door := range 4 {
+			b.feed(probe(fmt.Sprintf("198.51.100.%d", 1+n), 600+float64(10*n+door), fmt.Sprintf("203.0.113.%d", n), 100+door))
+		}
+	}
+	if len(b.verdicts) != 14 {
+		t.Errorf("%d of 14 members were judged: %s", len(b.verdicts), b.told())
+	}
+}
