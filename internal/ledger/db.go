@@ -144,6 +144,11 @@ func (db *DB) openAs(how way, made bool) (err error) {
 		if err := db.identify(ctx, how); err != nil {
 			return err
 		}
+		if how != unwritable {
+			if err := writable(db.path); err != nil {
+				return err
+			}
+		}
 	}
 	if err := db.attach(ctx, how); err != nil {
 		return err
@@ -214,6 +219,21 @@ func prepare(path string) (made bool, err error) {
 
 // headerSize is that of the header of SQLite's files, in bytes (sqlite.org/fileformat.html).
 const headerSize = 100
+
+// writable looks at the version of SQLite's file format for writing: where that is higher than SQLite knows, it reads the file and refuses to write to it.
+func writable(path string) error {
+	const at, newest = 18, 2 // sqlite.org/fileformat.html
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	var version [1]byte
+	if _, err := f.ReadAt(version[:], at); err == nil && version[0] > newest { // a shorter file has all of its pages in the journal
+		return fmt.Errorf("%w: format %d for writing, where SQLite knows those up to %d", ErrCorrupt, version[0], newest)
+	}
+	return nil
+}
 
 // nothing tells whether a file is not there, or empty.
 func nothing(path string) bool {

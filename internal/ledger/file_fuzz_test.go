@@ -36,7 +36,7 @@ func FuzzFile(f *testing.F) {
 		put     string
 		wal     string
 	}{
-		{0, size, "", ""}, {0, 0, "", ""}, {0, 99, "", ""}, {0, size, "SQLite format 4", ""}, {16, size, "\x00\x00", ""}, {18, size, "\x03\x03", ""}, {20, size, "\xff", ""}, {24, size, "\xff\xff\xff\xff", ""}, {28, size, "\x7f\xff\xff\xff", ""},
+		{0, size, "", ""}, {0, 0, "", ""}, {0, 99, "", ""}, {0, size, "SQLite format 4", ""}, {16, size, "\x00\x00", ""}, {18, size, "\x03\x03", ""}, {18, size, "0", ""}, {20, size, "\xff", ""}, {24, size, "\xff\xff\xff\xff", ""}, {28, size, "\x7f\xff\xff\xff", ""},
 		{32, size, "\x00\x00\x00\x01\x00\x00\x00\x01", ""}, {44, size, "\x00\x00\x00\x09", ""}, {52, size, "\x00\x00\x00\x07", ""}, {56, size, "\x00\x00\x00\x03", ""}, {60, size, "\x7f\xff\xff\xff", ""}, {68, size, "\x00\x00\x00\x07", ""},
 		{100, size, "\x05", ""}, {103, size, "\xff\xff", ""}, {4096, size, "\x00", ""}, {4099, size, "\xff\xff\xff\xff", ""}, {8192, size, "\x0d\x00\x00\x7f\xff", ""}, {size / 2, size, "\xa5\xa5\xa5\xa5\xa5\xa5\xa5\xa5\xa5\xa5\xa5\xa5", ""},
 		{size - 40, size, "\xff\x00\xff\x00", ""}, {0, size / 2, "", ""}, {0, size - 4096, "", ""}, {0, size, "", "\x37\x7f\x06\x82\x00\x2d\xe2\x18\x00\x00\x10\x00"}, {0, size, "", "garbage"}, {0, 10, "", "\x37\x7f\x06\x82\x00\x2d\xe2\x18"},
